@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "qmp.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/socket.h>
+
+#define QMPS_MAX 8
+
+int64_t qmp_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int poll_timeout(int64_t deadline)
+{
+	int64_t left = deadline - qmp_now();
+
+	if (left < 0)
+		return 0;
+	return left > 60000 ? 60000 : (int)left;
+}
+
+void qmp_forget_migration(struct qmp *qmp)
+{
+	qmp->migration_status[0] = '\0';
+	qmp->migration_pass = 0;
+}
+
+static void take_event(struct qmp *qmp, const char *event, struct json_object *message)
+{
+	struct json_object *data, *value;
+
+	if (!json_object_object_get_ex(message, "data", &data))
+		return;
+	if (!strcmp(event, "MIGRATION") && json_object_object_get_ex(data, "status", &value))
+		snprintf(qmp->migration_status, sizeof(qmp->migration_status), "%s",
+			 json_object_get_string(value));
+	else if (!strcmp(event, "MIGRATION_PASS") &&
+		 json_object_object_get_ex(data, "pass", &value))
+		qmp->migration_pass = json_object_get_int(value);
+}
+
+/* Read what is there, without waiting for more. */
+static void read_available(struct qmp *qmp)
+{
+	ssize_t n;
+
+	if (qmp->size - qmp->used < 4096) {
+		qmp->size = qmp->size * 2 + 8192;
+		qmp->buf = realloc(qmp->buf, qmp->size);
+		if (!qmp->buf)
+			abort();
+	}
+	n = recv(qmp->fd, qmp->buf + qmp->used, qmp->size - qmp->used, MSG_DONTWAIT);
+	if (n > 0)
+		qmp->used += (size_t)n;
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		qmp->closed = true;
+}
+
+/* The next whole message (QMP ends each with a newline), events taken in; NULL: none buffered. */
+static struct json_object *next_message(struct qmp *qmp)
+{
+	struct json_object *message, *event;
+	char *newline;
+	size_t len;
+
+	for (;;) {
+		newline = qmp->used ? memchr(qmp->buf, '\n', qmp->used) : NULL;
+		if (!newline)
+			return NULL;
+		*newline = '\0';
+		message = json_tokener_parse(qmp->buf);
+		len = (size_t)(newline - qmp->buf) + 1;
+		qmp->used -= len;
+		memmove(qmp->buf, qmp->buf + len, qmp->used);
+		if (!message) {
+			qmp->closed = true;
+			return NULL;
+		}
+		if (!json_object_object_get_ex(message, "event", &event))
+			return message;
+		take_event(qmp, json_object_get_string(event), message);
+		json_object_put(message);
+	}
+}
+
+bool qmp_wait(struct qmp *const qmps[], size_t n, int64_t deadline)
+{
+	struct pollfd fds[QMPS_MAX];
+	struct qmp *open[QMPS_MAX];
+	size_t n_open = 0;
+
+	for (size_t i = 0; i < n && n_open < QMPS_MAX; i++) {
+		if (qmps[i]->closed || qmps[i]->fd < 0)
+			continue;
+		open[n_open] = qmps[i];
+		fds[n_open++] = (struct pollfd){.fd = qmps[i]->fd, .events = POLLIN};
+	}
+	if (!n_open || poll(fds, n_open, poll_timeout(deadline)) <= 0)
+		return false;
+	for (size_t i = 0; i < n_open; i++) {
+		if (!fds[i].revents)
+			continue;
+		read_available(open[i]);
+		/* No command is outstanding here, so a reply would be a stray one. */
+		json_object_put(next_message(open[i]));
+	}
+	return true;
+}
+
+static struct json_object *wait_message(struct qmp *qmp, int64_t deadline)
+{
+	struct pollfd pfd = {.fd = qmp->fd, .events = POLLIN};
+	struct json_object *message;
+
+	for (;;) {
+		message = next_message(qmp);
+		if (message || qmp->closed)
+			return message;
+		if (poll(&pfd, 1, poll_timeout(deadline)) <= 0 && qmp_now() >= deadline)
+			return NULL;
+		if (pfd.revents)
+			read_available(qmp);
+	}
+}
+
+static int no_answer(struct qmp *qmp, const char *command, struct failure *failure)
+{
+	return fail(failure, "%s: %s %s", qmp->name,
+		    qmp->closed ? "QEMU closed its QMP connection during" : "no answer in time to",
+		    command);
+}
+
+int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, int64_t deadline,
+		struct json_object **ret, struct failure *failure)
+{
+	struct json_object *request = json_object_new_object(), *reply, *value, *desc;
+	const char *text;
+	size_t len;
+	int result = 0;
+
+	json_object_object_add(request, "execute", json_object_new_string(command));
+	if (args)
+		json_object_object_add(request, "arguments", args);
+	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
+	len = strlen(text);
+	/* Commands are far smaller than a socket buffer: they go out whole or not at all. */
+	if (qmp->fd < 0 || send(qmp->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
+		qmp->closed = true;
+	json_object_put(request);
+	reply = qmp->closed ? NULL : wait_message(qmp, deadline);
+	if (!reply)
+		return no_answer(qmp, command, failure);
+	if (json_object_object_get_ex(reply, "return", &value)) {
+		if (ret)
+			*ret = json_object_get(value);
+	} else if (json_object_object_get_ex(reply, "error", &value) &&
+		   json_object_object_get_ex(value, "desc", &desc)) {
+		result = fail(failure, "%s: %s: %s", qmp->name, command,
+			      json_object_get_string(desc));
+	} else {
+		result = fail(failure, "%s: %s: reply is neither return nor error", qmp->name,
+			      command);
+	}
+	json_object_put(reply);
+	return result;
+}
+
+static void take_version(struct qmp *qmp, struct json_object *greeting)
+{
+	struct json_object *o = greeting, *number;
+	int parts[3] = {0};
+	static const char *const names[3] = {"major", "minor", "micro"};
+
+	if (!json_object_object_get_ex(o, "QMP", &o) ||
+	    !json_object_object_get_ex(o, "version", &o) ||
+	    !json_object_object_get_ex(o, "qemu", &o))
+		return;
+	for (int i = 0; i < 3; i++)
+		if (json_object_object_get_ex(o, names[i], &number))
+			parts[i] = json_object_get_int(number);
+	snprintf(qmp->version, sizeof(qmp->version), "%d.%d.%d", parts[0], parts[1], parts[2]);
+}
+
+int qmp_open(struct qmp *qmp, const char *name, int fd, int64_t deadline, struct failure *failure)
+{
+	struct json_object *greeting;
+
+	*qmp = (struct qmp){.name = name, .fd = fd};
+	greeting = wait_message(qmp, deadline);
+	if (!greeting)
+		return no_answer(qmp, "the greeting", failure);
+	take_version(qmp, greeting);
+	json_object_put(greeting);
+	return qmp_execute(qmp, "qmp_capabilities", NULL, deadline, NULL, failure);
+}
+
+void qmp_close(struct qmp *qmp)
+{
+	if (qmp->fd >= 0)
+		close(qmp->fd);
+	free(qmp->buf);
+	qmp->fd = -1;
+	qmp->buf = NULL;
+	qmp->used = qmp->size = 0;
+	qmp->closed = true;
+}
