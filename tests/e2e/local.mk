@@ -1,1 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+
+# A preload of its own, for behind the shim: never installed, but a real shared object.
+check_LTLIBRARIES += tests/e2e/librdmachunk-count.la
+tests_e2e_librdmachunk_count_la_SOURCES = \
+	tests/e2e/count.c \
+	tests/e2e/count.h \
+	tests/e2e/count-fail.c \
+	tests/e2e/count-fail.h \
+	tests/e2e/count-hooks.c
+tests_e2e_librdmachunk_count_la_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+tests_e2e_librdmachunk_count_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere \
+	-Wl,--version-script=$(srcdir)/tests/e2e/count.map
+tests_e2e_librdmachunk_count_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
+tests_e2e_librdmachunk_count_la_DEPENDENCIES = tests/e2e/count.map
+
+if HAVE_JSONC
+check_PROGRAMS += tests/e2e/migrate
+endif
+tests_e2e_migrate_SOURCES = \
+	tests/e2e/expect.c \
+	tests/e2e/expect.h \
+	tests/e2e/failure.c \
+	tests/e2e/failure.h \
+	tests/e2e/liverom.c \
+	tests/e2e/liverom.h \
+	tests/e2e/migrate.c \
+	tests/e2e/migration.c \
+	tests/e2e/migration.h \
+	tests/e2e/pattern.c \
+	tests/e2e/pattern.h \
+	tests/e2e/qmp.c \
+	tests/e2e/qmp.h \
+	tests/e2e/report.c \
+	tests/e2e/report.h \
+	tests/e2e/scenario.c \
+	tests/e2e/scenario.h \
+	tests/e2e/vmproc.c \
+	tests/e2e/vmproc.h
+tests_e2e_migrate_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
+tests_e2e_migrate_LDADD = $(JSONC_LIBS)
+
+EXTRA_DIST += \
+	tests/e2e/count.map \
+	tests/e2e/run-matrix

@@ -94,6 +94,15 @@ static struct json_object *next_message(struct qmp *qmp)
 	}
 }
 
+/* With no command outstanding only events can be buffered; a reply would be a stray one. */
+static void take_events(struct qmp *qmp)
+{
+	struct json_object *stray;
+
+	while ((stray = next_message(qmp)))
+		json_object_put(stray);
+}
+
 bool qmp_wait(struct qmp *const qmps[], size_t n, int64_t deadline)
 {
 	struct pollfd fds[QMPS_MAX];
@@ -112,8 +121,7 @@ bool qmp_wait(struct qmp *const qmps[], size_t n, int64_t deadline)
 		if (!fds[i].revents)
 			continue;
 		read_available(open[i]);
-		/* No command is outstanding here, so a reply would be a stray one. */
-		json_object_put(next_message(open[i]));
+		take_events(open[i]);
 	}
 	return true;
 }
@@ -173,6 +181,8 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, 
 			      command);
 	}
 	json_object_put(reply);
+	/* Events that came with the reply will not make the socket readable again. */
+	take_events(qmp);
 	return result;
 }
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "liverom.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define IMAGE_SIZE 0x10000u
+/* Offsets in the image, which ends at 4 GiB and, at reset, is what CS covers. */
+#define CODE_AT	 0xff00u
+#define GDT_AT	 0xff80u
+#define GDTR_AT	 0xffe0u
+#define RESET_AT 0xfff0u
+
+#define LE32(x) (x) & 0xff, ((x) >> 8) & 0xff, ((x) >> 16) & 0xff, ((x) >> 24) & 0xff
+
+/* clang-format off: one instruction a line */
+static const unsigned char reset_vector[] = {
+	0xe9, 0x0d, 0xff, /*	jmp CODE_AT (from 0xfff3) */
+};
+
+static const unsigned char code[] = {
+	/* 16-bit real mode */
+	0xfa,							    /*	cli */
+	0xe4, 0x92,						    /*	in $0x92, %al */
+	0x0c, 0x02,						    /*	or $2, %al: A20 on */
+	0xe6, 0x92,						    /*	out %al, $0x92 */
+	0x2e, 0x66, 0x0f, 0x01, 0x16,				    /*	lgdtl %cs:GDTR_AT */
+	GDTR_AT & 0xff, GDTR_AT >> 8, 0x0f, 0x20, 0xc0,		    /*	mov %cr0, %eax */
+	0x0c, 0x01,						    /*	or $1, %al */
+	0x0f, 0x22, 0xc0,					    /*	mov %eax, %cr0 */
+	0x66, 0xea, LE32(0xffff0000u + CODE_AT + 0x1e), 0x08, 0x00, /* ljmpl $8, 1f */
+	/* 32-bit protected mode, at 0x1e */
+	0x66, 0xb8, 0x10, 0x00,		   /* 1:	mov $0x10, %ax */
+	0x8e, 0xd8,			   /*	mov %ax, %ds */
+	0x31, 0xdb,			   /*	xor %ebx, %ebx */
+	0x43,				   /* 2:	inc %ebx */
+	0x89, 0x1d, LE32(LIVEROM_COUNTER), /*	mov %ebx, LIVEROM_COUNTER */
+	0xbf, LE32(LIVEROM_START),	   /*	mov $LIVEROM_START, %edi */
+	0x89, 0x1f,			   /* 3:	mov %ebx, (%edi) */
+	0x81, 0xc7, LE32(LIVEROM_STRIDE),  /*	add $LIVEROM_STRIDE, %edi */
+	0x81, 0xff,			   /*	cmp $ram_size, %edi */
+#define RAM_SIZE_AT 0x3c
+	LE32(0u), 0x72, 0xf0, /*	jb 3b */
+	0xeb, 0xe2,	      /*	jmp 2b */
+};
+
+static const unsigned char gdt[] = {
+	0,    0,    0, 0, 0, 0,	   0,	 0,
+	0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, /* 0x08: flat code, 4 GiB */
+	0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, /* 0x10: flat data, 4 GiB */
+};
+
+static const unsigned char gdtr[] = {
+	sizeof(gdt) - 1,
+	0,
+	LE32(0xffff0000u + GDT_AT),
+};
+/* clang-format on */
+
+int liverom_write(const char *path, uint64_t ram_size, struct failure *failure)
+{
+	static unsigned char image[IMAGE_SIZE];
+	const unsigned char end[] = {LE32((uint32_t)ram_size)};
+	FILE *f;
+
+	if (ram_size >= 0x80000000u)
+		return fail(failure, "the live scenario needs less than 2 GiB of RAM");
+	memset(image, 0xf4 /* hlt */, sizeof(image));
+	memcpy(image + CODE_AT, code, sizeof(code));
+	memcpy(image + CODE_AT + RAM_SIZE_AT, end, sizeof(end));
+	memcpy(image + GDT_AT, gdt, sizeof(gdt));
+	memcpy(image + GDTR_AT, gdtr, sizeof(gdtr));
+	memcpy(image + RESET_AT, reset_vector, sizeof(reset_vector));
+	f = fopen(path, "wbe");
+	if (!f)
+		return fail(failure, "cannot write %s: %s", path, strerror(errno));
+	if (fwrite(image, sizeof(image), 1, f) != 1 || fclose(f))
+		return fail(failure, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}

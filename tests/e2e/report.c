@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define LINES_KEPT 20
+
+static void add_lines(struct json_object *o, const char *key, const char *path)
+{
+	struct json_object *lines = json_object_new_array();
+	char counter[32], *line = NULL;
+	FILE *f = fopen(path, "re");
+	size_t size = 0;
+	ssize_t len;
+	int n = 0;
+
+	while (f && (len = getline(&line, &size, f)) > 0) {
+		if (line[len - 1] == '\n')
+			line[len - 1] = '\0';
+		if (n++ < LINES_KEPT)
+			json_object_array_add(lines, json_object_new_string(line));
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	snprintf(counter, sizeof(counter), "%s_lines", key);
+	json_object_object_add(o, key, lines);
+	json_object_object_add(o, counter, json_object_new_int(n));
+}
+
+struct json_object *report_process(const struct vmproc *vm)
+{
+	struct json_object *o = json_object_new_object();
+	int status = vm->exit_status;
+
+	json_object_object_add(o, "version", json_object_new_string(vm->qmp.version));
+	json_object_object_add(
+		o, "exit",
+		json_object_new_int(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status)));
+	json_object_object_add(o, "killed", json_object_new_boolean(vm->killed));
+	add_lines(o, "stdout", vm->out);
+	add_lines(o, "stderr", vm->err);
+	json_object_object_add(o, "counts", json_object_from_file(vm->counts));
+	json_object_object_add(o, "stats", json_object_from_file(vm->stats));
+	return o;
+}
+
+static void copy_member(struct json_object *to, const char *to_key, struct json_object *from,
+			const char *from_key)
+{
+	struct json_object *value = NULL;
+
+	if (from && json_object_object_get_ex(from, from_key, &value))
+		json_object_object_add(to, to_key, json_object_get(value));
+}
+
+struct json_object *report_migration(const struct vmproc *from, const struct vmproc *to,
+				     struct json_object *info, const struct comparison *ram)
+{
+	struct json_object *o = json_object_new_object(), *ram_info = NULL;
+
+	json_object_object_add(o, "from", json_object_new_string(from->name));
+	json_object_object_add(o, "to", json_object_new_string(to->name));
+	copy_member(o, "status", info, "status");
+	copy_member(o, "total_time_ms", info, "total-time");
+	copy_member(o, "setup_time_ms", info, "setup-time");
+	copy_member(o, "downtime_ms", info, "downtime");
+	if (info && json_object_object_get_ex(info, "ram", &ram_info))
+		copy_member(o, "passes", ram_info, "dirty-sync-count");
+	if (ram) {
+		json_object_object_add(o, "ram_identical",
+				       json_object_new_boolean(!ram->differing_bytes));
+		json_object_object_add(o, "ram_differing_bytes",
+				       json_object_new_int64((int64_t)ram->differing_bytes));
+		if (ram->differing_bytes)
+			json_object_object_add(
+				o, "ram_first_difference",
+				json_object_new_int64((int64_t)ram->first_difference));
+	}
+	return o;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "scenario.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "liverom.h"
+#include "report.h"
+
+enum { SRC, DST, THIRD, VMS };
+
+static const char *const vm_names[VMS] = {"src", "dst", "third"};
+
+/* A process that has not started to exit by then is not going to. */
+#define EXIT_TIMEOUT 20000
+
+static struct vm_start start_of(const struct scenario_config *config, const char *bios)
+{
+	return (struct vm_start){
+		.dir = config->dir,
+		.ram_dir = config->ram_dir,
+		.ram_size = config->ram_size,
+		.paused = true,
+		.bios = bios,
+	};
+}
+
+static int start_source(const struct scenario_config *config, struct vmproc *vm,
+			const struct vm_start *start, struct failure *failure)
+{
+	if (vm_prepare(vm, vm_names[SRC], start, failure) ||
+	    pattern_fill(vm->ram_fd, start->ram_size, &config->pattern, failure))
+		return -1;
+	return vm_start(vm, &config->src, start, failure);
+}
+
+static int start_destination(const struct scenario_config *config, struct vmproc *vm, int which,
+			     const struct vm_config *vm_config, const char *bios,
+			     struct failure *failure)
+{
+	struct vm_start start = start_of(config, bios);
+
+	start.incoming = true;
+	if (vm_prepare(vm, vm_names[which], &start, failure))
+		return -1;
+	if (config->junk &&
+	    pattern_fill_junk(vm->ram_fd, start.ram_size, &config->pattern, failure))
+		return -1;
+	return vm_start(vm, vm_config, &start, failure);
+}
+
+/* Start the first two processes, at the same time. */
+static int start_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
+		      struct failure *failure)
+{
+	struct vm_start start = start_of(config, NULL);
+
+	if (start_source(config, &vms[SRC], &start, failure) ||
+	    start_destination(config, &vms[DST], DST, &config->dst, NULL, failure))
+		return -1;
+	if (vm_connect(&vms[SRC], deadline, failure))
+		return -1;
+	return vm_connect(&vms[DST], deadline, failure);
+}
+
+static int check_ram(const struct scenario_config *config, struct vmproc *from, struct vmproc *to,
+		     struct comparison *ram, struct failure *failure)
+{
+	if (pattern_compare(from->ram_fd, to->ram_fd, config->ram_size, ram, failure))
+		return -1;
+	if (ram->differing_bytes)
+		return fail(failure, "RAM of %s and %s differs in %llu bytes, first at 0x%llx",
+			    from->name, to->name, (unsigned long long)ram->differing_bytes,
+			    (unsigned long long)ram->first_difference);
+	return 0;
+}
+
+/* From a started migration to identical RAM, reported. */
+static int finish_migration(const struct scenario_config *config, struct migration *m,
+			    struct json_object *migrations, int64_t deadline,
+			    struct failure *failure)
+{
+	struct comparison ram, *compared = NULL;
+	struct json_object *info;
+	int ret;
+
+	ret = migration_wait_completed(m, deadline, failure);
+	if (!ret) {
+		ret = check_ram(config, m->from, m->to, &ram, failure);
+		compared = &ram;
+	}
+	info = m->from->qmp.closed ? NULL : migration_query(m->from, deadline);
+	json_object_array_add(migrations, report_migration(m->from, m->to, info, compared));
+	json_object_put(info);
+	return ret;
+}
+
+static int migrate(const struct scenario_config *config, struct vmproc *from, struct vmproc *to,
+		   struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	struct migration m;
+
+	if (migration_start(&m, &config->migration, from, to, deadline, failure) ||
+	    migration_set(from, "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure))
+		return -1;
+	return finish_migration(config, &m, migrations, deadline, failure);
+}
+
+static int run_plain(const struct scenario_config *config, struct vmproc vms[3],
+		     struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	if (start_pair(config, vms, deadline, failure))
+		return -1;
+	return migrate(config, &vms[SRC], &vms[DST], migrations, deadline, failure);
+}
+
+static int run_back(const struct scenario_config *config, struct vmproc vms[3],
+		    struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	if (run_plain(config, vms, migrations, deadline, failure) ||
+	    vm_quit(&vms[SRC], deadline, failure) ||
+	    start_destination(config, &vms[THIRD], THIRD, &config->src, NULL, failure) ||
+	    vm_connect(&vms[THIRD], deadline, failure))
+		return -1;
+	return migrate(config, &vms[DST], &vms[THIRD], migrations, deadline, failure);
+}
+
+/*
+ * Throttled to an eighth of the RAM each second, and cancelled after a quarter of it: in between
+ * lie seconds, which no load of the machine shortens.
+ */
+static int cancel_in_the_middle(const struct scenario_config *config, struct vmproc vms[3],
+				struct json_object *migrations, int64_t deadline,
+				struct failure *failure)
+{
+	int64_t rate = (int64_t)(config->ram_size / 8);
+	struct json_object *info;
+	struct migration m;
+	char state[40];
+
+	if (migration_set(&vms[SRC], "max-bandwidth", rate, deadline, failure) ||
+	    migration_start(&m, &config->migration, &vms[SRC], &vms[DST], deadline, failure) ||
+	    migration_wait_progress(&m, config->ram_size / 4, deadline, failure) ||
+	    migration_cancel(&m, deadline, failure))
+		return -1;
+	info = migration_query(&vms[SRC], deadline);
+	json_object_array_add(migrations, report_migration(&vms[SRC], &vms[DST], info, NULL));
+	json_object_put(info);
+	if (migration_run_state(&vms[SRC], state, sizeof(state), deadline, failure))
+		return -1;
+	if (strcmp(state, "prelaunch") && strcmp(state, "paused"))
+		return fail(failure, "after the cancel the source is in run state '%s'", state);
+	return 0;
+}
+
+static int run_cancel_again(const struct scenario_config *config, struct vmproc vms[3],
+			    struct json_object *migrations, int64_t deadline,
+			    struct failure *failure)
+{
+	struct failure not_judged = {""};
+
+	if (start_pair(config, vms, deadline, failure) ||
+	    cancel_in_the_middle(config, vms, migrations, deadline, failure))
+		return -1;
+	/* Some versions of QEMU exit when an incoming migration breaks off, others wait for more.
+	 */
+	if (vms[DST].qmp.closed)
+		vm_wait_exit(&vms[DST], qmp_now() + EXIT_TIMEOUT, &not_judged);
+	else
+		vm_quit(&vms[DST], qmp_now() + EXIT_TIMEOUT, &not_judged);
+	if (start_destination(config, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
+	    vm_connect(&vms[THIRD], deadline, failure))
+		return -1;
+	return migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure);
+}
+
+static uint32_t live_counter(const struct vmproc *vm)
+{
+	uint32_t counter = 0;
+
+	if (pread(vm->ram_fd, &counter, sizeof(counter), LIVEROM_COUNTER) != sizeof(counter))
+		return 0;
+	return le32toh(counter);
+}
+
+/* Wait until the guest program has counted on from @from. */
+static int wait_counting(struct vmproc *vm, uint32_t from, int64_t deadline,
+			 struct failure *failure)
+{
+	struct qmp *const qmps[] = {&vm->qmp};
+
+	while (live_counter(vm) == from) {
+		if (vm->qmp.closed || qmp_now() >= deadline)
+			return fail(failure, "%s: the guest does not run", vm->name);
+		/* The guest cannot signal us: between two looks, wait for anything QEMU says. */
+		qmp_wait(qmps, 1, qmp_now() + 10);
+	}
+	return 0;
+}
+
+/* RAM passes before the downtime limit lets the migration end. */
+#define LIVE_PASSES 3
+
+static int run_live(const struct scenario_config *config, struct vmproc vms[3],
+		    struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	struct vm_start start;
+	uint32_t counter;
+	struct migration m;
+	char bios[300];
+
+	snprintf(bios, sizeof(bios), "%s/live.rom", config->dir);
+	if (liverom_write(bios, config->ram_size, failure))
+		return -1;
+	start = start_of(config, bios);
+	start.paused = false;
+	if (start_source(config, &vms[SRC], &start, failure) ||
+	    start_destination(config, &vms[DST], DST, &config->dst, bios, failure) ||
+	    vm_connect(&vms[SRC], deadline, failure) || vm_connect(&vms[DST], deadline, failure))
+		return -1;
+	counter = live_counter(&vms[SRC]);
+	/* A limit too small to reach first, so that pages are sent again; then one easy to reach.
+	 */
+	if (wait_counting(&vms[SRC], counter, deadline, failure) ||
+	    migration_set(&vms[SRC], "downtime-limit", 1, deadline, failure) ||
+	    migration_start(&m, &config->migration, &vms[SRC], &vms[DST], deadline, failure) ||
+	    migration_set(&vms[SRC], "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure) ||
+	    migration_wait_pass(&m, LIVE_PASSES, deadline, failure) ||
+	    migration_set(&vms[SRC], "downtime-limit", 60000, deadline, failure) ||
+	    finish_migration(config, &m, migrations, deadline, failure))
+		return -1;
+	counter = live_counter(&vms[DST]);
+	if (qmp_execute(&vms[DST].qmp, "cont", NULL, deadline, NULL, failure))
+		return -1;
+	return wait_counting(&vms[DST], counter, deadline, failure);
+}
+
+const struct scenario scenarios[] = {
+	{"plain", "migrate once", run_plain},
+	{"back", "migrate, then the destination migrates into a third process", run_back},
+	{"cancel-again", "cancel in the middle, then migrate to a third process", run_cancel_again},
+	{"live", "migrate a guest that keeps writing to its memory", run_live},
+	{NULL, NULL, NULL},
+};
+
+const struct scenario *scenario_find(const char *name)
+{
+	for (const struct scenario *s = scenarios; s->name; s++)
+		if (!strcmp(s->name, name))
+			return s;
+	return NULL;
+}
+
+/* Everybody has to exit with status 0, but for the destination of a cancelled migration. */
+static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
+			 struct failure *failure)
+{
+	int ret = 0;
+
+	for (int i = 0; i < VMS; i++) {
+		if (vms[i].pid && !failure->text[0])
+			ret |= vm_quit(&vms[i], qmp_now() + EXIT_TIMEOUT, failure);
+		if (!vms[i].exited || !vms[i].exit_status ||
+		    (i == DST && scenario->run == run_cancel_again))
+			continue;
+		ret |= fail(failure, "%s: QEMU ended with wait status 0x%x", vms[i].name,
+			    (unsigned int)vms[i].exit_status);
+	}
+	return ret;
+}
+
+int scenario_run(const struct scenario *scenario, const struct scenario_config *config,
+		 struct json_object *report, struct failure *failure)
+{
+	struct json_object *migrations = json_object_new_array();
+	struct vmproc vms[VMS] = {0};
+	int ret;
+
+	json_object_object_add(report, "migrations", migrations);
+	ret = scenario->run(config, vms, migrations, qmp_now() + config->timeout, failure);
+	ret |= end_processes(scenario, vms, failure);
+	for (int i = 0; i < VMS; i++) {
+		vm_release(&vms[i]);
+		if (vms[i].exited)
+			json_object_object_add(report, vm_names[i], report_process(&vms[i]));
+	}
+	return ret ? -1 : 0;
+}

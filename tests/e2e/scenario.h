@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is done with QEMU processes, and what has to hold of it. */
+#ifndef TESTS_E2E_SCENARIO_H
+#define TESTS_E2E_SCENARIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <json-c/json.h>
+
+#include "migration.h"
+#include "pattern.h"
+#include "vmproc.h"
+
+struct scenario_config {
+	struct migration_config migration;
+	struct vm_config src, dst;
+	struct pattern pattern;
+	uint64_t ram_size;   /* bytes, a multiple of 1 MiB */
+	bool junk;	     /* fill the destination's RAM with junk where the source has zeros */
+	int64_t timeout;     /* milliseconds for the whole scenario */
+	const char *dir;     /* for logs and sockets */
+	const char *ram_dir; /* for RAM files; a tmpfs */
+};
+
+struct scenario {
+	const char *name;
+	const char *help;
+	int (*run)(const struct scenario_config *config, struct vmproc vms[3],
+		   struct json_object *migrations, int64_t deadline, struct failure *failure);
+};
+
+/* Ends with an entry whose name is NULL. */
+extern const struct scenario scenarios[];
+
+const struct scenario *scenario_find(const char *name);
+
+/*
+ * Run it once. @report, an object, gets "migrations" and one member for each process ("src",
+ * "dst", "third"), whatever the outcome. Returns 0 when all that the scenario asks for held: the
+ * states at the end, identical RAM, and exit status 0.
+ */
+int scenario_run(const struct scenario *scenario, const struct scenario_config *config,
+		 struct json_object *report, struct failure *failure);
+
+#endif
