@@ -1,1 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+
+# Everything without verbs, shared by the module and the unit tests.
+core_sources = \
+	src/core/completion_queue.c src/core/completion_queue.h \
+	src/core/conn.c src/core/conn.h \
+	src/core/extent_map.c src/core/extent_map.h \
+	src/core/ram_blocks.c src/core/ram_blocks.h \
+	src/core/recv_queue.c src/core/recv_queue.h \
+	src/core/registration.c src/core/registration.h \
+	src/core/send_queue.c src/core/send_queue.h \
+	src/core/source.c src/core/source.h \
+	src/core/verbs_values.h \
+	src/core/widen.c src/core/widen.h \
+	src/core/wire.c src/core/wire.h
+
+util_sources = \
+	src/util/config.c src/util/config.h \
+	src/util/log.c src/util/log.h
+
+lib_LTLIBRARIES += librdmachunk.la
+librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
+	src/engine/datapath.c src/engine/datapath.h \
+	src/engine/lookup.c src/engine/lookup.h \
+	src/engine/mr.c src/engine/mr.h \
+	src/engine/registry.c src/engine/registry.h \
+	src/engine/report.c src/engine/report.h \
+	src/engine/session.c src/engine/session.h \
+	src/engine/verbs.h \
+	src/hook/exports.c \
+	src/hook/guard.h \
+	src/hook/ops.c src/hook/ops.h \
+	src/hook/symbols.c src/hook/symbols.h
+librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
+librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
+	-Wl,--version-script=$(top_srcdir)/src/hook/exports.map
+librdmachunk_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
+librdmachunk_la_DEPENDENCIES = src/hook/exports.map
+EXTRA_DIST += src/hook/exports.map
+
+# A preload is named by its file; libtool's description of it serves nobody.
+install-exec-hook:
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.la
+uninstall-local:
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.so

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/extent_map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The index of the first extent that ends after `at`; count when there is none. */
+static size_t first_ending_after(const struct extent_map *map, uint64_t at)
+{
+	size_t low = 0, high = map->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (map->extent[middle].range.end > at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+void extent_map_clear(struct extent_map *map)
+{
+	free(map->extent);
+	memset(map, 0, sizeof(*map));
+}
+
+const struct extent *extent_map_find(const struct extent_map *map, struct range range)
+{
+	size_t i = first_ending_after(map, range.start);
+
+	if (i < map->count && range_contains(map->extent[i].range, range))
+		return &map->extent[i];
+	return NULL;
+}
+
+bool extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
+		    struct range *gap)
+{
+	size_t i = first_ending_after(map, range.start);
+
+	if (i < map->count && map->extent[i].range.start < range.end)
+		return false;
+	*gap = bounds;
+	if (i > 0 && map->extent[i - 1].range.end > gap->start)
+		gap->start = map->extent[i - 1].range.end;
+	if (i < map->count && map->extent[i].range.start < gap->end)
+		gap->end = map->extent[i].range.start;
+	return true;
+}
+
+int extent_map_insert(struct extent_map *map, struct range range, uint64_t value)
+{
+	size_t i = first_ending_after(map, range.start);
+	struct extent *grown;
+	size_t room;
+
+	if (range.start >= range.end)
+		return -EINVAL;
+	if (i < map->count && map->extent[i].range.start < range.end)
+		return -EEXIST;
+	if (map->count == map->room) {
+		room = map->room ? map->room * 2 : 8;
+		grown = realloc(map->extent, room * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		map->extent = grown;
+		map->room = room;
+	}
+	memmove(&map->extent[i + 1], &map->extent[i], (map->count - i) * sizeof(*map->extent));
+	map->extent[i] = (struct extent){.range = range, .value = value};
+	map->count++;
+	return 0;
+}
+
+int extent_map_remove(struct extent_map *map, uint64_t start)
+{
+	size_t i = first_ending_after(map, start);
+
+	if (i == map->count || map->extent[i].range.start != start)
+		return -ENOENT;
+	map->count--;
+	memmove(&map->extent[i], &map->extent[i + 1], (map->count - i) * sizeof(*map->extent));
+	return 0;
+}

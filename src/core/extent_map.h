@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_CORE_EXTENT_MAP_H
+#define RDMACHUNK_CORE_EXTENT_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The registered extents of one RAM block: an interval map, sorted, in which
+ * no two extents overlap. Addresses are bytes from the start of the block.
+ *
+ *      0        1M                        64M         length
+ *      |--------|=======extent A==========|===B===|.....|
+ *                                                  ^gap
+ */
+
+/* [start, end) */
+struct range {
+	uint64_t start;
+	uint64_t end;
+};
+
+static inline bool range_contains(struct range outer, struct range inner)
+{
+	return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+struct extent {
+	struct range range;
+	uint64_t value; /* the owner's: an rkey, or the address of an MR */
+};
+
+/* All zero is an empty map. */
+struct extent_map {
+	struct extent *extent;
+	size_t count;
+	size_t room;
+};
+
+/* Free the array; the values are the owner's to release first. */
+void extent_map_clear(struct extent_map *map);
+
+/* The extent that holds all of `range`, or NULL. Valid until the next change. */
+const struct extent *extent_map_find(const struct extent_map *map, struct range range);
+
+/*
+ * The widest free range inside `bounds` around `range`, which must lie in it.
+ * Returns false, touching nothing, when an extent overlaps `range`.
+ */
+bool extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
+		    struct range *gap);
+
+/* 0; -EINVAL for an empty range; -EEXIST when it overlaps an extent; -ENOMEM. */
+int extent_map_insert(struct extent_map *map, struct range range, uint64_t value);
+
+/* Forget the extent that starts at `start`; 0, or -ENOENT. */
+int extent_map_remove(struct extent_map *map, uint64_t start);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_CORE_REGISTRATION_H
+#define RDMACHUNK_CORE_REGISTRATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ram_blocks.h"
+
+/*
+ * Local registrations: one MR for a whole region where QEMU asks for a chunk.
+ * The MRs are made through a table of operations, so that tests can make them
+ * fail.
+ */
+
+struct registration_ops {
+	/*
+	 * Register `length` bytes at `addr` with QEMU's own access flags. Sets
+	 * *mr and returns 0, or returns a negative errno.
+	 */
+	int (*reg)(void *context, uint64_t addr, uint64_t length, int access, void **mr);
+};
+
+struct registration_policy {
+	/* Largest registration to try, as a power of two; only ever shrinks: it
+	 * remembers the size that worked after a larger one failed. 0: exactly
+	 * what QEMU asks for. */
+	unsigned int shift;
+	/* Registrations that failed and were tried again smaller. */
+	uint64_t fallbacks;
+	/* The access flags all wide MRs of this connection have; set by the first. */
+	int access;
+	bool access_known;
+};
+
+struct registration {
+	void *mr;
+	/* Where it lies in the block. */
+	struct range range;
+	/* An MR made before serves this too. */
+	bool shared;
+	/* Nobody else may use it: it is not in block->local. */
+	bool unshared;
+};
+
+/*
+ * Find or make the MR for `want`, a range of `block` whose local address is
+ * known. A wide range that cannot be registered is halved until `want` itself
+ * is tried; only the failure of that is returned, as its negative errno. New
+ * MRs enter block->local with the MR as value.
+ *
+ * What cannot be widened safely (other access flags than the connection's, a
+ * range that overlaps an extent in part) gets an MR of its own.
+ */
+int registration_get(const struct registration_ops *ops, void *context,
+		     struct registration_policy *policy, struct ram_block *block, struct range want,
+		     int access, struct registration *registration);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_CORE_SEND_QUEUE_H
+#define RDMACHUNK_CORE_SEND_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The WRs on the real send queue. Each goes out under a wr_id of our own, a
+ * serial number, and is looked up by it when it completes. An RC QP executes in
+ * order, so a completion retires every WR posted before it as well.
+ */
+
+#define SEND_QUEUE_ROOM 2048 /* at least any max_send_wr a provider rounds 512 up to */
+#define SEND_SLOTS	4    /* messages of our own that can be on the wire at once */
+#define SEND_NO_SLOT	(-1)
+
+struct send_record {
+	uint64_t wr_id; /* QEMU's */
+	bool message;	/* a SEND: a control message */
+	int slot;	/* the own message it sends, or SEND_NO_SLOT */
+};
+
+/* send_queue_init() before use. */
+struct send_queue {
+	struct send_record ring[SEND_QUEUE_ROOM];
+	uint64_t next;	       /* serial of the next WR */
+	uint64_t oldest;       /* serial of the oldest that has not completed */
+	unsigned int messages; /* SENDs among them */
+	unsigned int slots;    /* bit n: slot n is free */
+};
+
+void send_queue_init(struct send_queue *q);
+
+/* Sets *serial; 0, or -ENOMEM when the queue is full. */
+int send_queue_add(struct send_queue *q, const struct send_record *record, uint64_t *serial);
+
+/* The newest WR was refused by the real queue. */
+void send_queue_undo(struct send_queue *q);
+
+/* The WR `serial` has completed: sets *record and retires it and all before it.
+ * 0, or -ENOENT when no such WR is on the queue. */
+int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_record *record);
+
+/* A free slot for an own message, or SEND_NO_SLOT. Recording a WR with it takes
+ * it; it becomes free when that WR retires. */
+int send_queue_free_slot(const struct send_queue *q);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/datapath.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/log.h"
+
+/*
+ * Our wr_ids carry a mark in their top 16 bits. QEMU's have the type in the low
+ * 16 and, for writes, a chunk number above bit 30; none of QEMU's is on a queue
+ * whose completions we read, except its own RECVs at a destination (4000 + n).
+ */
+#define WR_ID_MARK_SEND (UINT64_C(0x5d4c) << 48)
+#define WR_ID_MARK_RECV (UINT64_C(0x5d4d) << 48)
+#define WR_ID_MARK_MASK (UINT64_C(0xffff) << 48)
+
+int datapath_post_own_recv(struct session *s, unsigned int buffer)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)s->buffers[buffer],
+		.length = WIRE_MESSAGE_MAX,
+		.lkey = s->memory_mr->lkey,
+	};
+	struct ibv_recv_wr wr = {
+		.wr_id = WR_ID_MARK_RECV | buffer,
+		.sg_list = &sge,
+		.num_sge = 1,
+	};
+	struct ibv_recv_wr *bad;
+
+	return s->ops->post_recv(s->qp, &wr, &bad);
+}
+
+int datapath_post_real_recv(struct session *s, const struct recv_request *request)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)request->addr,
+		.length = request->length,
+		.lkey = request->lkey,
+	};
+	struct ibv_recv_wr wr = {.wr_id = request->wr_id, .sg_list = &sge, .num_sge = 1};
+	struct ibv_recv_wr *bad;
+
+	return s->ops->post_recv(s->qp, &wr, &bad);
+}
+
+/* Everything that can have changed while the lock was held. */
+static void settle(struct session *s)
+{
+	session_repost(s);
+	session_publish_due(s);
+}
+
+static char *send_slot(struct session *s, int slot)
+{
+	return (char *)s->memory + RECV_QUEUE_BUFFERS * (size_t)WIRE_MESSAGE_MAX +
+	       (size_t)slot * SESSION_SEND_SLOT_LEN;
+}
+
+static void describe(const struct ibv_send_wr *wr, struct conn_wr *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->wr_id = wr->wr_id;
+	out->message = wr->opcode == IBV_WR_SEND;
+	out->signaled = wr->send_flags & IBV_SEND_SIGNALED;
+	/* A message in pieces is nothing QEMU sends; it reads as malformed. */
+	if (out->message && wr->num_sge == 1)
+		out->data = (const void *)(uintptr_t)wr->sg_list[0].addr;
+	else if (out->message)
+		return;
+	for (int i = 0; i < wr->num_sge; i++)
+		out->length += wr->sg_list[i].length;
+}
+
+/* Lock held. One WR; 0 or a positive errno. */
+static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
+{
+	struct ibv_send_wr copy = *wr, *bad;
+	struct conn_post post;
+	struct conn_wr seen;
+	struct ibv_sge sge;
+	int ret;
+
+	describe(wr, &seen);
+	ret = conn_post_send(&s->conn, &seen, &post);
+	if (ret)
+		return -ret;
+	if (post.action == CONN_NOTHING)
+		return 0;
+	copy.next = NULL;
+	copy.wr_id = WR_ID_MARK_SEND | post.serial;
+	if (post.action == CONN_POST_OWN) {
+		memcpy(send_slot(s, post.slot), post.own.message, post.own.len);
+		sge.addr = (uintptr_t)send_slot(s, post.slot);
+		sge.length = (uint32_t)post.own.len;
+		sge.lkey = s->memory_mr->lkey;
+		copy.sg_list = &sge;
+		copy.num_sge = 1;
+	}
+	ret = s->ops->post_send(s->qp, &copy, &bad);
+	if (ret)
+		conn_post_refused(&s->conn, &seen);
+	return ret;
+}
+
+int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr *wr,
+		       struct ibv_send_wr **bad_wr)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->conn.state == CONN_CANDIDATE)
+		ret = session_pass_through(s, "it sends before it is connected");
+	if (!ret && s->conn.state == CONN_PASSTHROUGH) {
+		ret = s->ops->post_send(qp, wr, bad_wr);
+		goto out;
+	}
+	for (; wr && !ret; wr = wr->next) {
+		*bad_wr = wr;
+		ret = post_one_send(s, wr);
+	}
+out:
+	settle(s);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static bool receives_are_ours(const struct session *s)
+{
+	return s->conn.state == CONN_CANDIDATE ||
+	       (s->conn.role == CONN_SOURCE && s->conn.state != CONN_PASSTHROUGH);
+}
+
+int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr)
+{
+	struct recv_request request;
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->conn.state == CONN_CANDIDATE && wr && wr->num_sge != 1)
+		ret = session_pass_through(s, "its receive requests have another shape");
+	if (!ret && !receives_are_ours(s)) {
+		ret = s->ops->post_recv(qp, wr, bad_wr);
+		goto out;
+	}
+	for (; wr && !ret; wr = wr->next) {
+		*bad_wr = wr;
+		if (wr->num_sge != 1) {
+			ret = EINVAL;
+			break;
+		}
+		request = (struct recv_request){
+			.wr_id = wr->wr_id,
+			.addr = (void *)(uintptr_t)wr->sg_list[0].addr,
+			.length = wr->sg_list[0].length,
+			.lkey = wr->sg_list[0].lkey,
+		};
+		ret = -conn_post_recv(&s->conn, &request, s->buffers);
+	}
+out:
+	settle(s);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+static void complete(struct session *s, const struct ibv_wc *wc)
+{
+	struct completion done = {
+		.wr_id = wc->wr_id,
+		.status = wc->status,
+		.opcode = wc->opcode,
+		.byte_len = wc->byte_len,
+		.vendor_err = wc->vendor_err,
+	};
+
+	switch (wc->wr_id & WR_ID_MARK_MASK) {
+	case WR_ID_MARK_SEND:
+		if (conn_send_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done)) {
+			log_error("a completion for no request of ours; failing the migration");
+			conn_fail(&s->conn);
+		}
+		break;
+	case WR_ID_MARK_RECV:
+		conn_recv_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done, s->buffers);
+		break;
+	default:
+		conn_foreign_recv_completed(&s->conn, &done);
+	}
+}
+
+static int take_due(struct session *s, enum conn_cq which, int entries, struct ibv_wc *wc)
+{
+	struct completion_queue *due = conn_due(&s->conn, which);
+	struct completion c;
+	int n = 0;
+
+	while (n < entries && completion_queue_pop(due, &c)) {
+		wc[n++] = (struct ibv_wc){
+			.wr_id = c.wr_id,
+			.status = c.status,
+			.opcode = c.opcode,
+			.byte_len = c.byte_len,
+			.vendor_err = c.vendor_err,
+			.qp_num = s->qp->qp_num,
+		};
+	}
+	return n;
+}
+
+int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_cq *cq, int entries,
+		     struct ibv_wc *wc)
+{
+	enum conn_cq which = cq == s->cq[CONN_SEND_CQ] ? CONN_SEND_CQ : CONN_RECV_CQ;
+	int found = 0, taken = 0;
+
+	/*
+	 * QEMU has armed the CQ when it polls and sleeps when it finds nothing:
+	 * so "nothing" must mean that the real CQ is empty too, however many of
+	 * its completions were of no concern to QEMU.
+	 */
+	while (!taken && entries > 0) {
+		if (!atomic_load_explicit(&s->due[which], memory_order_acquire)) {
+			found = ops->poll_cq(cq, entries, wc);
+			if (found <= 0)
+				return found;
+		}
+		pthread_mutex_lock(&s->lock);
+		if (cq != s->cq[which] || !s->in_use) {
+			/* The session ended under a poll: these are not its own. */
+			pthread_mutex_unlock(&s->lock);
+			return found;
+		}
+		for (int i = 0; i < found; i++)
+			complete(s, &wc[i]);
+		found = 0;
+		taken = take_due(s, which, entries, wc);
+		settle(s);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return taken;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/mr.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+
+#include "engine/registry.h"
+#include "util/log.h"
+
+/* A real MR that covers a region, or at least a chunk. */
+struct shared_mr {
+	struct ibv_mr *real;
+	unsigned int handles; /* under the table's lock */
+	/* The extent in the session's maps, while that session lives. */
+	struct session *session;
+	uint64_t generation;
+	uint64_t addr;
+	bool mapped;
+};
+
+struct mr_handle {
+	struct ibv_mr mr; /* what QEMU holds; its address is the key */
+	struct shared_mr *shared;
+};
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static void *table; /* of struct mr_handle, by address: tsearch(3) */
+/* So that a process without handles never takes the lock to deregister. */
+static atomic_uint handles;
+
+static int compare(const void *a, const void *b)
+{
+	return (a > b) - (a < b);
+}
+
+static struct ibv_mr *call_real(struct ibv_pd *pd, void *addr, size_t length, int access,
+				enum mr_call call)
+{
+	const struct verbs_calls *calls = session_calls();
+
+	if (call == MR_CALL_REG_MR && calls->reg_mr)
+		return calls->reg_mr(pd, addr, length, access);
+	if (call == MR_CALL_REG_MR_IOVA2 && calls->reg_mr_iova2)
+		return calls->reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
+	errno = ENOSYS;
+	return NULL;
+}
+
+struct reg_context {
+	struct session *session;
+	struct ibv_pd *pd;
+	enum mr_call call;
+};
+
+/* registration_ops.reg: session lock held */
+static int reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	struct reg_context *rc = context;
+	struct session_counters *counters = &rc->session->counters;
+	struct shared_mr *shared = calloc(1, sizeof(*shared));
+
+	if (!shared)
+		return -ENOMEM;
+	shared->real = call_real(rc->pd, (void *)(uintptr_t)addr, length, access, rc->call);
+	if (!shared->real) {
+		int error = errno ? errno : EIO;
+
+		free(shared);
+		return -error;
+	}
+	shared->session = rc->session;
+	shared->generation = rc->session->generation;
+	shared->addr = addr;
+	counters->made++;
+	counters->pinned += length;
+	if (counters->pinned > counters->pinned_peak)
+		counters->pinned_peak = counters->pinned;
+	if (length > counters->largest)
+		counters->largest = length;
+	*mr = shared;
+	return 0;
+}
+
+static const struct registration_ops real_ops = {.reg = reg};
+
+/* Forget the extent of an MR that is about to go. Session lock held. */
+static void forget(struct session *s, const struct shared_mr *shared)
+{
+	struct ram_blocks *blocks =
+		s->conn.role == CONN_SOURCE ? &s->conn.source.blocks : &s->conn.dest_blocks;
+	struct ram_block *block;
+	struct range where;
+
+	s->counters.pinned -= shared->real->length;
+	if (!shared->mapped)
+		return;
+	block = ram_blocks_find_local(blocks, shared->addr, shared->real->length, &where);
+	if (block)
+		extent_map_remove(&block->local, where.start);
+}
+
+/* One handle less; the last takes the real MR with it. Returns as ibv_dereg_mr(). */
+static int put_shared(struct shared_mr *shared)
+{
+	struct session *s = shared->session;
+	struct ibv_mr *real = NULL;
+
+	/* The lock keeps mr_register() from finding an MR that is going. */
+	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&table_lock);
+	if (!--shared->handles)
+		real = shared->real;
+	pthread_mutex_unlock(&table_lock);
+	if (real && s->generation == shared->generation)
+		forget(s, shared);
+	pthread_mutex_unlock(&s->lock);
+	if (!real)
+		return 0;
+	free(shared);
+	return session_calls()->dereg_mr(real);
+}
+
+static struct ibv_mr *make_handle(struct shared_mr *shared, void *addr, size_t length)
+{
+	struct mr_handle *handle = calloc(1, sizeof(*handle));
+	void *node = NULL;
+
+	pthread_mutex_lock(&table_lock);
+	shared->handles++;
+	if (handle) {
+		handle->mr = *shared->real;
+		handle->mr.addr = addr;
+		handle->mr.length = length;
+		handle->shared = shared;
+		node = tsearch(handle, &table, compare);
+	}
+	pthread_mutex_unlock(&table_lock);
+	if (node) {
+		atomic_fetch_add(&handles, 1);
+		return &handle->mr;
+	}
+	free(handle);
+	return NULL;
+}
+
+static void warn_fallback(struct session *s, int access)
+{
+	if (s->warned_fallback || !s->conn.policy.fallbacks)
+		return;
+	s->warned_fallback = true;
+	log_warn("registering 2^%u bytes at once failed (access 0x%x); continuing with %s",
+		 s->conn.shift, (unsigned int)access,
+		 s->conn.policy.shift ? "smaller regions" : "QEMU's own chunks");
+}
+
+/* Session lock held; released. */
+static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void *addr,
+				     size_t length, int access, enum mr_call call,
+				     struct ram_block *block, struct range want)
+{
+	struct reg_context context = {.session = s, .pd = pd, .call = call};
+	struct registration registration;
+	struct shared_mr *shared;
+	struct ibv_mr *mr;
+	int ret;
+
+	s->counters.asked++;
+	ret = registration_get(&real_ops, &context, &s->conn.policy, block, want, access,
+			       &registration);
+	if (ret) {
+		pthread_mutex_unlock(&s->lock);
+		errno = -ret;
+		return NULL;
+	}
+	warn_fallback(s, access);
+	shared = registration.mr;
+	if (!registration.shared)
+		shared->mapped = !registration.unshared;
+	mr = make_handle(shared, addr, length);
+	pthread_mutex_unlock(&s->lock);
+	if (!mr) {
+		put_shared(shared);
+		errno = ENOMEM;
+	}
+	return mr;
+}
+
+struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int access,
+			   enum mr_call call)
+{
+	struct session *s = registry_lock_pd(pd);
+	struct ram_block *block;
+	struct range want;
+
+	if (s) {
+		block = conn_register(&s->conn, (uintptr_t)addr, length, &want);
+		if (block)
+			return register_chunk(s, pd, addr, length, access, call, block, want);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return call_real(pd, addr, length, access, call);
+}
+
+int mr_deregister(struct ibv_mr *mr)
+{
+	struct mr_handle *handle = NULL;
+	struct shared_mr *shared;
+
+	if (atomic_load(&handles)) {
+		pthread_mutex_lock(&table_lock);
+		if (tdelete(mr, &table, compare))
+			handle = (struct mr_handle *)mr;
+		pthread_mutex_unlock(&table_lock);
+	}
+	if (!handle)
+		return session_calls()->dereg_mr ? session_calls()->dereg_mr(mr) : ENOSYS;
+	atomic_fetch_sub(&handles, 1);
+	shared = handle->shared;
+	free(handle);
+	return put_shared(shared);
+}

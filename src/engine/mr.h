@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_ENGINE_MR_H
+#define RDMACHUNK_ENGINE_MR_H
+
+#include "engine/session.h"
+
+/*
+ * Memory registration: QEMU gets one handle per chunk, each a struct ibv_mr of
+ * ours with the keys of the real MR that covers it. The real MR goes when its
+ * last handle does.
+ *
+ * A handle may outlive its session: QEMU may deregister in any order.
+ */
+
+/* Which function QEMU called, and so which we call. */
+enum mr_call {
+	MR_CALL_REG_MR,
+	MR_CALL_REG_MR_IOVA2,
+};
+
+/* Returns and errno as ibv_reg_mr(3). */
+struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int access,
+			   enum mr_call call);
+
+/* Returns as ibv_dereg_mr(3). */
+int mr_deregister(struct ibv_mr *mr);
+
+#endif

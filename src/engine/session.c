@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/verbs_values.h"
+#include "engine/datapath.h"
+#include "engine/registry.h"
+#include "engine/report.h"
+#include "util/log.h"
+
+_Static_assert((int)VERBS_WC_SUCCESS == (int)IBV_WC_SUCCESS, "verbs ABI");
+_Static_assert((int)VERBS_WC_LOC_LEN_ERR == (int)IBV_WC_LOC_LEN_ERR, "verbs ABI");
+_Static_assert((int)VERBS_WC_WR_FLUSH_ERR == (int)IBV_WC_WR_FLUSH_ERR, "verbs ABI");
+_Static_assert((int)VERBS_WC_SEND == (int)IBV_WC_SEND, "verbs ABI");
+_Static_assert((int)VERBS_WC_RECV == (int)IBV_WC_RECV, "verbs ABI");
+
+/* QEMU's RDMA_SIGNALED_SEND_MAX (512) and its three RECVs. */
+#define QEMU_MAX_SEND_WR 512
+#define QEMU_MAX_RECV_WR 3
+
+static const struct verbs_calls *verbs;
+static struct config config;
+static pthread_once_t config_once = PTHREAD_ONCE_INIT;
+static pthread_once_t report_once = PTHREAD_ONCE_INIT;
+
+void session_layer_init(const struct verbs_calls *calls)
+{
+	verbs = calls;
+}
+
+const struct verbs_calls *session_calls(void)
+{
+	return verbs;
+}
+
+static void parse_config(void)
+{
+	config_parse(&config, environ);
+}
+
+const struct config *session_config(void)
+{
+	pthread_once(&config_once, parse_config);
+	return &config;
+}
+
+/* Only a process that makes a migration connection has anything to be told. */
+static void report_config(void)
+{
+	log_open(&config);
+	for (size_t i = 0; i < config.errors; i++)
+		log_always("%s; migrating without rdmachunk", config.error[i]);
+	for (size_t i = 0; i < config.warnings; i++)
+		log_warn("%s", config.warning[i]);
+}
+
+bool session_is_candidate(const struct rdma_cm_id *id, const struct ibv_pd *pd,
+			  const struct ibv_qp_init_attr *attr)
+{
+	return id && pd && id->ps == RDMA_PS_TCP && attr->qp_type == IBV_QPT_RC && !attr->srq &&
+	       attr->send_cq && attr->recv_cq && attr->send_cq->channel && attr->recv_cq->channel &&
+	       attr->cap.max_send_wr == QEMU_MAX_SEND_WR &&
+	       attr->cap.max_recv_wr == QEMU_MAX_RECV_WR && attr->cap.max_send_sge == 1 &&
+	       attr->cap.max_recv_sge == 1 && !attr->cap.max_inline_data;
+}
+
+static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_init_attr *attr,
+		  const struct verbs_ops *ops)
+{
+	s->qp = id->qp;
+	s->cq[CONN_SEND_CQ] = attr->send_cq;
+	s->cq[CONN_RECV_CQ] = attr->recv_cq;
+	s->ops = ops;
+	s->memory = NULL;
+	s->memory_mr = NULL;
+	s->warned_fallback = false;
+	s->passthrough_reason = NULL;
+	s->peer[0] = '\0';
+	memset(&s->counters, 0, sizeof(s->counters));
+	memset(&s->started, 0, sizeof(s->started));
+	conn_init(&s->conn, attr->send_cq == attr->recv_cq, session_config()->shift);
+	session_publish_due(s);
+}
+
+static void end(struct session *s)
+{
+	registry_untrack(s);
+	if (s->memory_mr)
+		verbs->dereg_mr(s->memory_mr);
+	if (s->memory)
+		munmap(s->memory, SESSION_MEMORY_LEN);
+	conn_clear(&s->conn);
+	registry_free(s);
+}
+
+int session_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr,
+		      const struct verbs_ops *(*patch)(struct ibv_context *context))
+{
+	struct ibv_qp_init_attr raised = *attr;
+	const struct verbs_ops *ops;
+	struct session *s;
+	int ret;
+
+	if (!session_config()->enabled || !session_is_candidate(id, pd, attr))
+		return verbs->create_qp(id, pd, attr);
+	if (raised.cap.max_recv_wr < RECV_QUEUE_BUFFERS)
+		raised.cap.max_recv_wr = RECV_QUEUE_BUFFERS;
+	ret = verbs->create_qp(id, pd, &raised);
+	if (ret) /* with less it may work */
+		return verbs->create_qp(id, pd, attr);
+	attr->cap = raised.cap;
+
+	ops = patch(id->verbs);
+	s = ops ? registry_new(id, pd) : NULL;
+	if (!s)
+		return 0;
+	begin(s, id, attr, ops);
+	if (registry_track_qp(s))
+		end(s);
+	else
+		pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+void session_destroy_qp(struct rdma_cm_id *id)
+{
+	struct session *s = registry_lock_id(id);
+
+	if (!s) {
+		verbs->destroy_qp(id);
+		return;
+	}
+	/*
+	 * The QP goes before the memory it receives into. No one posts to a QP
+	 * that is being destroyed, and polls of its CQs find nothing any more.
+	 */
+	registry_untrack(s);
+	verbs->destroy_qp(id);
+	report_session(s);
+	end(s);
+}
+
+static int allocate_memory(struct session *s)
+{
+	void *memory = mmap(NULL, SESSION_MEMORY_LEN, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return errno;
+	s->memory = memory;
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++)
+		s->buffers[i] = (char *)memory + (size_t)i * WIRE_MESSAGE_MAX;
+	s->memory_mr = verbs->reg_mr(s->qp->pd, memory, SESSION_MEMORY_LEN, IBV_ACCESS_LOCAL_WRITE);
+	return s->memory_mr ? 0 : errno;
+}
+
+void session_publish_due(struct session *s)
+{
+	for (int i = 0; i < CONN_CQS; i++)
+		atomic_store_explicit(&s->due[i], s->conn.due[i].count, memory_order_release);
+}
+
+int session_pass_through(struct session *s, const char *reason)
+{
+	struct recv_request request;
+	int ret = 0;
+
+	log_info("passing through: %s", reason);
+	s->passthrough_reason = reason;
+	registry_untrack(s);
+	conn_pass_through(&s->conn);
+	while (!ret && recv_queue_take(&s->conn.recvs, &request))
+		ret = datapath_post_real_recv(s, &request);
+	return ret;
+}
+
+/*
+ * A source's own receive buffers. Returns 0; or 1 when nothing has been posted
+ * and the connection can still pass through; or a negative errno when it cannot.
+ */
+static int take_over_receives(struct session *s)
+{
+	int ret = allocate_memory(s);
+
+	if (ret) {
+		log_warn("no memory for receive buffers: %s", strerror(ret));
+		return 1;
+	}
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		ret = datapath_post_own_recv(s, i);
+		if (ret)
+			return i ? -ret : 1;
+	}
+	return 0;
+}
+
+static void note_peer(struct session *s, struct rdma_cm_id *id)
+{
+	const struct sockaddr *peer = rdma_get_peer_addr(id);
+
+	if (peer->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
+			  s->peer, sizeof(s->peer));
+	else if (peer->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
+			  s->peer, sizeof(s->peer));
+}
+
+/* Lock held. Why this connection is not for us, or NULL. */
+static const char *unfit(struct session *s, const struct wire_caps *caps)
+{
+	if (caps->flags & WIRE_FLAG_PIN_ALL)
+		return "rdma-pin-all registers whole RAM blocks already";
+	if (caps->flags)
+		return "unknown capabilities";
+	if (registry_track_cqs(s))
+		return "its completion queues serve others too";
+	return NULL;
+}
+
+/*
+ * The connection is made: from here on it is ours, or it passes through.
+ * Returns 0, or the errno with which connecting fails.
+ */
+static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enum conn_role role)
+{
+	struct wire_caps caps;
+	struct session *s;
+	const char *reason;
+	int ret = 0;
+
+	if (!param || param->private_data_len != WIRE_CAPS_LEN ||
+	    wire_parse_caps(param->private_data, param->private_data_len, &caps) ||
+	    caps.version != WIRE_VERSION) {
+		s = registry_lock_id(id);
+		if (s) {
+			ret = session_pass_through(s, "not a QEMU migration");
+			pthread_mutex_unlock(&s->lock);
+		}
+		return ret;
+	}
+	session_config();
+	pthread_once(&report_once, report_config);
+	s = registry_lock_id(id);
+	if (!s)
+		return 0;
+	if (s->conn.state != CONN_CANDIDATE)
+		goto out;
+	clock_gettime(CLOCK_MONOTONIC, &s->started);
+	s->conn.role = role;
+	note_peer(s, id);
+	reason = unfit(s, &caps);
+	if (!reason && role == CONN_SOURCE) {
+		ret = take_over_receives(s);
+		if (ret < 0) {
+			ret = -ret;
+			goto out;
+		}
+		if (ret)
+			reason = "its receive queue could not be taken over";
+	}
+	if (reason) {
+		ret = session_pass_through(s, reason);
+		goto out;
+	}
+	ret = 0;
+	conn_start(&s->conn, role);
+	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
+		 s->peer[0] ? s->peer : "unknown", s->conn.shift);
+out:
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+int session_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	int ret = start(id, param, CONN_SOURCE);
+
+	if (ret) {
+		errno = ret;
+		return -1;
+	}
+	return verbs->connect(id, param);
+}
+
+int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	int ret = start(id, param, CONN_DESTINATION);
+
+	if (ret) {
+		errno = ret;
+		return -1;
+	}
+	return verbs->accept(id, param);
+}
+
+void session_repost(struct session *s)
+{
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		if (!(s->conn.repost & 1u << i))
+			continue;
+		s->conn.repost &= ~(1u << i);
+		if (datapath_post_own_recv(s, i)) {
+			log_error("a receive buffer could not be posted; failing the migration");
+			conn_fail(&s->conn);
+		}
+	}
+}

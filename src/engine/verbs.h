@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_ENGINE_VERBS_H
+#define RDMACHUNK_ENGINE_VERBS_H
+
+#include <infiniband/verbs.h>
+#include <rdma/rdma_cma.h>
+
+/* The macro of newer headers would hide the function of that name. */
+#undef ibv_reg_mr
+
+/*
+ * The real functions behind our hooks. The hook layer finds them; any may be
+ * NULL when the process does not have it. Errors are theirs.
+ */
+struct verbs_calls {
+	struct ibv_mr *(*reg_mr)(struct ibv_pd *pd, void *addr, size_t length, int access);
+	struct ibv_mr *(*reg_mr_iova2)(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+	int (*dereg_mr)(struct ibv_mr *mr);
+	int (*close_device)(struct ibv_context *context);
+	int (*create_qp)(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr);
+	void (*destroy_qp)(struct rdma_cm_id *id);
+	int (*connect)(struct rdma_cm_id *id, struct rdma_conn_param *param);
+	int (*accept)(struct rdma_cm_id *id, struct rdma_conn_param *param);
+};
+
+/* What a context's ops held before they were patched: these go inline through
+ * context->ops and have no symbol to look up. */
+struct verbs_ops {
+	int (*post_send)(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr);
+	int (*post_recv)(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);
+	int (*poll_cq)(struct ibv_cq *cq, int entries, struct ibv_wc *wc);
+};
+
+#endif

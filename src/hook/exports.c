@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The symbols the module exports: each hands over to a policy elsewhere. */
+
+#include <errno.h>
+
+#include "engine/mr.h"
+#include "engine/session.h"
+#include "hook/guard.h"
+#include "hook/ops.h"
+#include "hook/symbols.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+_Thread_local unsigned int guard_depth;
+
+/* Of a function that this process turns out not to have. */
+static int missing(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->create_qp)
+		return missing();
+	ret = guard_enter() ? session_create_qp(id, pd, attr, ops_patch)
+			    : real->create_qp(id, pd, attr);
+	guard_leave();
+	return ret;
+}
+
+EXPORT void rdma_destroy_qp(struct rdma_cm_id *id)
+{
+	const struct verbs_calls *real = symbols_resolve();
+
+	if (!real->destroy_qp)
+		return;
+	if (guard_enter())
+		session_destroy_qp(id);
+	else
+		real->destroy_qp(id);
+	guard_leave();
+}
+
+EXPORT int rdma_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->connect)
+		return missing();
+	ret = guard_enter() ? session_connect(id, param) : real->connect(id, param);
+	guard_leave();
+	return ret;
+}
+
+EXPORT int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->accept)
+		return missing();
+	ret = guard_enter() ? session_accept(id, param) : real->accept(id, param);
+	guard_leave();
+	return ret;
+}
+
+EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	struct ibv_mr *mr;
+
+	if (!real->reg_mr) {
+		missing();
+		return NULL;
+	}
+	mr = guard_enter() ? mr_register(pd, addr, length, access, MR_CALL_REG_MR)
+			   : real->reg_mr(pd, addr, length, access);
+	guard_leave();
+	return mr;
+}
+
+/* verbs.h declares it only inside the macro that calls it. */
+EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access);
+
+EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				       unsigned int access)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	struct ibv_mr *mr;
+
+	if (!real->reg_mr_iova2) {
+		missing();
+		return NULL;
+	}
+	/* Addresses of the remote end's own choice cannot be widened. */
+	if (guard_enter() && iova == (uintptr_t)addr)
+		mr = mr_register(pd, addr, length, (int)access, MR_CALL_REG_MR_IOVA2);
+	else
+		mr = real->reg_mr_iova2(pd, addr, length, iova, access);
+	guard_leave();
+	return mr;
+}
+
+EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->dereg_mr)
+		return ENOSYS;
+	ret = guard_enter() ? mr_deregister(mr) : real->dereg_mr(mr);
+	guard_leave();
+	return ret;
+}
+
+EXPORT int ibv_close_device(struct ibv_context *context)
+{
+	const struct verbs_calls *real = symbols_resolve();
+
+	if (!real->close_device)
+		return missing();
+	ops_forget(context);
+	return real->close_device(context);
+}

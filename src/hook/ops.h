@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_HOOK_OPS_H
+#define RDMACHUNK_HOOK_OPS_H
+
+#include "engine/verbs.h"
+
+/*
+ * ibv_post_send(), ibv_post_recv() and ibv_poll_cq() are inline calls through
+ * context->ops, so the table of the context itself is patched, once. The
+ * context is shared by every QP on the device: all but ours pass straight on.
+ */
+
+/* Patch a context and return what its table held before; NULL when that is not
+ * possible. Thread safe. What is returned stays valid. */
+const struct verbs_ops *ops_patch(struct ibv_context *context);
+
+/* The context is being closed: its address may serve another. */
+void ops_forget(struct ibv_context *context);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hook/symbols.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "engine/session.h"
+
+/*
+ * Which version of which symbol. Without the version the loader may return the
+ * oldest one: libibverbs keeps a twin of ibv_reg_mr for the 1.0 ABI, whose
+ * structures differ, and calling that crashes.
+ */
+struct symbol {
+	const char *name;
+	const char *version;
+	const char *library;
+	size_t where; /* in struct verbs_calls */
+};
+
+#define VERBS "libibverbs.so.1"
+#define CM    "librdmacm.so.1"
+
+static const struct symbol symbols[] = {
+	{"ibv_close_device", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, close_device)},
+	{"ibv_dereg_mr", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, dereg_mr)},
+	{"ibv_reg_mr", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, reg_mr)},
+	{"ibv_reg_mr_iova2", "IBVERBS_1.8", VERBS, offsetof(struct verbs_calls, reg_mr_iova2)},
+	{"rdma_accept", "RDMACM_1.0", CM, offsetof(struct verbs_calls, accept)},
+	{"rdma_connect", "RDMACM_1.0", CM, offsetof(struct verbs_calls, connect)},
+	{"rdma_create_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, create_qp)},
+	{"rdma_destroy_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, destroy_qp)},
+};
+
+static struct verbs_calls calls;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *find(const struct symbol *symbol)
+{
+	void *address = dlvsym(RTLD_NEXT, symbol->name, symbol->version);
+	void *library;
+
+	if (address)
+		return address;
+	/*
+	 * A process that loaded the library with dlopen() has it in a scope that
+	 * RTLD_NEXT does not see. It is loaded, or nobody could be calling us.
+	 */
+	library = dlopen(symbol->library, RTLD_LAZY | RTLD_NOLOAD);
+	if (library) {
+		address = dlvsym(library, symbol->name, symbol->version);
+		if (!address)
+			address = dlsym(library, symbol->name);
+		dlclose(library);
+	}
+	return address;
+}
+
+static void resolve(void)
+{
+	int saved_errno = errno;
+
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		void *address = find(&symbols[i]);
+
+		memcpy((char *)&calls + symbols[i].where, &address, sizeof(address));
+	}
+	session_layer_init(&calls);
+	errno = saved_errno;
+}
+
+const struct verbs_calls *symbols_resolve(void)
+{
+	pthread_once(&once, resolve);
+	return &calls;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "util/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX "RDMACHUNK_"
+
+static void complain(char (*list)[CONFIG_MESSAGE_LEN], size_t *count, const char *name,
+		     const char *value, const char *rest)
+{
+	if (*count == CONFIG_MESSAGES_MAX)
+		return;
+	/* A long value must not push what is allowed out of the line. */
+	snprintf(list[(*count)++], CONFIG_MESSAGE_LEN, "%.64s=%.64s %s", name, value, rest);
+}
+
+static bool parse_decimal(const char *s, unsigned int *out)
+{
+	unsigned int value = 0;
+
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9' || value > 100000)
+			return false;
+		value = value * 10 + (unsigned int)(*s - '0');
+	}
+	*out = value;
+	return true;
+}
+
+static bool parse_shift(struct config *cfg, const char *value)
+{
+	unsigned int shift;
+
+	if (!strcmp(value, "off")) {
+		cfg->enabled = false;
+		return true;
+	}
+	if (!parse_decimal(value, &shift) || shift < CONFIG_SHIFT_MIN || shift > CONFIG_SHIFT_MAX)
+		return false;
+	cfg->shift_given = true;
+	cfg->shift_value = shift;
+	return true;
+}
+
+static bool parse_size(struct config *cfg, const char *value)
+{
+	size_t len = strlen(value);
+	unsigned int number, unit = 0, shift;
+	char digits[16];
+
+	if (len == 0 || len >= sizeof(digits))
+		return false;
+	memcpy(digits, value, len + 1);
+	switch (digits[len - 1]) {
+	case 'K':
+	case 'k':
+		unit = 10;
+		break;
+	case 'M':
+	case 'm':
+		unit = 20;
+		break;
+	case 'G':
+	case 'g':
+		unit = 30;
+		break;
+	}
+	if (unit)
+		digits[len - 1] = '\0';
+	else if (len > 10)
+		return false;
+
+	unsigned long long bytes = 0;
+
+	if (unit) {
+		if (!parse_decimal(digits, &number))
+			return false;
+		bytes = (unsigned long long)number << unit;
+	} else {
+		for (const char *s = digits; *s; s++) {
+			if (*s < '0' || *s > '9')
+				return false;
+			bytes = bytes * 10 + (unsigned long long)(*s - '0');
+		}
+	}
+	for (shift = CONFIG_SHIFT_MIN; shift <= CONFIG_SHIFT_MAX; shift++) {
+		if (bytes == 1ULL << shift) {
+			cfg->size_given = true;
+			cfg->size_value = shift;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_log(struct config *cfg, const char *value)
+{
+	static const char *const names[] = {
+		[CONFIG_LOG_OFF] = "off",     [CONFIG_LOG_ERROR] = "error",
+		[CONFIG_LOG_WARN] = "warn",   [CONFIG_LOG_INFO] = "info",
+		[CONFIG_LOG_DEBUG] = "debug",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			cfg->log_level = (enum config_log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_log_file(struct config *cfg, const char *value)
+{
+	if (!*value)
+		return false;
+	cfg->log_file = value;
+	return true;
+}
+
+static bool parse_stats(struct config *cfg, const char *value)
+{
+	if (!*value)
+		return false;
+	cfg->stats = value;
+	return true;
+}
+
+const struct config_variable config_variables[] = {
+	{PREFIX "SHIFT", "30", parse_shift, "20 to 30, or off",
+	 "region size is 2^N bytes; off passes everything through untouched"},
+	{PREFIX "SIZE", "1G", parse_size, "a power of two from 1M to 1G (suffixes K, M, G)",
+	 "region size in bytes, the other spelling of RDMACHUNK_SHIFT"},
+	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},
+	{PREFIX "LOG_FILE", "standard error", parse_log_file, "a path (%p is the process id)",
+	 "file the log is appended to"},
+	{PREFIX "STATS", "none", parse_stats, "a path (%p is the process id) or stderr",
+	 "where one line of JSON goes at the end of each migration connection"},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+/* The value of `variable` when `entry` is NAME=VALUE for it, else NULL. */
+static const char *match(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(entry, name, len) && entry[len] == '=' ? entry + len + 1 : NULL;
+}
+
+static void parse_entry(struct config *cfg, const char *entry)
+{
+	const struct config_variable *v;
+	const char *value;
+	char name[64];
+	char rest[160];
+
+	for (v = config_variables; v->name; v++) {
+		value = match(entry, v->name);
+		if (!value)
+			continue;
+		if (!v->parse(cfg, value)) {
+			snprintf(rest, sizeof(rest), "is not allowed: use %s", v->allowed);
+			complain(cfg->error, &cfg->errors, v->name, value, rest);
+		}
+		return;
+	}
+	value = strchr(entry, '=');
+	if (!value)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)(value - entry), entry);
+	complain(cfg->warning, &cfg->warnings, name, value + 1,
+		 "is not a variable I know: ignored");
+}
+
+void config_parse(struct config *cfg, char *const *environment)
+{
+	char value[64];
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->enabled = true;
+	cfg->shift = CONFIG_SHIFT_DEFAULT;
+	cfg->log_level = CONFIG_LOG_WARN;
+
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, PREFIX, strlen(PREFIX)))
+			parse_entry(cfg, *environment);
+
+	if (cfg->shift_given && cfg->size_given && cfg->shift_value != cfg->size_value) {
+		snprintf(value, sizeof(value), "%u", cfg->shift_value);
+		complain(cfg->error, &cfg->errors, PREFIX "SHIFT", value,
+			 "and " PREFIX "SIZE name different sizes: give one of them");
+	} else if (cfg->shift_given) {
+		cfg->shift = cfg->shift_value;
+	} else if (cfg->size_given) {
+		cfg->shift = cfg->size_value;
+	}
+	if (cfg->errors)
+		cfg->enabled = false;
+}
+
+int config_expand_path(char *out, size_t len, const char *path, long pid)
+{
+	size_t used = 0;
+	int n;
+
+	for (; *path; path++) {
+		if (path[0] == '%' && path[1] == 'p') {
+			n = snprintf(out + used, len - used, "%ld", pid);
+			path++;
+		} else {
+			if (path[0] == '%' && path[1] == '%')
+				path++;
+			n = snprintf(out + used, len - used, "%c", *path);
+		}
+		if (n < 0 || (size_t)n >= len - used)
+			return -ENAMETOOLONG;
+		used += (size_t)n;
+	}
+	if (used >= len)
+		return -ENAMETOOLONG;
+	out[used] = '\0';
+	return 0;
+}

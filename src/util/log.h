@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_UTIL_LOG_H
+#define RDMACHUNK_UTIL_LOG_H
+
+#include "util/config.h"
+
+/*
+ * One line per call, in one write(2), to standard error or the log file; never
+ * to standard output, never fatal, errno kept. Thread safe.
+ */
+
+/* Until this is called nothing is printed. A log file that cannot be opened is
+ * reported on standard error, which then takes the log. */
+void log_open(const struct config *cfg);
+
+/* Print whatever the level: for what the user must learn about bad settings. */
+void log_always(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print when the configured level is at least `level`. */
+void log_line(enum config_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_line(CONFIG_LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_line(CONFIG_LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(CONFIG_LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(CONFIG_LOG_DEBUG, __VA_ARGS__)
+
+#endif
