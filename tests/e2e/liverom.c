@@ -14,47 +14,49 @@
 
 #define LE32(x) (x) & 0xff, ((x) >> 8) & 0xff, ((x) >> 16) & 0xff, ((x) >> 24) & 0xff
 
-/* clang-format off: one instruction a line */
+/* One instruction a line. */
+/* clang-format off */
 static const unsigned char reset_vector[] = {
-	0xe9, 0x0d, 0xff, /*	jmp CODE_AT (from 0xfff3) */
+	0xe9, 0x0d, 0xff,			/*	jmp CODE_AT (from 0xfff3) */
 };
 
 static const unsigned char code[] = {
 	/* 16-bit real mode */
-	0xfa,							    /*	cli */
-	0xe4, 0x92,						    /*	in $0x92, %al */
-	0x0c, 0x02,						    /*	or $2, %al: A20 on */
-	0xe6, 0x92,						    /*	out %al, $0x92 */
-	0x2e, 0x66, 0x0f, 0x01, 0x16,				    /*	lgdtl %cs:GDTR_AT */
-	GDTR_AT & 0xff, GDTR_AT >> 8, 0x0f, 0x20, 0xc0,		    /*	mov %cr0, %eax */
-	0x0c, 0x01,						    /*	or $1, %al */
-	0x0f, 0x22, 0xc0,					    /*	mov %eax, %cr0 */
-	0x66, 0xea, LE32(0xffff0000u + CODE_AT + 0x1e), 0x08, 0x00, /* ljmpl $8, 1f */
-	/* 32-bit protected mode, at 0x1e */
-	0x66, 0xb8, 0x10, 0x00,		   /* 1:	mov $0x10, %ax */
-	0x8e, 0xd8,			   /*	mov %ax, %ds */
-	0x31, 0xdb,			   /*	xor %ebx, %ebx */
-	0x43,				   /* 2:	inc %ebx */
-	0x89, 0x1d, LE32(LIVEROM_COUNTER), /*	mov %ebx, LIVEROM_COUNTER */
-	0xbf, LE32(LIVEROM_START),	   /*	mov $LIVEROM_START, %edi */
-	0x89, 0x1f,			   /* 3:	mov %ebx, (%edi) */
-	0x81, 0xc7, LE32(LIVEROM_STRIDE),  /*	add $LIVEROM_STRIDE, %edi */
-	0x81, 0xff,			   /*	cmp $ram_size, %edi */
+	0xfa,					/*	cli */
+	0xe4, 0x92,				/*	in $0x92, %al */
+	0x0c, 0x02,				/*	or $2, %al: A20 on */
+	0xe6, 0x92,				/*	out %al, $0x92 */
+	0x2e, 0x66, 0x0f, 0x01, 0x16,		/*	lgdtl %cs:GDTR_AT */
+	GDTR_AT & 0xff, GDTR_AT >> 8,
+	0x0f, 0x20, 0xc0,			/*	mov %cr0, %eax */
+	0x0c, 0x01,				/*	or $1, %al */
+	0x0f, 0x22, 0xc0,			/*	mov %eax, %cr0 */
+	0x66, 0xea,				/*	ljmpl $8, 1f (0x1e in this code) */
+	LE32(0xffff0000u + CODE_AT + 0x1e), 0x08, 0x00,
+	/* 32-bit protected mode */
+	0x66, 0xb8, 0x10, 0x00,			/* 1:	mov $0x10, %ax */
+	0x8e, 0xd8,				/*	mov %ax, %ds */
+	0x31, 0xdb,				/*	xor %ebx, %ebx */
+	0x43,					/* 2:	inc %ebx */
+	0x89, 0x1d, LE32(LIVEROM_COUNTER),	/*	mov %ebx, LIVEROM_COUNTER */
+	0xbf, LE32(LIVEROM_START),		/*	mov $LIVEROM_START, %edi */
+	0x89, 0x1f,				/* 3:	mov %ebx, (%edi) */
+	0x81, 0xc7, LE32(LIVEROM_STRIDE),	/*	add $LIVEROM_STRIDE, %edi */
+	0x81, 0xff,				/*	cmp $ram_size, %edi */
 #define RAM_SIZE_AT 0x3c
-	LE32(0u), 0x72, 0xf0, /*	jb 3b */
-	0xeb, 0xe2,	      /*	jmp 2b */
+	LE32(0u),
+	0x72, 0xf0,				/*	jb 3b */
+	0xeb, 0xe2,				/*	jmp 2b */
 };
 
 static const unsigned char gdt[] = {
-	0,    0,    0, 0, 0, 0,	   0,	 0,
-	0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, /* 0x08: flat code, 4 GiB */
-	0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, /* 0x10: flat data, 4 GiB */
+	0, 0, 0, 0, 0, 0, 0, 0,
+	0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0,	/* 0x08: flat code, 4 GiB */
+	0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0,	/* 0x10: flat data, 4 GiB */
 };
 
 static const unsigned char gdtr[] = {
-	sizeof(gdt) - 1,
-	0,
-	LE32(0xffff0000u + GDT_AT),
+	sizeof(gdt) - 1, 0, LE32(0xffff0000u + GDT_AT),
 };
 /* clang-format on */
 

@@ -287,7 +287,7 @@ static int run_once(const struct options *o, const struct scenario_config *confi
 static void remove_logs(const char *dir)
 {
 	static const char *const vms[] = {"src", "dst", "third"};
-	static const char *const suffixes[] = {"stdout", "stderr", "counts", "stats", "migration"};
+	static const char *const suffixes[] = {"stdout", "stderr", "counts", "stats"};
 	char path[512];
 
 	for (size_t i = 0; i < sizeof(vms) / sizeof(vms[0]); i++) {
@@ -342,7 +342,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	o.config.dir = o.work_dir ? o.work_dir : work_dir;
-	o.config.migration.dir = o.config.dir;
+	o.config.migration.dir = ram_dir;
 	o.config.ram_dir = ram_dir;
 	for (unsigned long i = 0; i < o.repeat && !ret; i++) {
 		struct scenario_config config = o.config;

@@ -211,10 +211,25 @@ static bool wait_any(struct migration *m, int64_t deadline)
 	return qmp_wait(qmps, 2, deadline) || qmp_now() < deadline;
 }
 
-int migration_wait_completed(struct migration *m, int64_t deadline, struct failure *failure)
+/* The run state follows the 'completed' event a moment later, without an event of its own. */
+static int wait_postmigrate(struct migration *m, int64_t deadline, struct failure *failure)
 {
 	char state[40];
 
+	for (;;) {
+		if (migration_run_state(m->from, state, sizeof(state), deadline, failure))
+			return -1;
+		if (!strcmp(state, "postmigrate"))
+			return 0;
+		if (strcmp(state, "finish-migrate") || qmp_now() >= deadline)
+			return fail(failure, "source is in run state '%s', not 'postmigrate'",
+				    state);
+		wait_any(m, qmp_now() + 10);
+	}
+}
+
+int migration_wait_completed(struct migration *m, int64_t deadline, struct failure *failure)
+{
 	while (!has_ended(m->from) || !has_ended(m->to)) {
 		/* When one end has failed the other often never says so. */
 		if ((has_ended(m->from) && strcmp(status_of(m->from), "completed")) ||
@@ -229,11 +244,7 @@ int migration_wait_completed(struct migration *m, int64_t deadline, struct failu
 	}
 	if (strcmp(status_of(m->from), "completed") || strcmp(status_of(m->to), "completed"))
 		return bad_end(m, "migration failed", failure);
-	if (migration_run_state(m->from, state, sizeof(state), deadline, failure))
-		return -1;
-	if (strcmp(state, "postmigrate"))
-		return fail(failure, "source is in run state '%s', not 'postmigrate'", state);
-	return 0;
+	return wait_postmigrate(m, deadline, failure);
 }
 
 /* Bytes of guest RAM that are no longer waiting to be sent; -1 before the transfer begins. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/wait.h>
 
 #define LINES_KEPT 20
@@ -33,7 +34,7 @@ static void add_lines(struct json_object *o, const char *key, const char *path)
 
 struct json_object *report_process(const struct vmproc *vm)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *counts;
 	int status = vm->exit_status;
 
 	json_object_object_add(o, "version", json_object_new_string(vm->qmp.version));
@@ -43,8 +44,11 @@ struct json_object *report_process(const struct vmproc *vm)
 	json_object_object_add(o, "killed", json_object_new_boolean(vm->killed));
 	add_lines(o, "stdout", vm->out);
 	add_lines(o, "stderr", vm->err);
-	json_object_object_add(o, "counts", json_object_from_file(vm->counts));
-	json_object_object_add(o, "stats", json_object_from_file(vm->stats));
+	counts = access(vm->counts, F_OK) ? NULL : json_object_from_file(vm->counts);
+	json_object_object_add(o, "counts", counts);
+	json_object_object_add(o, "has_counts", json_object_new_boolean(counts != NULL));
+	json_object_object_add(o, "stats",
+			       access(vm->stats, F_OK) ? NULL : json_object_from_file(vm->stats));
 	return o;
 }
 

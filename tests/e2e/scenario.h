@@ -18,8 +18,8 @@ struct scenario_config {
 	uint64_t ram_size;   /* bytes, a multiple of 1 MiB */
 	bool junk;	     /* fill the destination's RAM with junk where the source has zeros */
 	int64_t timeout;     /* milliseconds for the whole scenario */
-	const char *dir;     /* for logs and sockets */
-	const char *ram_dir; /* for RAM files; a tmpfs */
+	const char *dir;     /* for logs */
+	const char *ram_dir; /* for RAM files and sockets; a tmpfs */
 };
 
 struct scenario {

@@ -26,7 +26,8 @@ int vm_prepare(struct vmproc *vm, const char *name, const struct vm_start *start
 	*vm = (struct vmproc){.pidfd = -1, .listen_fd = -1, .ram_fd = -1, .qmp.fd = -1};
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
 	snprintf(vm->ram, sizeof(vm->ram), "%s/%s.ram", start->ram_dir, name);
-	snprintf(vm->socket, sizeof(vm->socket), "%s/%s.qmp", start->dir, name);
+	/* On the tmpfs: logs may be on a file system that has no sockets, such as 9p. */
+	snprintf(vm->socket, sizeof(vm->socket), "%s/%s.qmp", start->ram_dir, name);
 	snprintf(vm->out, sizeof(vm->out), "%s/%s.stdout", start->dir, name);
 	snprintf(vm->err, sizeof(vm->err), "%s/%s.stderr", start->dir, name);
 	snprintf(vm->counts, sizeof(vm->counts), "%s/%s.counts", start->dir, name);
@@ -118,10 +119,25 @@ static void enter_root(const struct vm_config *config, const struct vm_start *st
 		die(config->root);
 }
 
+static void clear_prefix(const char *prefix)
+{
+	char name[256];
+
+	for (char **e = environ; *e;) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(*e, "="), *e);
+		if (strncmp(name, prefix, strlen(prefix)) || unsetenv(name))
+			e++;
+		else
+			e = environ;
+	}
+}
+
 static void set_environment(const struct vmproc *vm, const struct vm_config *config)
 {
 	/* The driver's own environment must not decide what is tested. */
 	unsetenv("LD_PRELOAD");
+	clear_prefix("RDMACHUNK_");
+	clear_prefix("RDMACOUNT_");
 	setenv("RDMACOUNT_FILE", vm->counts, 1);
 	if (config->stats)
 		setenv("RDMACHUNK_STATS", vm->stats, 1);
@@ -184,6 +200,7 @@ int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_
 {
 	pid_t driver = getpid();
 
+	snprintf(vm->preload, sizeof(vm->preload), "%s", config->preload ? config->preload : "");
 	if (listen_for_qemu(vm, failure))
 		return -1;
 	fflush(NULL);
@@ -210,6 +227,32 @@ int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_
 	return 0;
 }
 
+/*
+ * The loader only prints a line when it cannot preload something, and a test of a preload that is
+ * not there would often pass.
+ */
+static int check_preloads(struct vmproc *vm, struct failure *failure)
+{
+	char path[64], list[1024], *save, *entry, *maps = NULL;
+	size_t size = 0;
+	FILE *f;
+	int ret = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)vm->pid);
+	f = fopen(path, "re");
+	if (!f || getdelim(&maps, &size, '\0', f) < 0)
+		ret = fail(failure, "%s: cannot read %s", vm->name, path);
+	snprintf(list, sizeof(list), "%s", vm->preload);
+	for (entry = strtok_r(list, " :", &save); entry && !ret;
+	     entry = strtok_r(NULL, " :", &save))
+		if (!strstr(maps, entry))
+			ret = fail(failure, "%s: %s was not preloaded", vm->name, entry);
+	if (f)
+		fclose(f);
+	free(maps);
+	return ret;
+}
+
 int vm_connect(struct vmproc *vm, int64_t deadline, struct failure *failure)
 {
 	struct pollfd fds[2] = {{.fd = vm->listen_fd, .events = POLLIN},
@@ -228,7 +271,7 @@ int vm_connect(struct vmproc *vm, int64_t deadline, struct failure *failure)
 		return -1;
 	unlink(vm->ram);
 	unlink(vm->socket);
-	return 0;
+	return check_preloads(vm, failure);
 }
 
 static void reap(struct vmproc *vm)

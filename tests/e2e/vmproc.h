@@ -31,15 +31,17 @@ struct vmproc {
 	int exit_status; /* waitpid's; valid when @exited */
 	bool exited, killed;
 	char ram[256], socket[256], out[256], err[256], counts[256], stats[256];
+	char preload[1024];
 	struct qmp qmp;
 };
 
 struct vm_start {
-	const char *dir, *ram_dir; /* existing directories for logs and sockets, and RAM files */
-	uint64_t ram_size;	   /* bytes */
-	bool incoming;		   /* -incoming defer */
-	bool paused;		   /* -S */
-	const char *bios;	   /* an image for -bios, or NULL */
+	const char *dir;     /* an existing directory, for logs */
+	const char *ram_dir; /* another, on tmpfs, for RAM files and sockets */
+	uint64_t ram_size;   /* bytes */
+	bool incoming;	     /* -incoming defer */
+	bool paused;	     /* -S */
+	const char *bios;    /* an image for -bios, or NULL */
 };
 
 /*
@@ -53,7 +55,10 @@ int vm_prepare(struct vmproc *vm, const char *name, const struct vm_start *start
 int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_start *start,
 	     struct failure *failure);
 
-/* Wait for QEMU's QMP connection; then the RAM file and the socket need no names any more. */
+/*
+ * Wait for QEMU's QMP connection, and check that every preload is mapped (by absolute path, which
+ * is how they have to be given). The RAM file and the socket need no names any more then.
+ */
 int vm_connect(struct vmproc *vm, int64_t deadline, struct failure *failure);
 
 /* Wait for the process to end by itself. */
