@@ -1,1 +1,59 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A simulation of libibverbs and librdmacm for tests; never installed. -rpath only makes libtool
+# build shared objects: they are used from $(builddir)/tests/fabric/.libs by LD_LIBRARY_PATH.
+if HAVE_VERBS
+check_LTLIBRARIES += tests/fabric/libibverbs.la tests/fabric/librdmacm.la
+endif
+
+fabric_cppflags = -D_GNU_SOURCE -I$(top_srcdir)/tests/fabric
+fabric_ldflags = -rpath /nonexistent -version-info 1:0:0 -Wl,-z,defs
+
+tests_fabric_libibverbs_la_SOURCES = \
+	tests/fabric/clock.c \
+	tests/fabric/clock.h \
+	tests/fabric/completion.c \
+	tests/fabric/completion.h \
+	tests/fabric/device.c \
+	tests/fabric/device.h \
+	tests/fabric/event_queue.c \
+	tests/fabric/event_queue.h \
+	tests/fabric/fault.c \
+	tests/fabric/fault.h \
+	tests/fabric/memory.c \
+	tests/fabric/memory.h \
+	tests/fabric/nic.c \
+	tests/fabric/nic.h \
+	tests/fabric/queue_pair.c \
+	tests/fabric/queue_pair.h \
+	tests/fabric/report.c \
+	tests/fabric/report.h \
+	tests/fabric/responder.c \
+	tests/fabric/settings.c \
+	tests/fabric/settings.h \
+	tests/fabric/unsupported.c \
+	tests/fabric/wire.c \
+	tests/fabric/wire.h
+tests_fabric_libibverbs_la_CPPFLAGS = $(fabric_cppflags)
+tests_fabric_libibverbs_la_LDFLAGS = $(fabric_ldflags) \
+	-Wl,--version-script=$(top_srcdir)/tests/fabric/libibverbs.map
+tests_fabric_libibverbs_la_LIBADD = $(PTHREAD_LIBS)
+tests_fabric_libibverbs_la_DEPENDENCIES = tests/fabric/libibverbs.map
+
+tests_fabric_librdmacm_la_SOURCES = \
+	tests/fabric/cm_address.c \
+	tests/fabric/cm_event.c \
+	tests/fabric/cm_id.c \
+	tests/fabric/cm_internal.h \
+	tests/fabric/cm_thread.c \
+	tests/fabric/cm_unsupported.c
+tests_fabric_librdmacm_la_CPPFLAGS = $(fabric_cppflags)
+tests_fabric_librdmacm_la_LDFLAGS = $(fabric_ldflags) \
+	-Wl,--version-script=$(top_srcdir)/tests/fabric/librdmacm.map
+tests_fabric_librdmacm_la_LIBADD = tests/fabric/libibverbs.la $(PTHREAD_LIBS)
+tests_fabric_librdmacm_la_DEPENDENCIES = tests/fabric/librdmacm.map tests/fabric/libibverbs.la
+
+EXTRA_DIST += \
+	tests/fabric/README.md \
+	tests/fabric/libibverbs.map \
+	tests/fabric/librdmacm.map
