@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# help: run all tests, or the steps named; "check --list" lists them
+
+# NAME | KIND | LANE | TITLE
+#
+# KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
+# pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
+# ended; each lane in the order of the table. Those of `alone' measure time: nothing runs beside them.
+readonly CHECK_STEPS='
+gcc        | single | first | build with gcc, warnings as errors
+prepare    | single | first | get the kernel for the guest, if one is needed
+format     | single | host  | clang-format leaves the sources unchanged
+unit       | tests  | host  | unit tests
+preload    | tests  | host  | processes under LD_PRELOAD
+man        | tests  | host  | manual page
+fabric     | tests  | host  | software verbs
+clang      | single | host  | build with clang, warnings as errors
+clang-unit | tests  | host  | unit tests as built by clang
+sanitizers | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+coverage   | single | host  | lines of src/core that the unit tests reach
+distcheck  | single | host  | make distcheck
+e2e        | tests  | guest | migrations end to end
+vm         | tests  | guest | the guest that tests run in
+timing     | single | alone | migration time with the shim against stock QEMU
+'
+
+step_gcc() {
+	build_tree gcc
+}
+
+step_prepare() {
+	guest_prepare
+}
+
+step_format() {
+	local -a files
+
+	mapfile -t files < <(git ls-files '*.c' '*.h' 2>/dev/null)
+	# A tarball, or a checkout of somebody else's.
+	[ "${#files[@]}" -gt 0 ] || mapfile -t files < <(find src tests man tools -name '*.[ch]')
+	[ "${#files[@]}" -gt 0 ]
+	clang-format --version
+	clang-format --dry-run --Werror "${files[@]}"
+}
+
+# Whatever is not another step's is this one's.
+step_unit() {
+	build_tree gcc
+	tree_check gcc '^(tests/unit/|tests/[^/]+$|tools/)'
+}
+
+step_preload() {
+	build_tree gcc
+	tree_check gcc '^tests/preload/'
+}
+
+step_man() {
+	build_tree gcc
+	tree_check gcc '^man/'
+}
+
+step_fabric() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/fabric/test-fabric.sh" --build-dir "$BUILD_DIR/gcc"
+}
+
+step_clang() {
+	build_tree clang
+}
+
+step_clang-unit() {
+	build_tree clang
+	tree_check clang '^tests/unit/'
+}
+
+step_sanitizers() {
+	build_tree sanitizers
+	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/unit/'
+}
+
+step_coverage() {
+	# shellcheck source=scripts/commands/coverage.sh
+	. "$SOURCE_DIR/scripts/commands/coverage.sh"
+	coverage_run
+}
+
+step_distcheck() {
+	build_tree gcc
+	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck
+}
+
+step_vm() {
+	"$SOURCE_DIR/tests/vm/test-vm-run.sh"
+}
+
+step_e2e() {
+	build_tree gcc
+	with_link 1500 "$STEPS_DIR/e2e" "$SOURCE_DIR/tests/e2e/run-matrix" \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/e2e"
+}
+
+step_timing() {
+	build_tree gcc
+	with_link 600 "$STEPS_DIR/timing" "$SOURCE_DIR/tests/e2e/run-matrix" --timing \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/timing"
+}
+
+# check_steps [LANE]: the names of all steps, or of those of the lane.
+check_steps() {
+	awk -F'|' -v lane="${1:-}" '
+	NF { gsub(/ /, "", $1); gsub(/ /, "", $3); if (lane == "" || lane == $3) print $1 }' <<<"$CHECK_STEPS"
+}
+
+# step_field NAME NUMBER: a column of the table.
+step_field() {
+	sed -n "s/^$1 *|/$1|/p" <<<"$CHECK_STEPS" | cut -d'|' -f"$2" | sed 's/^ *//; s/ *$//'
+}
+
+# run_lane LANE: those of the lane that were asked for, one after the other.
+run_lane() {
+	local name
+
+	for name in $(check_steps "$1"); do
+		[[ " ${wanted[*]} " == *" $name "* ]] || continue
+		run_step "$name" "$(step_field "$name" 2)" "$(step_field "$name" 4)"
+	done
+}
+
+command_main() {
+	local name
+	local -a wanted
+
+	if [ "${1:-}" = --list ]; then
+		for name in $(check_steps); do
+			printf '%-11s %s\n' "$name" "$(step_field "$name" 4)"
+		done
+		return 0
+	fi
+	for name; do
+		[ -n "$(step_field "$name" 2)" ] || die "no step '$name'; try ./run check --list"
+	done
+	wanted=("$@")
+	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps)
+
+	heading "What this needs"
+	need_packages build guest check coverage
+	say "all is there"
+
+	heading "Steps: ${wanted[*]}"
+	rm -rf "$STEPS_DIR"
+	mkdir -p "$STEPS_DIR"
+	trap end_lanes EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	start_lane run_lane first
+	wait_lanes
+	start_lane run_lane host
+	start_lane run_lane guest
+	wait_lanes
+	start_lane run_lane alone
+	wait_lanes
+
+	heading "All steps, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	for name in "${wanted[@]}"; do
+		[ "$(cut -d' ' -f2 "$STEPS_DIR/$name.result" 2>/dev/null)" = 0 ] || say "failed: $name"
+	done
+	steps_total "${wanted[@]}"
+}

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Build trees: _build/NAME, each configured once and then kept up to date by make.
+
+# How many commands of a compilation run at a time.
+JOBS=$(nproc)
+
+# The configure script, from a checkout. make takes care of it from then on.
+bootstrap() {
+	local lock
+
+	[ ! -e "$SOURCE_DIR/config.status" ] ||
+		die "the source directory itself has been configured; run 'make distclean' there first"
+	exec {lock}>"$BUILD_DIR/bootstrap.lock"
+	flock "$lock"
+	if [ ! -x "$SOURCE_DIR/configure" ] || [ "$SOURCE_DIR/configure" -ot "$SOURCE_DIR/configure.ac" ]; then
+		echo "autoreconf"
+		autoreconf -fi "$SOURCE_DIR"
+	fi
+	exec {lock}>&-
+}
+
+# tree_options NAME: what configure is told for it.
+tree_options() {
+	case $1 in
+	default) ;;
+	gcc) echo --enable-werror CC=gcc ;;
+	clang) echo --enable-werror CC=clang ;;
+	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc ;;
+	coverage) echo --enable-coverage CC=gcc ;;
+	*) die "no build tree '$1'" ;;
+	esac
+}
+
+# build_tree NAME [TARGET...]: configures and makes; all there is, tests too, without a TARGET.
+# Several may be called at a time, for one tree as well.
+build_tree() {
+	local name=$1 tree=$BUILD_DIR/$1 options lock
+	shift
+
+	mkdir -p "$tree"
+	bootstrap
+	exec {lock}>"$tree.lock"
+	flock "$lock"
+	options=$(tree_options "$name")
+	if [ ! -e "$tree/config.status" ]; then
+		echo "configure $options"
+		# shellcheck disable=SC2086 # a list of options
+		if ! (cd "$tree" && "$SOURCE_DIR/configure" -q $options); then
+			tail -n 20 "$tree/config.log" >&2
+			return 1
+		fi
+	fi
+	if [ $# -gt 0 ]; then
+		make -C "$tree" -j "$JOBS" "$@"
+	else
+		# TESTS= builds the test programs and runs none.
+		make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= >/dev/null
+	fi
+	exec {lock}>&-
+}
+
+# tree_tests NAME: the tree's automake tests, a line each.
+tree_tests() {
+	# shellcheck disable=SC2016 # make's variable
+	printf 'include Makefile\nrun-print-tests:\n\t@echo $(TESTS)\n' |
+		make -s --no-print-directory -C "$BUILD_DIR/$1" -f - run-print-tests | tr ' ' '\n' | sed '/^$/d'
+}
+
+# tree_check NAME PATTERN [VARIABLE=VALUE...]: runs the tests whose name matches the pattern, an
+# extended regular expression. That there are none is a failure.
+tree_check() {
+	local name=$1 pattern=$2 tests
+	shift 2
+
+	tests=$(tree_tests "$name" | grep -E -- "$pattern" | tr '\n' ' ') || {
+		echo "no test in the build matches $pattern"
+		return 1
+	}
+	make -C "$BUILD_DIR/$name" -j "$JOBS" check TESTS="$tests" VERBOSE=1 "$@"
+}

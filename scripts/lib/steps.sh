@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Steps of a check: each is a function step_NAME whose output goes to a log of its own; what it says
+# of tests passed, failed and skipped is added up.
+
+STEPS_DIR=$BUILD_DIR/check
+
+# step_counts LOG: prints PASSED FAILED SKIPPED of the tests that the log tells of, or nothing when
+# it tells of none. Three forms are known; the first that is there counts:
+#   N passed, N failed, N skipped
+#   automake's summary
+#   a line for each test: "ok NAME", "FAIL NAME why", "SKIP NAME why"
+step_counts() {
+	awk '
+	/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { own = 1; p += $1; f += $3; s += $5 }
+	/^Testsuite summary/ { summary = 1; automake = 1 }
+	/^make/ { summary = 0 }
+	summary && /^# (PASS|XFAIL):/ { ap += $3 }
+	summary && /^# (FAIL|XPASS|ERROR):/ { af += $3 }
+	summary && /^# SKIP:/ { as += $3 }
+	/^ok [^ ]/ { lines = 1; lp++ }
+	/^FAIL [^ ]/ { lines = 1; lf++ }
+	/^(SKIP|skip) [^ ]/ { lines = 1; ls++ }
+	END {
+		if (own) print p + 0, f + 0, s + 0
+		else if (automake) print ap + 0, af + 0, as + 0
+		else if (lines) print lp + 0, lf + 0, ls + 0
+	}' "$1"
+}
+
+# step_result STATUS LOG KIND: prints PASSED FAILED SKIPPED of a step that has ended. A step of the
+# kind `single' is itself the test; one of the kind `tests' must tell of some that passed.
+step_result() {
+	local status=$1 log=$2 kind=$3 passed failed skipped counts=
+
+	[ "$kind" = single ] || counts=$(step_counts "$log")
+	if [ -n "$counts" ]; then
+		read -r passed failed skipped <<<"$counts"
+		# All skipped is no success of a step that has to run.
+		if [ "$failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$passed" -eq 0 ]; }; then
+			failed=1
+		fi
+		echo "$passed $failed $skipped"
+	elif [ "$status" -eq 0 ] && [ "$kind" = single ]; then
+		echo 1 0 0
+	elif [ "$status" -eq 77 ] && [ "$kind" = single ]; then
+		echo 0 0 1
+	else
+		echo 0 1 0
+	fi
+}
+
+# run_step NAME KIND TITLE: runs step_NAME, prints a line before and one after it, and the end of the
+# log when it failed.
+run_step() {
+	local name=$1 kind=$2 title=$3 log=$STEPS_DIR/$1.log
+	local start=$SECONDS status=0 passed failed skipped
+
+	printf -- '--> %-11s %s\n' "$name" "$title"
+	# Not in a condition, where `set -e' would not hold.
+	(
+		set -e
+		"step_$name"
+	) >"$log" 2>&1 </dev/null &
+	wait $! || status=$?
+	read -r passed failed skipped < <(step_result "$status" "$log" "$kind")
+	echo "$passed $failed $skipped" >"$STEPS_DIR/$name.result"
+	if [ "$failed" -gt 0 ]; then
+		printf '%s\n<-- %-11s FAILED after %d s: %d passed, %d failed, %d skipped (%s)\n' \
+			"$(tail -n 80 "$log" | sed 's/^/    | /')" \
+			"$name" $((SECONDS - start)) "$passed" "$failed" "$skipped" "$log"
+	else
+		printf '<-- %-11s %d s: %d passed, %d failed, %d skipped\n' \
+			"$name" $((SECONDS - start)) "$passed" "$failed" "$skipped"
+	fi
+}
+
+# The process groups of lanes that run.
+lanes=()
+
+end_lanes() {
+	local lane
+
+	for lane in "${lanes[@]}"; do
+		kill -TERM -- "-$lane" 2>/dev/null || :
+	done
+	lanes=()
+}
+
+# start_lane COMMAND...: in the background, in a process group of its own, so that an interrupt can
+# end all of it.
+start_lane() {
+	set -m
+	(
+		set +m
+		"$@"
+	) </dev/null &
+	lanes+=($!)
+	set +m
+}
+
+wait_lanes() {
+	local lane
+
+	for lane in "${lanes[@]}"; do
+		wait "$lane" || :
+	done
+	lanes=()
+}
+
+# steps_total NAME...: the sum, as one line; fails when anything has failed. A step without a result
+# did not come to its end.
+steps_total() {
+	local name passed=0 failed=0 skipped=0 p f s
+
+	for name; do
+		p=0 f=1 s=0
+		[ ! -e "$STEPS_DIR/$name.result" ] || read -r p f s <"$STEPS_DIR/$name.result"
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	done
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
+}
