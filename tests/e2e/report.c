@@ -32,6 +32,24 @@ static void add_lines(struct json_object *o, const char *key, const char *path)
 	json_object_object_add(o, counter, json_object_new_int(n));
 }
 
+/* An array of the file's lines, each of them JSON; NULL without a file. */
+static struct json_object *read_json_lines(const char *path)
+{
+	struct json_object *lines;
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		return NULL;
+	lines = json_object_new_array();
+	while (getline(&line, &size, f) > 0)
+		json_object_array_add(lines, json_tokener_parse(line));
+	free(line);
+	fclose(f);
+	return lines;
+}
+
 struct json_object *report_process(const struct vmproc *vm)
 {
 	struct json_object *o = json_object_new_object(), *counts;
@@ -47,8 +65,7 @@ struct json_object *report_process(const struct vmproc *vm)
 	counts = access(vm->counts, F_OK) ? NULL : json_object_from_file(vm->counts);
 	json_object_object_add(o, "counts", counts);
 	json_object_object_add(o, "has_counts", json_object_new_boolean(counts != NULL));
-	json_object_object_add(o, "stats",
-			       access(vm->stats, F_OK) ? NULL : json_object_from_file(vm->stats));
+	json_object_object_add(o, "stats", read_json_lines(vm->stats));
 	return o;
 }
 
