@@ -1,1 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+
+# One program per module of src/core and src/util, and the part of the engine
+# that needs no verbs; all instrumented by --enable-sanitizers and
+# --enable-coverage, as is the library of the sources they test.
+unit_programs = \
+	tests/unit/test_completion_queue \
+	tests/unit/test_extent_map \
+	tests/unit/test_ram_blocks \
+	tests/unit/test_recv_queue \
+	tests/unit/test_registration \
+	tests/unit/test_send_queue \
+	tests/unit/test_widen \
+	tests/unit/test_wire
+
+if HAVE_CHECK
+check_LIBRARIES += tests/unit/libcore-test.a
+check_PROGRAMS += $(unit_programs)
+TESTS += $(unit_programs)
+endif
+
+unit_cflags = $(AM_CFLAGS) $(TEST_CFLAGS) $(CHECK_CFLAGS)
+unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
+
+tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
+	src/engine/lookup.c src/engine/lookup.h \
+	tests/unit/destination.c tests/unit/destination.h \
+	tests/unit/support.c tests/unit/support.h
+tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
+
+tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
+tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
+tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
+tests_unit_test_extent_map_LDADD = $(unit_ldadd)
+tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
+tests_unit_test_ram_blocks_LDADD = $(unit_ldadd)
+tests_unit_test_recv_queue_CFLAGS = $(unit_cflags)
+tests_unit_test_recv_queue_LDADD = $(unit_ldadd)
+tests_unit_test_registration_CFLAGS = $(unit_cflags)
+tests_unit_test_registration_LDADD = $(unit_ldadd)
+tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
+tests_unit_test_send_queue_LDADD = $(unit_ldadd)
+tests_unit_test_widen_CFLAGS = $(unit_cflags)
+tests_unit_test_widen_LDADD = $(unit_ldadd)
+tests_unit_test_wire_CFLAGS = $(unit_cflags)
+tests_unit_test_wire_LDADD = $(unit_ldadd)

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/extent_map.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "support.h"
+
+static struct range range(uint64_t start, uint64_t end)
+{
+	return (struct range){start, end};
+}
+
+/* [10, 20) and [30, 40) */
+static void two_extents(struct extent_map *map)
+{
+	memset(map, 0, sizeof(*map));
+	ck_assert_int_eq(extent_map_insert(map, range(30, 40), 300), 0);
+	ck_assert_int_eq(extent_map_insert(map, range(10, 20), 100), 0);
+}
+
+START_TEST(an_empty_map_is_all_gap)
+{
+	struct extent_map map = {0};
+	struct range gap;
+
+	ck_assert_ptr_null(extent_map_find(&map, range(0, 1)));
+	ck_assert(extent_map_gap(&map, range(3, 50), range(5, 6), &gap));
+	ck_assert_uint_eq(gap.start, 3);
+	ck_assert_uint_eq(gap.end, 50);
+	ck_assert_int_eq(extent_map_remove(&map, 0), -ENOENT);
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(finds_only_what_one_extent_holds)
+{
+	/* A range, and the value of the extent that holds it, or 0. */
+	static const struct {
+		uint64_t start, end, value;
+	} cases[] = {
+		{10, 20, 100}, {10, 11, 100}, {19, 20, 100}, {12, 15, 100}, {9, 11, 0},
+		{9, 10, 0},    {19, 21, 0},   {20, 21, 0},   {9, 21, 0},    {30, 40, 300},
+		{29, 31, 0},   {39, 41, 0},   {40, 41, 0},   {15, 35, 0},   {0, 100, 0},
+	};
+	const struct extent *extent;
+	struct extent_map map;
+
+	two_extents(&map);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		extent = extent_map_find(&map, range(cases[i].start, cases[i].end));
+		ck_assert_uint_eq(extent ? extent->value : 0, cases[i].value);
+	}
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(refuses_an_overlap_on_every_side)
+{
+	/*      10        20        30        40
+	 *      |====A====|         |====B====| */
+	static const struct {
+		uint64_t start, end;
+		int ret;
+	} cases[] = {
+		{10, 20, -EEXIST}, /* the same */
+		{11, 19, -EEXIST}, /* inside */
+		{5, 25, -EEXIST},  /* around */
+		{5, 11, -EEXIST},  /* its first byte */
+		{19, 25, -EEXIST}, /* its last */
+		{10, 11, -EEXIST}, {19, 20, -EEXIST}, {25, 31, -EEXIST},
+		{39, 45, -EEXIST}, {15, 35, -EEXIST}, /* both */
+		{0, 100, -EEXIST}, {5, 5, -EINVAL},   {15, 15, -EINVAL},
+		{25, 5, -EINVAL},  {5, 10, 0}, /* up to it */
+		{20, 30, 0},		       /* between the two, touching both */
+		{40, 41, 0},	   {0, 1, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct extent_map map;
+
+		two_extents(&map);
+		ck_assert_int_eq(extent_map_insert(&map, range(cases[i].start, cases[i].end), 1),
+				 cases[i].ret);
+		ck_assert_uint_eq(map.count, cases[i].ret ? 2 : 3);
+		ck_assert_uint_eq(extent_map_find(&map, range(10, 20))->value, 100);
+		ck_assert_uint_eq(extent_map_find(&map, range(30, 40))->value, 300);
+		extent_map_clear(&map);
+	}
+}
+END_TEST
+
+START_TEST(adjacent_extents_stay_two)
+{
+	struct extent_map map = {0};
+
+	ck_assert_int_eq(extent_map_insert(&map, range(0, 10), 1), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(10, 20), 2), 0);
+	ck_assert_ptr_null(extent_map_find(&map, range(9, 11)));
+	ck_assert_uint_eq(extent_map_find(&map, range(9, 10))->value, 1);
+	ck_assert_uint_eq(extent_map_find(&map, range(10, 11))->value, 2);
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(the_gap_ends_at_bounds_and_neighbours)
+{
+	static const struct {
+		struct range bounds, want;
+		bool found;
+		struct range gap;
+	} cases[] = {
+		{{0, 100}, {0, 5}, true, {0, 10}},    {{0, 100}, {20, 21}, true, {20, 30}},
+		{{0, 100}, {20, 30}, true, {20, 30}}, {{0, 100}, {45, 50}, true, {40, 100}},
+		{{22, 28}, {23, 24}, true, {22, 28}}, {{15, 35}, {23, 24}, true, {20, 30}},
+		{{0, 100}, {9, 11}, false, {0, 0}},   {{0, 100}, {19, 21}, false, {0, 0}},
+		{{0, 100}, {12, 13}, false, {0, 0}},  {{0, 100}, {5, 25}, false, {0, 0}},
+		{{0, 100}, {20, 31}, false, {0, 0}},  {{0, 100}, {39, 40}, false, {0, 0}},
+	};
+	struct extent_map map;
+	struct range gap;
+
+	two_extents(&map);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		gap = range(7, 8);
+		ck_assert(extent_map_gap(&map, cases[i].bounds, cases[i].want, &gap) ==
+			  cases[i].found);
+		ck_assert_uint_eq(gap.start, cases[i].found ? cases[i].gap.start : 7);
+		ck_assert_uint_eq(gap.end, cases[i].found ? cases[i].gap.end : 8);
+	}
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(removes_by_its_start_only)
+{
+	struct extent_map map;
+
+	two_extents(&map);
+	ck_assert_int_eq(extent_map_remove(&map, 9), -ENOENT);
+	ck_assert_int_eq(extent_map_remove(&map, 11), -ENOENT);
+	ck_assert_int_eq(extent_map_remove(&map, 20), -ENOENT);
+	ck_assert_int_eq(extent_map_remove(&map, 40), -ENOENT);
+	ck_assert_int_eq(extent_map_remove(&map, 10), 0);
+	ck_assert_int_eq(extent_map_remove(&map, 10), -ENOENT);
+	ck_assert_ptr_null(extent_map_find(&map, range(10, 11)));
+	ck_assert_uint_eq(extent_map_find(&map, range(30, 31))->value, 300);
+	ck_assert_int_eq(extent_map_remove(&map, 30), 0);
+	ck_assert_uint_eq(map.count, 0);
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(holds_the_ends_of_the_address_space)
+{
+	struct extent_map map = {0};
+	struct range gap;
+
+	ck_assert_int_eq(extent_map_insert(&map, range(UINT64_MAX - 1, UINT64_MAX), 9), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(0, 1), 8), 0);
+	ck_assert_uint_eq(extent_map_find(&map, range(UINT64_MAX - 1, UINT64_MAX))->value, 9);
+	ck_assert(extent_map_gap(&map, range(0, UINT64_MAX), range(1, 2), &gap));
+	ck_assert_uint_eq(gap.start, 1);
+	ck_assert_uint_eq(gap.end, UINT64_MAX - 1);
+	extent_map_clear(&map);
+	ck_assert_ptr_null(map.extent);
+	ck_assert_uint_eq(map.count, 0);
+}
+END_TEST
+
+/* The same map as one value per byte: 0 is free. */
+#define BYTES 96
+
+static void check_against(const struct extent_map *map, const uint64_t *model, struct range r,
+			  uint64_t round)
+{
+	const struct extent *extent = extent_map_find(map, r);
+	struct range bounds = range(r.start / 2, r.end + (BYTES - r.end) / 2);
+	struct range gap = range(0, 0);
+	bool whole = model[r.start] != 0, is_free = true;
+
+	for (uint64_t i = r.start; i < r.end; i++) {
+		whole = whole && model[i] == model[r.start];
+		is_free = is_free && !model[i];
+	}
+	expect((extent != NULL) == whole, "found", round);
+	expect(!extent || extent->value == model[r.start], "value", round);
+	expect(extent_map_gap(map, bounds, r, &gap) == is_free, "free", round);
+	if (!is_free)
+		return;
+	while (r.start > bounds.start && !model[r.start - 1])
+		r.start--;
+	while (r.end < bounds.end && !model[r.end])
+		r.end++;
+	expect(gap.start == r.start && gap.end == r.end, "bounds of the gap", round);
+}
+
+static void remove_one(struct extent_map *map, uint64_t *model, uint64_t start, uint64_t round)
+{
+	uint64_t old = model[start];
+	bool begins = old && (!start || model[start - 1] != old);
+
+	expect(extent_map_remove(map, start) == (begins ? 0 : -ENOENT), "remove", round);
+	for (uint64_t i = start; begins && i < BYTES && model[i] == old; i++)
+		model[i] = 0;
+}
+
+static void insert_one(struct extent_map *map, uint64_t *model, struct range r, uint64_t round)
+{
+	bool is_free = true;
+
+	for (uint64_t i = r.start; i < r.end; i++)
+		is_free = is_free && !model[i];
+	expect(extent_map_insert(map, r, round) == (is_free ? 0 : -EEXIST), "insert", round);
+	for (uint64_t i = r.start; is_free && i < r.end; i++)
+		model[i] = round;
+}
+
+START_TEST(agrees_with_a_naive_model)
+{
+	struct random rng = {20240511};
+	uint64_t model[BYTES] = {0};
+	struct extent_map map = {0};
+
+	for (uint64_t round = 1; round <= 60000; round++) {
+		uint64_t start = random_below(&rng, BYTES);
+		uint64_t end = start + 1 + random_below(&rng, round % 5 ? 3 : BYTES - start);
+
+		if (end > BYTES)
+			end = BYTES;
+		check_against(&map, model, range(start, end), round);
+		if (random_below(&rng, 5) < 2)
+			remove_one(&map, model, start, round);
+		else
+			insert_one(&map, model, range(start, end), round);
+		for (size_t i = 1; i < map.count; i++)
+			expect(map.extent[i - 1].range.end <= map.extent[i].range.start, "order",
+			       round);
+	}
+	extent_map_clear(&map);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("extent_map");
+	TCase *tc = tcase_create("extent_map");
+
+	tcase_add_test(tc, an_empty_map_is_all_gap);
+	tcase_add_test(tc, finds_only_what_one_extent_holds);
+	tcase_add_test(tc, refuses_an_overlap_on_every_side);
+	tcase_add_test(tc, adjacent_extents_stay_two);
+	tcase_add_test(tc, the_gap_ends_at_bounds_and_neighbours);
+	tcase_add_test(tc, removes_by_its_start_only);
+	tcase_add_test(tc, holds_the_ends_of_the_address_space);
+	tcase_add_test(tc, agrees_with_a_naive_model);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/registration.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "support.h"
+
+#define BASE   UINT64_C(0x7f0000000000)
+#define ACCESS 3
+
+/* Registrations that can be made to fail, and an account of those that live. */
+struct fake {
+	uint64_t too_large; /* fail with `error` above this many bytes; 0: never */
+	unsigned int nth;   /* fail this call, counted from 1; 0: none */
+	int error;
+	unsigned int calls, live;
+	uint64_t last_length;
+	int last_access;
+};
+
+struct fake_mr {
+	struct fake *fake;
+	uint64_t addr, length;
+};
+
+static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	struct fake *fake = context;
+	struct fake_mr *made;
+
+	fake->calls++;
+	fake->last_length = length;
+	fake->last_access = access;
+	if ((fake->too_large && length > fake->too_large) || fake->calls == fake->nth)
+		return -fake->error;
+	made = malloc(sizeof(*made));
+	ck_assert_ptr_nonnull(made);
+	*made = (struct fake_mr){fake, addr, length};
+	fake->live++;
+	*mr = made;
+	return 0;
+}
+
+static const struct registration_ops ops = {.reg = fake_reg};
+
+static void fake_dereg(void *mr)
+{
+	struct fake_mr *made = mr;
+
+	made->fake->live--;
+	free(made);
+}
+
+/* What the engine does at the end: every extent's MR goes. */
+static void drop_all(struct ram_block *block)
+{
+	while (block->local.count) {
+		fake_dereg((void *)(uintptr_t)block->local.extent[0].value);
+		extent_map_remove(&block->local, block->local.extent[0].range.start);
+	}
+	extent_map_clear(&block->local);
+}
+
+static struct ram_block block_of(uint64_t length)
+{
+	return (struct ram_block){.length = length, .local_addr = BASE, .local_known = true};
+}
+
+static struct range mib(uint64_t start, uint64_t end)
+{
+	return (struct range){start * MIB, end * MIB};
+}
+
+/* Get it, and check that the MR is what the registration says and covers `want`. */
+static struct registration get(struct fake *fake, struct registration_policy *policy,
+			       struct ram_block *block, struct range want, int access)
+{
+	struct registration r = {0};
+	const struct fake_mr *mr;
+
+	ck_assert_int_eq(registration_get(&ops, fake, policy, block, want, access, &r), 0);
+	mr = r.mr;
+	ck_assert_uint_eq(mr->addr, BASE + r.range.start);
+	ck_assert_uint_eq(mr->length, r.range.end - r.range.start);
+	ck_assert(range_contains(r.range, want));
+	ck_assert_uint_le(r.range.end, block->length);
+	if (!r.unshared)
+		ck_assert_ptr_eq((void *)(uintptr_t)extent_map_find(&block->local, want)->value,
+				 r.mr);
+	return r;
+}
+
+START_TEST(one_registration_serves_a_region)
+{
+	struct registration_policy policy = {.shift = 26};
+	struct ram_block block = block_of(100 * MIB);
+	struct fake fake = {0};
+	struct registration r;
+
+	for (uint64_t chunk = 0; chunk < 100; chunk++) {
+		r = get(&fake, &policy, &block, mib(chunk, chunk + 1), ACCESS);
+		ck_assert_int_eq(r.shared, chunk != 0 && chunk != 64);
+		ck_assert(!r.unshared);
+		ck_assert_uint_eq(r.range.start, chunk < 64 ? 0 : 64 * MIB);
+		ck_assert_uint_eq(r.range.end, chunk < 64 ? 64 * MIB : 100 * MIB);
+	}
+	ck_assert_uint_eq(fake.calls, 2);
+	ck_assert_int_eq(fake.last_access, ACCESS);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	ck_assert_uint_eq(policy.shift, 26);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+/* For every limit: the largest size below it is found, and is remembered. */
+START_TEST(halves_to_what_works_and_remembers_it)
+{
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block block = block_of(4 * GIB);
+	struct fake fake = {.too_large = UINT64_C(1) << _i, .error = ENOMEM};
+	unsigned int shift = (unsigned int)_i;
+	struct registration r;
+
+	r = get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	ck_assert_uint_eq(r.range.end - r.range.start, UINT64_C(1) << shift);
+	ck_assert_uint_eq(fake.calls, 30 - shift + 1);
+	ck_assert_uint_eq(policy.fallbacks, 30 - shift);
+	/* At QEMU's own chunk nothing wider is worth a try any more. */
+	ck_assert_uint_eq(policy.shift, shift > 20 ? shift : 0);
+
+	fake.calls = 0;
+	r = get(&fake, &policy, &block, mib(2048, 2049), ACCESS);
+	ck_assert_uint_eq(r.range.end - r.range.start, UINT64_C(1) << shift);
+	ck_assert_uint_eq(fake.calls, 1);
+	ck_assert_uint_eq(policy.fallbacks, 30 - shift);
+
+	/* Also in another block, and for as long as it still works. */
+	fake.too_large = 0;
+	r = get(&fake, &policy, &block, mib(3072, 3073), ACCESS);
+	ck_assert_uint_eq(r.range.end - r.range.start, UINT64_C(1) << shift);
+	ck_assert_uint_eq(fake.live, 3);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+/* The chunk itself fails: that is QEMU's to know, and nothing has changed. */
+START_TEST(only_the_failure_of_the_chunk_is_returned)
+{
+	static const int errors[] = {ENOMEM, EINVAL, EFAULT, EPERM, EAGAIN, ENOTSUP, EOPNOTSUPP};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct registration_policy policy = {.shift = 30};
+		struct ram_block block = block_of(4 * GIB);
+		struct fake fake = {.too_large = 1, .error = errors[i]};
+		struct registration r = {.mr = &fake};
+
+		ck_assert_int_eq(
+			registration_get(&ops, &fake, &policy, &block, mib(5, 6), ACCESS, &r),
+			-errors[i]);
+		ck_assert_ptr_eq(r.mr, &fake);
+		ck_assert_uint_eq(fake.last_length, MIB);
+		ck_assert_uint_eq(block.local.count, 0);
+		ck_assert_uint_eq(policy.shift, 30);
+		ck_assert(!policy.access_known);
+		ck_assert_uint_eq(fake.live, 0);
+	}
+}
+END_TEST
+
+/* QEMU answers ENOTSUP by asking again with IBV_ACCESS_ON_DEMAND: no smaller
+ * size is tried, and the second question is widened as the first would have been. */
+START_TEST(not_supported_is_not_a_matter_of_size)
+{
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block block = block_of(4 * GIB);
+	struct fake fake = {.too_large = 1, .error = _i};
+	struct registration r;
+
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(5, 6), ACCESS, &r),
+			 -_i);
+	ck_assert_uint_le(fake.calls, 2);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	fake.too_large = 0;
+	r = get(&fake, &policy, &block, mib(5, 6), ACCESS | 64);
+	ck_assert_uint_eq(r.range.end - r.range.start, GIB);
+	ck_assert_int_eq(fake.last_access, ACCESS | 64);
+	ck_assert(!r.unshared);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+/* Every call of a clean run (five regions), failed in turn: each chunk is still served. */
+START_TEST(survives_the_failure_of_any_one_call)
+{
+	for (unsigned int nth = 1; nth <= 6; nth++) {
+		struct registration_policy policy = {.shift = 24};
+		struct ram_block block = block_of(70 * MIB + 4096);
+		struct fake fake = {.nth = nth, .error = ENOMEM};
+		struct random rng = {nth};
+		unsigned int shift = policy.shift;
+
+		for (unsigned int i = 0; i < 300; i++) {
+			uint64_t chunk = random_below(&rng, 71);
+			struct range want = mib(chunk, chunk + 1);
+			struct registration r;
+
+			if (want.end > block.length)
+				want.end = block.length;
+			if (registration_get(&ops, &fake, &policy, &block, want, ACCESS, &r)) {
+				/* Only if the call that failed was for the chunk itself. */
+				ck_assert_uint_eq(fake.calls, nth);
+				ck_assert_uint_eq(fake.last_length, want.end - want.start);
+				r = get(&fake, &policy, &block, want, ACCESS);
+			}
+			ck_assert(range_contains(r.range, want));
+			ck_assert_uint_le(policy.shift, shift);
+			shift = policy.shift;
+		}
+		ck_assert_uint_ge(fake.calls, nth > 5 ? 5 : nth);
+		ck_assert_uint_eq(fake.live, block.local.count);
+		ck_assert_uint_le(policy.fallbacks, 1);
+		for (size_t i = 1; i < block.local.count; i++)
+			ck_assert_uint_le(block.local.extent[i - 1].range.end,
+					  block.local.extent[i].range.start);
+		drop_all(&block);
+		ck_assert_uint_eq(fake.live, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_range_that_clipping_repeats_is_tried_once)
+{
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block block = block_of(4 * MIB);
+	struct fake fake = {.too_large = 3 * MIB, .error = EINVAL};
+	struct registration r;
+
+	/* 4 MiB at 2^30 to 2^22, then 2 MiB. */
+	r = get(&fake, &policy, &block, mib(3, 4), ACCESS);
+	ck_assert_uint_eq(fake.calls, 2);
+	ck_assert_uint_eq(policy.fallbacks, 1);
+	ck_assert_uint_eq(r.range.start, 2 * MIB);
+	ck_assert_uint_eq(policy.shift, 21);
+	drop_all(&block);
+}
+END_TEST
+
+START_TEST(a_block_of_one_chunk_says_nothing_about_size)
+{
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block small = block_of(64 * KIB), large = block_of(GIB);
+	struct fake fake = {0};
+
+	get(&fake, &policy, &small, (struct range){0, 64 * KIB}, ACCESS);
+	ck_assert_uint_eq(fake.calls, 1);
+	ck_assert_uint_eq(policy.shift, 30);
+	get(&fake, &policy, &large, mib(1, 2), ACCESS);
+	ck_assert_uint_eq(fake.last_length, GIB);
+	drop_all(&small);
+	drop_all(&large);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+START_TEST(shift_0_and_20_register_what_was_asked)
+{
+	static const unsigned int shifts[] = {0, 20};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct registration_policy policy = {.shift = shifts[i]};
+		struct ram_block block = block_of(GIB);
+		struct fake fake = {0};
+
+		get(&fake, &policy, &block, mib(7, 8), ACCESS);
+		ck_assert_uint_eq(fake.last_length, MIB);
+		/* QEMU's own x-rdma-chunk-size, larger than our regions */
+		get(&fake, &policy, &block, mib(64, 128), ACCESS);
+		ck_assert_uint_eq(fake.last_length, 64 * MIB);
+		ck_assert_uint_eq(fake.calls, 2);
+		ck_assert_uint_eq(policy.shift, shifts[i]);
+		drop_all(&block);
+	}
+}
+END_TEST
+
+START_TEST(a_gap_is_filled_up_to_its_neighbours)
+{
+	struct registration_policy policy = {.shift = 20};
+	struct ram_block block = block_of(64 * MIB);
+	struct registration r;
+	struct fake fake = {0};
+
+	get(&fake, &policy, &block, mib(4, 8), ACCESS);
+	get(&fake, &policy, &block, mib(16, 17), ACCESS);
+	policy.shift = 30;
+	r = get(&fake, &policy, &block, mib(10, 11), ACCESS);
+	ck_assert_uint_eq(r.range.start, 8 * MIB);
+	ck_assert_uint_eq(r.range.end, 16 * MIB);
+	r = get(&fake, &policy, &block, mib(3, 4), ACCESS);
+	ck_assert_uint_eq(r.range.start, 0);
+	ck_assert_uint_eq(r.range.end, 4 * MIB);
+	/* A gap of exactly one chunk between two MRs. */
+	r = get(&fake, &policy, &block, mib(17, 18), ACCESS);
+	ck_assert_uint_eq(r.range.end, 64 * MIB);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+START_TEST(a_partial_overlap_gets_its_own)
+{
+	struct registration_policy policy = {.shift = 20};
+	struct ram_block block = block_of(64 * MIB);
+	struct fake fake = {0};
+	struct registration r;
+
+	get(&fake, &policy, &block, mib(4, 8), ACCESS);
+	policy.shift = 30;
+	for (int i = 0; i < 3; i++) {
+		r = get(&fake, &policy, &block,
+			i == 0	 ? mib(3, 5)
+			: i == 1 ? mib(7, 9)
+				 : mib(3, 9),
+			ACCESS);
+		ck_assert(r.unshared);
+		ck_assert(!r.shared);
+		ck_assert_uint_eq(fake.last_length, r.range.end - r.range.start);
+		ck_assert_uint_eq(block.local.count, 1);
+		fake_dereg(r.mr);
+	}
+	fake.too_large = 1;
+	fake.error = ENOMEM;
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(3, 5), ACCESS, &r),
+			 -ENOMEM);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+/* Hazard 4: an MR never has other flags than QEMU gave for the memory. */
+START_TEST(other_access_flags_share_nothing)
+{
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block block = block_of(64 * MIB);
+	struct fake fake = {0};
+	struct registration first, other, again;
+
+	first = get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	other = get(&fake, &policy, &block, mib(1, 2), 0);
+	ck_assert(other.unshared);
+	ck_assert_ptr_ne(other.mr, first.mr);
+	ck_assert_uint_eq(fake.last_length, MIB);
+	ck_assert_int_eq(fake.last_access, 0);
+	again = get(&fake, &policy, &block, mib(1, 2), ACCESS);
+	ck_assert(again.shared);
+	ck_assert_ptr_eq(again.mr, first.mr);
+	fake_dereg(other.mr);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("registration");
+	TCase *tc = tcase_create("registration");
+
+	tcase_add_test(tc, one_registration_serves_a_region);
+	tcase_add_loop_test(tc, halves_to_what_works_and_remembers_it, 20, 31);
+	tcase_add_test(tc, only_the_failure_of_the_chunk_is_returned);
+	tcase_add_loop_test(tc, not_supported_is_not_a_matter_of_size, ENOTSUP, ENOTSUP + 1);
+	tcase_add_test(tc, survives_the_failure_of_any_one_call);
+	tcase_add_test(tc, a_range_that_clipping_repeats_is_tried_once);
+	tcase_add_test(tc, a_block_of_one_chunk_says_nothing_about_size);
+	tcase_add_test(tc, shift_0_and_20_register_what_was_asked);
+	tcase_add_test(tc, a_gap_is_filled_up_to_its_neighbours);
+	tcase_add_test(tc, a_partial_overlap_gets_its_own);
+	tcase_add_test(tc, other_access_flags_share_nothing);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
