@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # variables of run-tests
+# The module as an ELF file.
+
+case_module_exports_only_the_hooks()
+{
+	need nm binutils
+	nm -D --defined-only "$shim" | awk '{print $3}' | sort >exported
+	hooks | sort >listed
+	[[ -s listed ]] || fail "no hooks found in exports.map"
+	# A version node would show as an absolute symbol, or behind an @.
+	same listed exported "exported symbols"
+	readelf -VW "$shim" >versions
+	[[ $(count 'Version definition section' versions) == 0 ]] ||
+		fail "it defines version nodes of its own"
+}
+
+# The hooks in the source, the export list and the symbol table are the same.
+case_module_hooks_are_all_resolved()
+{
+	symbol_table | cut -d' ' -f1 | sort >resolved
+	hooks | sort >listed
+	same listed resolved "symbols.c against exports.map"
+}
+
+case_module_needs_libc_only()
+{
+	need readelf binutils
+	readelf -dW "$shim" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' >needed
+	[[ -s needed ]] || fail "no DT_NEEDED at all"
+	grep -Evx 'libc\.so\.[0-9.]+|libdl\.so\.[0-9.]+|libpthread\.so\.[0-9.]+|ld-linux.*' needed \
+		>others && fail "needs $(tr '\n' ' ' <others)"
+	[[ $(count 'RPATH|RUNPATH' <(readelf -dW "$shim")) == 0 ]] || fail "has a run path"
+}
+
+case_module_soname()
+{
+	need readelf binutils
+	readelf -dW "$shim" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' >soname
+	[[ ! -s soname || $(<soname) == librdmachunk.so ]] || fail "SONAME $(<soname)"
+}
+
+case_module_is_hardened()
+{
+	need readelf binutils
+	readelf -lW "$shim" >segments
+	readelf -dW "$shim" >dynamic
+	grep -Eq 'GNU_STACK.* RW ' segments || fail "executable stack"
+	grep -q GNU_RELRO segments || fail "no GNU_RELRO"
+	grep -Eq 'BIND_NOW|FLAGS_1.*NOW' dynamic || fail "no BIND_NOW"
+	grep -q TEXTREL dynamic && fail "text relocations"
+	grep -E ' LOAD .* RWE ' segments && fail "a segment is writable and executable"
+	return 0
+}

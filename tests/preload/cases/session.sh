@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # variables of run-tests
+# Connections that are ours.
+
+# QEMU sees what it would see without the shim.
+case_session_program_sees_no_difference()
+{
+	local shape role
+
+	for shape in qemu one-cq; do
+		for role in source destination; do
+			run_bare "$client" connect $shape "$qemu_caps" $role
+			run_shim "$client" connect $shape "$qemu_caps" $role
+			must_exit bare 0
+			must_exit shim 0
+			must_be_silent shim
+			same bare.out shim.out "standard output, $shape $role"
+		done
+	done
+}
+
+# RECVs that were posted before rdma_accept() receive all the same.
+case_session_destination_with_recvs_before_accept()
+{
+	run_bare "$client" connect qemu "$qemu_caps" destination-early
+	run_shim "$client" connect qemu "$qemu_caps" destination-early
+	must_exit bare 0
+	must_exit shim 0
+	same bare.out shim.out "standard output"
+}
+
+case_session_migration_is_widened()
+{
+	run_bare "$client" migrate 192.0.2.7 source destination
+	run_shim "$client" migrate 192.0.2.7 source destination
+	must_exit bare 0
+	must_exit shim 0
+	must_be_silent shim
+	one_line bare.out '^requests 8 registered 16$'
+	# On the wire: one chunk, from which the size is learned, and all the rest
+	one_line shim.out '^requests 2 registered 16$'
+	[[ $(count '^ibv_reg_mr .*length=8388608 access=0' shim.log) == 1 ]] || fail "source's MR"
+	[[ $(count '^ibv_reg_mr .*length=8388608 access=3' shim.log) == 1 ]] || fail "destination's MR"
+}
+
+case_session_stats()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" migrate 192.0.2.7 source destination
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" migrate 2001:db8::7 source-late
+	must_exit shim 0
+	must_be_silent shim
+	[[ $(wc -l <stats) == 3 ]] || fail "not three lines: $(<stats)"
+	while read -r line; do
+		jq -e 'type == "object"' <<<"$line" >/dev/null || fail "not JSON: $line"
+	done <stats
+	[[ $(jq -r .role stats | tr '\n' ' ') == "source destination source " ]] || fail "roles"
+	[[ $(jq -r .peer stats | tr '\n' ' ') == "192.0.2.7 192.0.2.7 2001:db8::7 " ]] ||
+		fail "peers: $(jq -r .peer stats)"
+	jq -es '.[0] | .shift == 30 and .chunk_bytes == 1048576 and .requests_seen == 8 and
+		.requests_sent == 2 and .requests_answered == 6 and .registrations_asked == 8 and
+		.registrations_made == 1 and .largest_registration_bytes == 8388608 and
+		.pinned_peak_bytes == 8388608 and .writes == 8 and .write_bytes == 8388608 and
+		.messages_sent.register_request == 2 and .registration_fallbacks == 0 and
+		.seconds >= 0' stats >/dev/null || fail "source: $(head -n 1 stats)"
+	jq -es '.[1] | .registrations_asked == 8 and .registrations_made == 1 and
+		.largest_registration_bytes == 8388608' stats >/dev/null ||
+		fail "destination: $(sed -n 2p stats)"
+}
+
+case_session_stats_of_a_passed_through_migration()
+{
+	need jq
+	run_shim RDMACHUNK_STATS=stderr "$client" connect qemu 0000000100000001 source
+	must_exit shim 0
+	jq -e '.role == "source" and .state == "passthrough" and (.reason | contains("pin-all"))' \
+		shim.err >/dev/null || fail "$(<shim.err)"
+}
+
+case_session_stats_for_each_process()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats.%p" "$client" migrate 192.0.2.7 source
+	run_shim RDMACHUNK_STATS="$PWD/stats.%p" "$client" migrate 192.0.2.7 source
+	[[ $(find . -name 'stats.*' | wc -l) == 2 ]] || fail "files: $(echo stats.*)"
+	for file in stats.*; do
+		[[ $(jq .pid "$file") == "${file#stats.}" ]] || fail "$file: $(<"$file")"
+	done
+}
+
+case_session_stats_to_standard_error()
+{
+	need jq
+	run_shim RDMACHUNK_STATS=stderr "$client" migrate 192.0.2.7 destination
+	must_exit shim 0
+	[[ $(wc -l <shim.err) == 1 ]] || fail "$(<shim.err)"
+	jq -e '.role == "destination"' shim.err >/dev/null || fail "$(<shim.err)"
+	[[ ! -e stderr ]] || fail "a file called stderr"
+}
+
+case_session_stats_that_cannot_be_written()
+{
+	run_bare "$client" connect qemu "$qemu_caps" source
+	run_shim RDMACHUNK_STATS=/nonexistent/stats "$client" connect qemu "$qemu_caps" source
+	must_exit shim 0
+	one_line shim.err '^rdmachunk: RDMACHUNK_STATS=/nonexistent/stats: No such file'
+	same bare.out shim.out "standard output"
+}
+
+case_session_registration_fallback()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" limit 2097152
+	must_exit shim 0
+	one_line shim.err '^rdmachunk: registering .* at once failed'
+	[[ $(count '^ibv_reg_mr .*length=2097152 access=3' shim.log) == 4 ]] ||
+		fail "registrations of 2 MiB: $(grep ^ibv_reg_mr shim.log)"
+	[[ $(jq .registrations_made stats) == 4 ]] || fail "$(<stats)"
+	# The working size is remembered: 8 and 4 MiB are tried once.
+	[[ $(count '^ibv_reg_mr .*length=8388608' shim.log) == 1 ]] || fail "8 MiB tried again"
+	[[ $(count '^ibv_reg_mr .*length=4194304' shim.log) == 1 ]] || fail "4 MiB tried again"
+}
+
+case_session_context_reopened_at_the_same_address()
+{
+	run_bare "$client" reopen
+	run_shim "$client" reopen
+	must_exit bare 0
+	must_exit shim 0
+	must_be_silent shim
+	[[ $(count '^ibv_close_device' shim.log) == 4 ]] || fail "not closed each time"
+	[[ $(count '^requests 2$' shim.out) == 2 ]] || fail "not widened each time: $(<shim.out)"
+	grep ^live bare.out >bare.live
+	grep ^live shim.out >shim.live
+	same bare.live shim.live "objects alive"
+}
+
+case_session_nothing_leaks()
+{
+	run_shim "$client" rounds 1000
+	must_exit shim 0
+	must_be_silent shim
+	[[ $(count '^live: contexts 0 pds 0 mrs 0 channels 0 cqs 0 qps 0 ids 0$' shim.out) == 1 ]] ||
+		fail "alive: $(<shim.out)"
+	grown=$(sed -n 's/^grown //p' shim.out)
+	[[ $grown -lt 4096 ]] || fail "the heap grew by $grown bytes in 900 rounds"
+}
+
+case_session_valgrind()
+{
+	need valgrind
+	for args in "rounds 4" "mixed" "fork" "reopen"; do
+		# shellcheck disable=SC2086 # words on purpose
+		run_shim valgrind -q --error-exitcode=9 --leak-check=full \
+			--errors-for-leak-kinds=definite,indirect "$client" $args
+		must_exit shim 0
+		must_be_silent shim
+	done
+}

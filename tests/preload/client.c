@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * A program linked to libibverbs and librdmacm like any other: client MODE
+ * [ARGUMENT...]. It prints what it gets from them, so that a run with the shim
+ * can be compared with one without.
+ */
+#include "migration.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#undef ibv_reg_mr
+
+struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				unsigned int access);
+
+static char memory[4096];
+
+static struct ibv_context *open_context(void)
+{
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	struct ibv_context *context;
+
+	must(list && list[0]);
+	context = ibv_open_device(list[0]);
+	must(context);
+	ibv_free_device_list(list);
+	return context;
+}
+
+static void register_once(struct ibv_pd *pd)
+{
+	struct ibv_mr *mr = ibv_reg_mr(pd, memory, sizeof(memory), IBV_ACCESS_LOCAL_WRITE);
+
+	must(mr && mr->addr == memory && mr->length == sizeof(memory));
+	must(!ibv_dereg_mr(mr));
+}
+
+/* Each hook that needs no connection. */
+static int run_hooks(char **args)
+{
+	struct ibv_context *context = open_context();
+	struct ibv_pd *pd = ibv_alloc_pd(context);
+	struct ibv_mr *mr;
+
+	(void)args;
+	register_once(pd);
+	mr = ibv_reg_mr_iova2(pd, memory, 100, (uintptr_t)memory, 1);
+	must(mr && !ibv_dereg_mr(mr));
+	mr = ibv_reg_mr_iova2(pd, memory, 100, 0x1000, 1);
+	must(mr && !ibv_dereg_mr(mr));
+	must(!ibv_dealloc_pd(pd));
+	must(!ibv_close_device(context));
+	puts("hooks called");
+	return 0;
+}
+
+static void print_completion(struct peer *p, struct ibv_cq *cq)
+{
+	struct ibv_wc wc;
+
+	if (!peer_poll(cq, &wc)) {
+		puts("no completion");
+		return;
+	}
+	printf("status %d wr_id %llu opcode %d", wc.status, (unsigned long long)wc.wr_id,
+	       wc.opcode);
+	if (wc.opcode == IBV_WC_RECV)
+		printf(" length %u type %u", wc.byte_len,
+		       peer_message_type(p->buffer[wc.wr_id - PEER_RECV]));
+	printf(" qp %u\n", wc.qp_num - p->id->qp->qp_num);
+}
+
+/* Three messages in, for RECVs posted before; two out, and a write. */
+static void traffic(struct peer *p)
+{
+	static const uint32_t incoming[3] = {2 /* READY */, 3 /* QEMU_FILE */, 2};
+	char msg[128];
+	size_t len;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		len = peer_message(msg, incoming[i], "twelve bytes", i ? 12 : 0);
+		must(!peer_deliver(p->id->qp, msg, (uint32_t)len));
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		print_completion(p, p->recv_cq);
+		must(!peer_post_recv(p, i));
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		len = peer_message(p->buffer[PEER_BUFFERS - 1], 3, "twelve bytes", 12 * i);
+		must(!peer_post_send(p, len));
+		print_completion(p, p->send_cq);
+	}
+	must(!peer_post_write(p, p->mr[3], 4096, 0x7000, 0x99));
+	print_completion(p, p->send_cq);
+}
+
+static uint8_t parse_hex(const char *hex, uint8_t *out)
+{
+	uint8_t n = 0;
+
+	for (; hex[0] && hex[1]; hex += 2) {
+		unsigned int byte;
+
+		must(sscanf(hex, "%2x", &byte) == 1);
+		out[n++] = (uint8_t)byte;
+	}
+	return n;
+}
+
+/*
+ * client connect SHAPE CAPS ROLE: CAPS in hexadecimal, or "none"; ROLE is
+ * source, destination, or destination-early, whose RECVs are there before it
+ * accepts (QEMU's are not).
+ */
+static int run_connect(char **args)
+{
+	const struct peer_shape *shape = peer_shape_find(args[0]);
+	bool source = !strcmp(args[2], "source"), late;
+	uint8_t caps[64], len = 0;
+	struct peer p;
+
+	must(shape);
+	if (strcmp(args[1], "none"))
+		len = parse_hex(args[1], caps);
+	peer_open(&p, shape, "192.0.2.7");
+	late = !strcmp(args[2], "destination");
+	for (unsigned int i = 0; i < 3 && !late; i++)
+		must(!peer_post_recv(&p, i));
+	must(!peer_connect(&p, source, len ? caps : NULL, len));
+	for (unsigned int i = 0; i < 3 && late; i++)
+		must(!peer_post_recv(&p, i));
+	traffic(&p);
+	peer_close(&p);
+	puts("closed");
+	return 0;
+}
+
+/* client refuse: rdma_create_qp() works with the three RECVs asked for, not more. */
+static int run_refuse(char **args)
+{
+	static char *connect_args[] = {"qemu", "0000000100000000", "destination-early"};
+
+	(void)args;
+	/* The RECVs wait for the connection in the shim: they must fit too. */
+	peer_control->create_refuses = 3;
+	return run_connect(connect_args);
+}
+
+/* client migrate ADDRESS source|source-late|destination... */
+static int run_migrate(char **args)
+{
+	struct migration_counts counts = {0, 0};
+
+	for (int i = 1; args[i]; i++) {
+		if (!strcmp(args[i], "destination"))
+			migration_destination(args[0], &counts);
+		else
+			migration_source(args[0], !strcmp(args[i], "source-late"), &counts);
+	}
+	printf("requests %u registered %u\n", counts.requests, counts.registered);
+	return 0;
+}
+
+/* client limit BYTES: the device registers no more than that at once. */
+static int run_limit(char **args)
+{
+	static char *migrate_args[] = {"192.0.2.7", "destination", NULL};
+
+	peer_control->reg_limit = strtoul(args[0], NULL, 0);
+	return run_migrate(migrate_args);
+}
+
+static void print_live(void)
+{
+	struct fake_live live;
+
+	peer_get_live(&live);
+	printf("live: contexts %d pds %d mrs %d channels %d cqs %d qps %d ids %d\n", live.contexts,
+	       live.pds, live.mrs, live.channels, live.cqs, live.qps, live.ids);
+}
+
+static size_t heap(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* client rounds N: so many migrations; the heap must not grow after the first tenth. */
+static int run_rounds(char **args)
+{
+	int rounds = atoi(args[0]), warm = rounds / 10 + 1;
+	struct migration_counts counts = {0, 0};
+	size_t before = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		if (i == warm)
+			before = heap();
+		migration_source("192.0.2.7", i & 1, &counts);
+		migration_destination("2001:db8::7", &counts);
+	}
+	/* Printing allocates. */
+	before = heap() - before;
+	print_live();
+	printf("grown %ld\n", (long)before);
+	return 0;
+}
+
+/* client mixed: a migration and, on the same context, a connection of another kind. */
+static int run_mixed(char **args)
+{
+	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct peer migration, other;
+
+	(void)args;
+	peer_open(&migration, &peer_shapes[0], "192.0.2.7");
+	peer_open(&other, peer_shape_find("recv-wr"), "192.0.2.8");
+	must(migration.id->verbs == other.id->verbs);
+	for (unsigned int i = 0; i < 3; i++) {
+		must(!peer_post_recv(&migration, i));
+		must(!peer_post_recv(&other, i));
+	}
+	must(!peer_connect(&migration, true, caps, sizeof(caps)));
+	must(!peer_connect(&other, true, NULL, 0));
+	traffic(&other);
+	traffic(&migration);
+	peer_close(&migration);
+	/* The session is over; what it patched stays. */
+	for (unsigned int i = 0; i < 3; i++)
+		must(!peer_deliver(other.id->qp, "0123456789abcdef", 16));
+	for (unsigned int i = 0; i < 3; i++)
+		print_completion(&other, other.recv_cq);
+	peer_close(&other);
+	return 0;
+}
+
+/* client reopen: two contexts, one after the other, at the same address. */
+static int run_reopen(char **args)
+{
+	const struct ibv_context *first = NULL;
+	struct migration_counts counts;
+
+	(void)args;
+	for (int i = 0; i < 2; i++) {
+		struct peer p;
+
+		peer_open(&p, &peer_shapes[1], "192.0.2.9");
+		must(!first || first == p.id->verbs);
+		first = p.id->verbs;
+		peer_close(&p);
+		print_live();
+		counts = (struct migration_counts){0, 0};
+		migration_source("192.0.2.7", false, &counts);
+		printf("requests %u\n", counts.requests);
+		print_live();
+	}
+	return 0;
+}
+
+/* client close-fails: a context that could not be closed is still good. */
+static int run_close_fails(char **args)
+{
+	struct peer p;
+
+	(void)args;
+	peer_open(&p, &peer_shapes[0], "192.0.2.7");
+	peer_control->close_fails = 1;
+	errno = 0;
+	must(ibv_close_device(p.id->verbs) == -1 && errno == EBUSY);
+	peer_control->close_fails = 0;
+	for (unsigned int i = 0; i < 3; i++)
+		must(!peer_post_recv(&p, i));
+	must(!peer_connect(&p, true, NULL, 0));
+	traffic(&p);
+	peer_close(&p);
+	print_live();
+	return 0;
+}
+
+static void child(void)
+{
+	char *no_args[] = {NULL};
+
+	run_hooks(no_args);
+	run_migrate((char *[]){"192.0.2.11", "source", "destination", NULL});
+	fflush(stdout);
+	exit(5);
+}
+
+/* client fork: in the middle of a connection; both go on. */
+static int run_fork(char **args)
+{
+	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct peer p;
+	int status;
+	pid_t pid;
+
+	(void)args;
+	peer_open(&p, &peer_shapes[0], "192.0.2.10");
+	for (unsigned int i = 0; i < 3; i++)
+		must(!peer_post_recv(&p, i));
+	must(!peer_connect(&p, true, caps, sizeof(caps)));
+	fflush(stdout);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid)
+		child();
+	must(waitpid(pid, &status, 0) == pid);
+	printf("child %s %d\n", WIFEXITED(status) ? "exited" : "was killed",
+	       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	traffic(&p);
+	peer_close(&p);
+	return 0;
+}
+
+static pthread_barrier_t barrier;
+
+static void *enter_hooks(void *pd)
+{
+	pthread_barrier_wait(&barrier);
+	for (int i = 0; i < 100; i++)
+		register_once(pd);
+	return NULL;
+}
+
+/* client threads N: the first hook is entered by N threads at once. */
+static int run_threads(char **args)
+{
+	unsigned int n = (unsigned int)atoi(args[0]);
+	struct ibv_context *context = open_context();
+	struct ibv_pd *pd = ibv_alloc_pd(context);
+	pthread_t thread[64];
+
+	must(n <= 64);
+	pthread_barrier_init(&barrier, NULL, n);
+	for (unsigned int i = 0; i < n; i++)
+		must(!pthread_create(&thread[i], NULL, enter_hooks, pd));
+	for (unsigned int i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+	must(!ibv_dealloc_pd(pd));
+	must(!ibv_close_device(context));
+	print_live();
+	return 0;
+}
+
+/*
+ * client real: works with the real libraries and no device. An id that has a QP
+ * is refused by librdmacm before it looks at anything else.
+ */
+static int run_real(char **args)
+{
+	static union {
+		struct rdma_cm_id id;
+		char room[8192]; /* librdmacm's own structure around it is larger */
+	} u;
+	struct ibv_qp_init_attr attr = {.qp_type = IBV_QPT_RC};
+	struct ibv_qp qp = {.qp_num = 1};
+	int ret;
+
+	(void)args;
+	u.id.qp = &qp;
+	errno = 0;
+	ret = rdma_create_qp(&u.id, NULL, &attr);
+	printf("rdma_create_qp %d %s\n", ret, strerror(errno));
+	return 0;
+}
+
+/* client dlopen PATH: the shim comes late, and goes. */
+static int run_dlopen(char **args)
+{
+	static char *connect_args[] = {"qemu", "0000000100000000", "source"};
+	void *handle = dlopen(args[0], RTLD_NOW | RTLD_GLOBAL);
+
+	if (!handle)
+		fprintf(stderr, "%s\n", dlerror());
+	must(handle);
+	run_hooks(NULL);
+	run_connect(connect_args);
+	must(!dlclose(handle));
+	return run_connect(connect_args);
+}
+
+static const struct {
+	const char *name;
+	int args; /* at least */
+	bool fake;
+	int (*run)(char **args);
+} modes[] = {
+	{"close-fails", 0, true, run_close_fails},
+	{"connect", 3, true, run_connect},
+	{"dlopen", 1, true, run_dlopen},
+	{"fork", 0, true, run_fork},
+	{"hooks", 0, true, run_hooks},
+	{"limit", 1, true, run_limit},
+	{"migrate", 2, true, run_migrate},
+	{"mixed", 0, true, run_mixed},
+	{"real", 0, false, run_real},
+	{"refuse", 0, true, run_refuse},
+	{"reopen", 0, true, run_reopen},
+	{"rounds", 1, true, run_rounds},
+	{"threads", 1, true, run_threads},
+};
+
+int main(int argc, char **argv)
+{
+	peer_find_fake();
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], modes[i].name))
+			continue;
+		must(argc - 2 >= modes[i].args);
+		must(!modes[i].fake || peer_deliver);
+		return modes[i].run(argv + 2);
+	}
+	fprintf(stderr, "usage: client MODE [ARGUMENT...]\n");
+	return 2;
+}

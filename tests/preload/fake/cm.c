@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rdma/rdma_cma.h>
+
+struct rdma_event_channel *rdma_create_event_channel(void)
+{
+	return calloc(1, sizeof(struct rdma_event_channel));
+}
+
+void rdma_destroy_event_channel(struct rdma_event_channel *channel)
+{
+	free(channel);
+}
+
+int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, void *context,
+		   enum rdma_port_space ps)
+{
+	*id = calloc(1, sizeof(**id));
+	if (!*id)
+		return -1;
+	(*id)->channel = channel;
+	(*id)->context = context;
+	(*id)->ps = ps;
+	fake_count_id(1);
+	return 0;
+}
+
+int rdma_destroy_id(struct rdma_cm_id *id)
+{
+	struct ibv_context *verbs = id->verbs;
+	struct fake_live live;
+
+	free(id);
+	fake_count_id(-1);
+	fake_get_live(&live);
+	/* The last user closes the device, as librdmacm does. */
+	if (verbs && !live.ids)
+		ibv_close_device(verbs);
+	return 0;
+}
+
+int rdma_resolve_addr(struct rdma_cm_id *id, struct sockaddr *src, struct sockaddr *dst,
+		      int timeout_ms)
+{
+	(void)src;
+	(void)timeout_ms;
+	memcpy(&id->route.addr.dst_storage, dst,
+	       dst->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+					  : sizeof(struct sockaddr_in));
+	id->verbs = fake_context();
+	return id->verbs ? 0 : -1;
+}
+
+int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
+{
+	fake_record("rdma_create_qp pd%d type=%d srq=%s sig_all=%d send_cq=cq%d recv_cq=cq%d "
+		    "max_send_wr=%u max_recv_wr=%u max_send_sge=%u max_recv_sge=%u inline=%u",
+		    fake_index(pd), (int)attr->qp_type, attr->srq ? "yes" : "no", attr->sq_sig_all,
+		    fake_index(attr->send_cq), fake_index(attr->recv_cq), attr->cap.max_send_wr,
+		    attr->cap.max_recv_wr, attr->cap.max_send_sge, attr->cap.max_recv_sge,
+		    attr->cap.max_inline_data);
+	id->qp = ibv_create_qp(pd, attr);
+	return id->qp ? 0 : -1;
+}
+
+void rdma_destroy_qp(struct rdma_cm_id *id)
+{
+	fake_record("rdma_destroy_qp qp%d", fake_index(id->qp));
+	ibv_destroy_qp(id->qp);
+	id->qp = NULL;
+}
+
+static void record_param(const char *what, const struct rdma_cm_id *id,
+			 const struct rdma_conn_param *param)
+{
+	char data[2 * 256 + 1] = "";
+
+	for (int i = 0; param && i < param->private_data_len; i++)
+		snprintf(data + 2 * i, 3, "%02x", ((const uint8_t *)param->private_data)[i]);
+	fake_record("%s qp%d param=%s private_data=%s retry=%d", what, fake_index(id->qp),
+		    param ? "yes" : "no", data, param ? param->retry_count : 0);
+}
+
+int rdma_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	record_param("rdma_connect", id, param);
+	return 0;
+}
+
+int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	record_param("rdma_accept", id, param);
+	return 0;
+}
+
+int rdma_disconnect(struct rdma_cm_id *id)
+{
+	fake_record("rdma_disconnect qp%d", fake_index(id->qp));
+	return 0;
+}

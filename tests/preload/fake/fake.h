@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_PRELOAD_FAKE_H
+#define RDMACHUNK_TESTS_PRELOAD_FAKE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <infiniband/verbs.h>
+
+/*
+ * Stand-ins for libibverbs.so.1 and librdmacm.so.1 with the same names and
+ * version nodes, for machines without an RDMA device. Every call is recorded in
+ * the file that FAKE_LOG names, without addresses, so that two runs of the same
+ * program can be compared line by line. Objects are static: one that is made
+ * after another was destroyed has the same address.
+ *
+ * A posted WR completes at once. What the other end would send is put into a
+ * QP's receive queue by the test itself.
+ */
+
+/* Only what the test program looks up with dlsym(). */
+struct fake_control {
+	size_t reg_limit;   /* a longer registration fails with ENOMEM; 0: none does */
+	int close_fails;    /* ibv_close_device() returns -1 and closes nothing */
+	int create_refuses; /* more than this many RECVs: rdma_create_qp() fails; 0: never */
+};
+
+/* How many of each are alive; all zero when nothing has leaked. */
+struct fake_live {
+	int contexts, pds, mrs, channels, cqs, qps, ids;
+};
+
+typedef int fake_deliver_fn(struct ibv_qp *qp, const void *msg, uint32_t len);
+typedef long fake_take_sent_fn(struct ibv_qp *qp, void *buf, size_t size);
+typedef void fake_get_live_fn(struct fake_live *live);
+
+extern struct fake_control fake_control;
+
+/* A message comes in for the oldest RECV of the QP. 0, or -1 when there is none. */
+fake_deliver_fn fake_deliver;
+
+/* The oldest SEND not yet taken: its length, or -1 when there is none. */
+fake_take_sent_fn fake_take_sent;
+
+fake_get_live_fn fake_get_live;
+
+/* Between the two libraries. */
+void fake_record(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void fake_count_id(int change);
+struct ibv_context *fake_context(void); /* the one that is open, opened if need be */
+void fake_count_mr(int change);
+int fake_index(const void *object); /* of a context, pd, cq or qp among its kind */
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/*
+ * In a file of its own: ibv_reg_mr() has to reach ibv_reg_mr_iova2() through
+ * the PLT, as in rdma-core, whatever the compiler thinks of interposition.
+ */
+struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				unsigned int access);
+
+static uint32_t last_key = 0x100;
+
+struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
+				unsigned int access)
+{
+	size_t limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
+	struct ibv_mr *mr;
+
+	fake_record("ibv_reg_mr_iova2 pd%d length=%zu access=%u iova=%s", fake_index(pd), length,
+		    access, iova == (uintptr_t)addr ? "addr" : "other");
+	if (limit && length > limit) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	mr = calloc(1, sizeof(*mr));
+	if (!mr)
+		return NULL;
+	mr->context = pd->context;
+	mr->pd = pd;
+	mr->addr = addr;
+	mr->length = length;
+	mr->lkey = __atomic_add_fetch(&last_key, 1, __ATOMIC_RELAXED);
+	mr->rkey = mr->lkey + 0x10000;
+	fake_count_mr(1);
+	return mr;
+}
+
+int ibv_dereg_mr(struct ibv_mr *mr)
+{
+	fake_record("ibv_dereg_mr length=%zu", mr->length);
+	fake_count_mr(-1);
+	free(mr);
+	return 0;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "migration.h"
+
+#include <endian.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#undef ibv_reg_mr
+
+/* Control messages, QEMU migration/rdma.c. */
+enum {
+	READY = 2,
+	RAM_BLOCKS_REQUEST = 4,
+	RAM_BLOCKS_RESULT = 5,
+	REGISTER_REQUEST = 7,
+	REGISTER_RESULT = 8,
+	REGISTER_FINISHED = 9,
+};
+
+/* The same caps that QEMU sends: version 1, no flags. */
+static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+
+#define BLOCK_LENGTH  ((uint64_t)MIGRATION_CHUNKS * MIGRATION_CHUNK)
+#define REMOTE_BASE   UINT64_C(0x7f0000000000)
+#define REMOTE_OFFSET UINT64_C(0x40000000)
+#define REMOTE_RKEY   0x5151u
+
+struct ram_block_body {
+	uint64_t host_addr, offset, length;
+	uint32_t rkey, padding;
+} __attribute__((packed));
+
+struct register_body {
+	uint64_t addr;
+	uint32_t block, padding;
+	uint64_t chunks;
+} __attribute__((packed));
+
+struct result_body {
+	uint32_t rkey, padding;
+	uint64_t host_addr;
+} __attribute__((packed));
+
+static void *map_block(void)
+{
+	void *block = mmap(NULL, BLOCK_LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	must(block != MAP_FAILED);
+	return block;
+}
+
+static void deliver(struct peer *p, uint32_t type, const void *body, uint32_t len)
+{
+	char msg[256];
+
+	must(!peer_deliver(p->id->qp, msg, (uint32_t)peer_message(msg, type, body, len)));
+}
+
+/* The next message, which has to be of this type and in buffer `i`. */
+static const char *receive(struct peer *p, unsigned int i, uint32_t type)
+{
+	struct ibv_wc wc;
+
+	must(peer_poll(p->recv_cq, &wc));
+	must(wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV);
+	must(wc.wr_id == PEER_RECV + i && wc.byte_len >= 16);
+	must(peer_message_type(p->buffer[i]) == type);
+	return p->buffer[i] + 16;
+}
+
+/* RECV 0 is for data, RECV 1 for READY, as in qemu_rdma_exchange_send(). */
+static void send_message(struct peer *p, uint32_t type, const void *body, uint32_t len,
+			 bool response)
+{
+	struct ibv_wc wc;
+
+	receive(p, 1, READY);
+	if (response)
+		must(!peer_post_recv(p, 0));
+	must(!peer_post_recv(p, 1));
+	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)));
+	must(peer_poll(p->send_cq, &wc));
+	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
+}
+
+static void answer_on_wire(struct peer *p, unsigned int *requests)
+{
+	struct result_body result = {htobe32(REMOTE_RKEY + *requests), 0, htobe64(REMOTE_BASE)};
+	char msg[256];
+	struct register_body asked;
+
+	if (peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
+		return;
+	must(peer_message_type(msg) == REGISTER_REQUEST);
+	memcpy(&asked, msg + 16, sizeof(asked));
+	must(be64toh(asked.addr) >= REMOTE_OFFSET);
+	must(be64toh(asked.addr) - REMOTE_OFFSET + be64toh(asked.chunks) * MIGRATION_CHUNK <
+	     BLOCK_LENGTH);
+	++*requests;
+	deliver(p, REGISTER_RESULT, &result, sizeof(result));
+	deliver(p, READY, NULL, 0);
+}
+
+static struct ibv_mr *send_chunk(struct peer *p, char *block, unsigned int chunk,
+				 unsigned int *requests)
+{
+	struct register_body body = {.addr = htobe64(REMOTE_OFFSET + chunk * MIGRATION_CHUNK)};
+	struct result_body result;
+	struct ibv_mr *mr;
+	struct ibv_wc wc;
+	uint32_t rkey;
+
+	send_message(p, REGISTER_REQUEST, &body, sizeof(body), true);
+	answer_on_wire(p, requests);
+	memcpy(&result, receive(p, 0, REGISTER_RESULT), sizeof(result));
+	rkey = be32toh(result.rkey);
+	must(rkey >= REMOTE_RKEY && rkey < REMOTE_RKEY + *requests);
+	must(be64toh(result.host_addr) == REMOTE_BASE);
+	mr = ibv_reg_mr(p->pd, block + chunk * MIGRATION_CHUNK, MIGRATION_CHUNK, 0);
+	must(mr && mr->lkey && mr->addr == block + chunk * MIGRATION_CHUNK &&
+	     mr->length == MIGRATION_CHUNK);
+	must(!peer_post_write(p, mr, MIGRATION_CHUNK, REMOTE_BASE + chunk * MIGRATION_CHUNK, rkey));
+	must(peer_poll(p->send_cq, &wc));
+	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == 1);
+	return mr;
+}
+
+void migration_source(const char *address, bool destroy_first, struct migration_counts *counts)
+{
+	struct ram_block_body blocks = {
+		.host_addr = htobe64(REMOTE_BASE),
+		.offset = htobe64(REMOTE_OFFSET),
+		.length = htobe64(BLOCK_LENGTH),
+	};
+	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	char *block = map_block();
+	char msg[64];
+	struct peer p;
+
+	peer_open(&p, &peer_shapes[0], address);
+	must(!peer_post_recv(&p, 1));
+	must(!peer_connect(&p, true, caps, sizeof(caps)));
+	deliver(&p, READY, NULL, 0);
+	send_message(&p, RAM_BLOCKS_REQUEST, NULL, 0, true);
+	must(peer_take_sent(p.id->qp, msg, sizeof(msg)) == 16);
+	deliver(&p, RAM_BLOCKS_RESULT, &blocks, sizeof(blocks));
+	deliver(&p, READY, NULL, 0);
+	receive(&p, 0, RAM_BLOCKS_RESULT);
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++) {
+		mr[i] = send_chunk(&p, block, i, &counts->requests);
+		counts->registered++;
+	}
+	send_message(&p, REGISTER_FINISHED, NULL, 0, false);
+	must(peer_take_sent(p.id->qp, msg, sizeof(msg)) == 16);
+	must(peer_message_type(msg) == REGISTER_FINISHED);
+	if (destroy_first)
+		rdma_destroy_qp(p.id);
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&p);
+	munmap(block, BLOCK_LENGTH);
+}
+
+void migration_destination(const char *address, struct migration_counts *counts)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
+	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	struct ram_block_body blocks;
+	char *block = map_block();
+	struct ibv_wc wc;
+	struct peer p;
+
+	memset(&blocks, 0, sizeof(blocks));
+	blocks.host_addr = htobe64((uintptr_t)block);
+	blocks.offset = htobe64(REMOTE_OFFSET);
+	blocks.length = htobe64(BLOCK_LENGTH);
+	peer_open(&p, &peer_shapes[0], address);
+	must(!peer_connect(&p, false, caps, sizeof(caps)));
+	must(!peer_post_recv(&p, 1));
+	deliver(&p, RAM_BLOCKS_REQUEST, NULL, 0);
+	receive(&p, 1, RAM_BLOCKS_REQUEST);
+	must(!peer_post_recv(&p, 1));
+	must(!peer_post_send(&p, peer_message(p.buffer[PEER_BUFFERS - 1], RAM_BLOCKS_RESULT,
+					      &blocks, sizeof(blocks))));
+	must(peer_poll(p.send_cq, &wc) && wc.wr_id == PEER_SEND);
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++) {
+		mr[i] = ibv_reg_mr(p.pd, block + i * MIGRATION_CHUNK, MIGRATION_CHUNK, access);
+		must(mr[i] && mr[i]->rkey && mr[i]->length == MIGRATION_CHUNK);
+		counts->registered++;
+	}
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&p);
+	munmap(block, BLOCK_LENGTH);
+}
