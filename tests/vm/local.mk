@@ -11,4 +11,5 @@ EXTRA_DIST += \
 	tests/vm/lib/initramfs.sh \
 	tests/vm/lib/kernel.sh \
 	tests/vm/lib/link.sh \
+	tests/vm/test-vm-run.sh \
 	tests/vm/vm-run
