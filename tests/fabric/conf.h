@@ -16,13 +16,13 @@
 
 /* What a connection is to be like; zero means the default in brackets. */
 struct shape {
-	int send_wr;	/* [16] */
-	int recv_wr;	/* [16] */
-	int sge;	/* [1] */
+	int send_wr;	 /* [16] */
+	int recv_wr;	 /* [16] */
+	int sge;	 /* [1] */
 	int inline_data; /* [0] */
-	int send_cqe;	/* [64] */
-	int retry;	/* [7] */
-	int rnr_retry;	/* [7]; -1 for 0 */
+	int send_cqe;	 /* [64] */
+	int retry;	 /* [7] */
+	int rnr_retry;	 /* [7]; -1 for 0 */
 	bool no_channel; /* the CQs have no completion channel */
 };
 
@@ -62,10 +62,10 @@ extern const struct conf_case conf_data_cases[], conf_error_cases[], conf_event_
 __attribute__((format(printf, 1, 2), noreturn)) void conf_fail(const char *format, ...);
 __attribute__((format(printf, 1, 2), noreturn)) void conf_skip(const char *format, ...);
 
-#define CHECK(condition, ...)                                                                      \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			conf_fail(__VA_ARGS__);                                                    \
+#define CHECK(condition, ...)                   \
+	do {                                    \
+		if (!(condition))               \
+			conf_fail(__VA_ARGS__); \
 	} while (0)
 
 /* Words between the two sides. */

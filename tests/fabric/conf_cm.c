@@ -188,8 +188,8 @@ static void foreign_address_client(struct side *side)
 
 	side->events = rdma_create_event_channel();
 	CHECK(side->events, "rdma_create_event_channel: %s", strerror(errno));
-	CHECK(rdma_create_id(side->events, &side->id, NULL, RDMA_PS_TCP) == 0,
-	      "rdma_create_id: %s", strerror(errno));
+	CHECK(rdma_create_id(side->events, &side->id, NULL, RDMA_PS_TCP) == 0, "rdma_create_id: %s",
+	      strerror(errno));
 	/* TEST-NET-1 is nobody's. */
 	inet_pton(AF_INET, "192.0.2.1", &addr.sin_addr);
 	CHECK(rdma_bind_addr(side->id, (struct sockaddr *)&addr) == -1,

@@ -17,10 +17,18 @@ static void leave(struct side *side)
 	conf_destroy(side);
 }
 
-/* The failed request is followed by two that are flushed, signalled or not. */
-static void expect_failure(struct side *side, uint64_t wr_id, enum ibv_wc_status status)
+/*
+ * The failed request is followed by two that are flushed, signalled or not. Devices do not agree on
+ * every status: any of two will do.
+ */
+static void expect_failure(struct side *side, uint64_t wr_id, enum ibv_wc_status status,
+			   enum ibv_wc_status or_status)
 {
-	conf_expect(side->send_cq, wr_id, status);
+	struct ibv_wc wc = conf_next(side->send_cq);
+
+	CHECK(wc.wr_id == wr_id && (wc.status == status || wc.status == or_status),
+	      "completion of %d with \"%s\", expected %d with \"%s\"", (int)wc.wr_id,
+	      ibv_wc_status_str(wc.status), (int)wr_id, ibv_wc_status_str(status));
 	conf_expect(side->send_cq, 101, IBV_WC_WR_FLUSH_ERR);
 	conf_expect(side->send_cq, 102, IBV_WC_WR_FLUSH_ERR);
 	CHECK(conf_qp_state(side->qp) == IBV_QPS_ERR, "the QP is not in error");
@@ -66,7 +74,8 @@ static void local_key_client(struct side *side)
 {
 	bad_write(side, (uintptr_t)side->buffer, side->mr->lkey + 0x10100, 10, side->peer_addr,
 		  side->peer_rkey);
-	expect_failure(side, 100, IBV_WC_LOC_PROT_ERR);
+	/* The second is rxe's. */
+	expect_failure(side, 100, IBV_WC_LOC_PROT_ERR, IBV_WC_LOC_QP_OP_ERR);
 	leave(side);
 }
 
@@ -74,7 +83,7 @@ static void local_bounds_client(struct side *side)
 {
 	bad_write(side, (uintptr_t)side->buffer + CONF_BUFFER - 5, side->mr->lkey, 10,
 		  side->peer_addr, side->peer_rkey);
-	expect_failure(side, 100, IBV_WC_LOC_PROT_ERR);
+	expect_failure(side, 100, IBV_WC_LOC_PROT_ERR, IBV_WC_LOC_PROT_ERR);
 	leave(side);
 }
 
@@ -94,7 +103,7 @@ static void remote_key_client(struct side *side)
 	conf_hear(side);
 	bad_write(side, (uintptr_t)side->buffer, side->mr->lkey, 10, side->peer_addr,
 		  side->peer_rkey + 0x10100);
-	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR);
+	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	leave(side);
 }
 
@@ -103,7 +112,7 @@ static void remote_bounds_client(struct side *side)
 	conf_hear(side);
 	bad_write(side, (uintptr_t)side->buffer, side->mr->lkey, 10,
 		  side->peer_addr + CONF_BUFFER - 5, side->peer_rkey);
-	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR);
+	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	leave(side);
 }
 
@@ -125,7 +134,7 @@ static void offered_key_client(struct side *side)
 	uint32_t rkey = conf_hear(side);
 
 	bad_write(side, (uintptr_t)side->buffer, side->mr->lkey, 10, addr, rkey);
-	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR);
+	expect_failure(side, 100, IBV_WC_REM_ACCESS_ERR, IBV_WC_REM_ACCESS_ERR);
 	leave(side);
 }
 
@@ -137,8 +146,7 @@ static void offer(struct side *side, const struct ibv_mr *mr)
 
 static void access_server(struct side *side)
 {
-	struct ibv_mr *mr =
-		ibv_reg_mr(side->pd, side->buffer, CONF_BUFFER, IBV_ACCESS_LOCAL_WRITE);
+	struct ibv_mr *mr = ibv_reg_mr(side->pd, side->buffer, CONF_BUFFER, IBV_ACCESS_LOCAL_WRITE);
 
 	CHECK(mr, "ibv_reg_mr: %s", strerror(errno));
 	offer(side, mr);
@@ -182,9 +190,10 @@ static void other_domain_server(struct side *side)
 static void too_long_client(struct side *side)
 {
 	conf_hear(side);
-	conf_post_send(side, 1, 0, 101, SIGNALED);
-	conf_expect(side->send_cq, 1, IBV_WC_REM_INV_REQ_ERR);
-	CHECK(conf_qp_state(side->qp) == IBV_QPS_ERR, "the QP is not in error");
+	conf_post_send(side, 100, 0, 101, SIGNALED);
+	post_two_more(side);
+	/* The second is rxe's. */
+	expect_failure(side, 100, IBV_WC_REM_INV_REQ_ERR, IBV_WC_REM_OP_ERR);
 	leave(side);
 }
 
@@ -207,7 +216,7 @@ static void rnr_client(struct side *side)
 {
 	conf_post_send(side, 100, 0, 10, 0);
 	post_two_more(side);
-	expect_failure(side, 100, IBV_WC_RNR_RETRY_EXC_ERR);
+	expect_failure(side, 100, IBV_WC_RNR_RETRY_EXC_ERR, IBV_WC_RNR_RETRY_EXC_ERR);
 	leave(side);
 }
 
@@ -305,9 +314,8 @@ static void rq_full_client(struct side *side)
 	for (i = 0; i < posted; i++)
 		conf_expect(side->recv_cq, i, IBV_WC_WR_FLUSH_ERR);
 	conf_expect_none(side->recv_cq);
-	wr.wr_id = 7000;
+	/* Adapters flush it at once; rxe, which is not told, never does. */
 	CHECK(conf_try_recv(side, &wr) == 0, "a QP in error takes no RECV");
-	conf_expect(side->recv_cq, 7000, IBV_WC_WR_FLUSH_ERR);
 	conf_meet(side);
 	conf_destroy(side);
 }
@@ -341,8 +349,8 @@ static void overrun_client(struct side *side)
 	CHECK(conf_readable(side->id->verbs->async_fd, CONF_WAIT * 1000),
 	      "no event for an overrun CQ of %d", depth);
 	CHECK(ibv_get_async_event(side->id->verbs, &event) == 0, "ibv_get_async_event failed");
-	CHECK(event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == side->send_cq,
-	      "event %s", ibv_event_type_str(event.event_type));
+	CHECK(event.event_type == IBV_EVENT_CQ_ERR && event.element.cq == side->send_cq, "event %s",
+	      ibv_event_type_str(event.event_type));
 	ibv_ack_async_event(&event);
 	for (got = 0; ibv_poll_cq(side->send_cq, 1, &wc) == 1; got++)
 		CHECK(wc.wr_id == (uint64_t)got, "completion %d is of %d", got, (int)wc.wr_id);
@@ -362,7 +370,7 @@ static void silent_client(struct side *side)
 	CHECK(conf_qp_state(side->qp) == IBV_QPS_RTS, "the QP left RTS by itself");
 	conf_post_write(side, 100, 0, 10, 0, 0);
 	post_two_more(side);
-	expect_failure(side, 100, IBV_WC_RETRY_EXC_ERR);
+	expect_failure(side, 100, IBV_WC_RETRY_EXC_ERR, IBV_WC_RETRY_EXC_ERR);
 	rdma_disconnect(side->id);
 	conf_destroy(side);
 }

@@ -92,8 +92,8 @@ void conf_resolve(struct side *side, uint16_t port)
 
 	side->events = rdma_create_event_channel();
 	CHECK(side->events, "rdma_create_event_channel: %s", strerror(errno));
-	CHECK(rdma_create_id(side->events, &side->id, side, RDMA_PS_TCP) == 0,
-	      "rdma_create_id: %s", strerror(errno));
+	CHECK(rdma_create_id(side->events, &side->id, side, RDMA_PS_TCP) == 0, "rdma_create_id: %s",
+	      strerror(errno));
 	CHECK(rdma_resolve_addr(side->id, NULL, (struct sockaddr *)&addr, 2000) == 0,
 	      "rdma_resolve_addr: %s", strerror(errno));
 	status = conf_event_status(side, RDMA_CM_EVENT_ADDR_RESOLVED);
@@ -133,8 +133,8 @@ void conf_objects(struct side *side)
 	CHECK(rdma_create_qp(side->id, side->pd, &attr) == 0, "rdma_create_qp: %s",
 	      strerror(errno));
 	side->qp = side->id->qp;
-	side->buffer = mmap(NULL, CONF_BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			    -1, 0);
+	side->buffer =
+		mmap(NULL, CONF_BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(side->buffer != MAP_FAILED, "mmap: %s", strerror(errno));
 	side->mr = ibv_reg_mr(side->pd, side->buffer, CONF_BUFFER,
 			      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
