@@ -18,6 +18,7 @@ preload_fake_ldflags = -shared -rpath /nowhere -version-info 1:0:0 -no-undefined
 tests_preload_fake_libibverbs_la_SOURCES = \
 	tests/preload/fake/fake.h \
 	tests/preload/fake/memory.c \
+	tests/preload/fake/old.c \
 	tests/preload/fake/record.c \
 	tests/preload/fake/register.c \
 	tests/preload/fake/verbs.c

@@ -127,6 +127,9 @@ case_reach_real_rdma_create_qp()
 
 case_reach_right_version()
 {
+	# The stand-in has the twins that could be called by mistake.
+	nm -D --defined-only "$fakes/libibverbs.so.1" >fake
+	[[ $(count ' T ibv_[a-z_]*@IBVERBS_1.0$' fake) == 3 ]] || fail "no twins in the stand-in"
 	run_bare "$client" hooks
 	run_shim "$client" hooks
 	must_exit bare 0

@@ -44,6 +44,12 @@ fake_take_sent_fn fake_take_sent;
 
 fake_get_live_fn fake_get_live;
 
+/*
+ * libibverbs has some names twice, for its 1.0 ABI too. The function is then
+ * called latest_NAME in the source; its twin is in old.c.
+ */
+#define FAKE_LATEST(name) __asm__(".symver latest_" #name ", " #name "@@IBVERBS_1.1")
+
 /* Between the two libraries. */
 void fake_record(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fake_count_id(int change);

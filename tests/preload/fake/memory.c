@@ -38,7 +38,10 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 	return mr;
 }
 
-int ibv_dereg_mr(struct ibv_mr *mr)
+int latest_ibv_dereg_mr(struct ibv_mr *mr);
+FAKE_LATEST(ibv_dereg_mr);
+
+int latest_ibv_dereg_mr(struct ibv_mr *mr)
 {
 	fake_record("ibv_dereg_mr length=%zu", mr->length);
 	fake_count_mr(-1);

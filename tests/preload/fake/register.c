@@ -1,47 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fake.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #undef ibv_reg_mr
 
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				unsigned int access);
 
-struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
+struct ibv_mr *latest_ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access);
+FAKE_LATEST(ibv_reg_mr);
+
+struct ibv_mr *latest_ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
 {
 	fake_record("ibv_reg_mr pd%d length=%zu access=%d", fake_index(pd), length, access);
 	return ibv_reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
 }
-
-/* The twins for the ABI of 2005, whose structures differ. */
-void old_reg_mr(void);
-void old_dereg_mr(void);
-void old_close_device(void);
-
-static void called(const char *name)
-{
-	fake_record("%s@IBVERBS_1.0", name);
-	fprintf(stderr, "the IBVERBS_1.0 twin of %s was called\n", name);
-	abort();
-}
-
-void old_reg_mr(void)
-{
-	called("ibv_reg_mr");
-}
-
-void old_dereg_mr(void)
-{
-	called("ibv_dereg_mr");
-}
-
-void old_close_device(void)
-{
-	called("ibv_close_device");
-}
-
-__asm__(".symver old_reg_mr, ibv_reg_mr@IBVERBS_1.0");
-__asm__(".symver old_dereg_mr, ibv_dereg_mr@IBVERBS_1.0");
-__asm__(".symver old_close_device, ibv_close_device@IBVERBS_1.0");

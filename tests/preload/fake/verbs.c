@@ -298,7 +298,10 @@ struct ibv_context *ibv_open_device(struct ibv_device *which)
 	return context;
 }
 
-int ibv_close_device(struct ibv_context *context)
+int latest_ibv_close_device(struct ibv_context *context);
+FAKE_LATEST(ibv_close_device);
+
+int latest_ibv_close_device(struct ibv_context *context)
 {
 	int index = fake_index(context);
 
