@@ -33,10 +33,18 @@ tree_options() {
 	esac
 }
 
+optional_libraries() {
+	local module
+
+	for module in check json-c libibverbs librdmacm; do
+		echo "$module=$(pkg-config --modversion "$module" 2>/dev/null)"
+	done
+}
+
 # build_tree NAME [TARGET...]: configures and makes; all there is, tests too, without a TARGET.
 # Several may be called at a time, for one tree as well.
 build_tree() {
-	local name=$1 tree=$BUILD_DIR/$1 options lock
+	local name=$1 tree=$BUILD_DIR/$1 options found lock
 	shift
 
 	mkdir -p "$tree"
@@ -44,13 +52,16 @@ build_tree() {
 	exec {lock}>"$tree.lock"
 	flock "$lock"
 	options=$(tree_options "$name")
-	if [ ! -e "$tree/config.status" ]; then
+	# Libraries that configure can do without may have been installed since.
+	found="$options $(optional_libraries)"
+	if [ ! -e "$tree/config.status" ] || [ "$(cat "$tree/configured-for" 2>/dev/null)" != "$found" ]; then
 		echo "configure $options"
 		# shellcheck disable=SC2086 # a list of options
 		if ! (cd "$tree" && "$SOURCE_DIR/configure" -q $options); then
 			tail -n 20 "$tree/config.log" >&2
 			return 1
 		fi
+		echo "$found" >"$tree/configured-for"
 	fi
 	if [ $# -gt 0 ]; then
 		make -C "$tree" -j "$JOBS" "$@"
@@ -68,15 +79,19 @@ tree_tests() {
 		make -s --no-print-directory -C "$BUILD_DIR/$1" -f - run-print-tests | tr ' ' '\n' | sed '/^$/d'
 }
 
-# tree_check NAME PATTERN [VARIABLE=VALUE...]: runs the tests whose name matches the pattern, an
-# extended regular expression. That there are none is a failure.
+# tree_check NAME PATTERN: runs the tests whose name matches the pattern, an extended regular
+# expression, and prints what they said. That there are none is a failure.
 tree_check() {
-	local name=$1 pattern=$2 tests
-	shift 2
+	local tree=$BUILD_DIR/$1 tests test status=0
 
-	tests=$(tree_tests "$name" | grep -E -- "$pattern" | tr '\n' ' ') || {
-		echo "no test in the build matches $pattern"
+	tests=$(tree_tests "$1" | grep -E -- "$2" | tr '\n' ' ') || {
+		echo "no test in the build matches $2"
 		return 1
 	}
-	make -C "$BUILD_DIR/$name" -j "$JOBS" check TESTS="$tests" VERBOSE=1 "$@"
+	make -C "$tree" -j "$JOBS" check TESTS="$tests" || status=$?
+	for test in $tests; do
+		echo "-- $test"
+		cat "$tree/$test.log" || status=1
+	done
+	return "$status"
 }

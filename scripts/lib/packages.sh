@@ -40,6 +40,9 @@ check | command mandoc              | mandoc                  | mandoc
 check | command readelf             | binutils                | binutils
 check | command diff                | diffutils               | diffutils
 check | command pgrep               | procps                  | procps-ng
+check | command valgrind            | valgrind                | valgrind
+check | command perl                | perl                    | perl-interpreter
+check | command python3             | python3                 | python3
 check | command git                 | git                     | git-core
 check | command ibv_devinfo         | ibverbs-utils           | libibverbs-utils
 check | command rping               | rdmacm-utils            | librdmacm-utils

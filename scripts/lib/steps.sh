@@ -7,25 +7,30 @@
 STEPS_DIR=$BUILD_DIR/check
 
 # step_counts LOG: prints PASSED FAILED SKIPPED of the tests that the log tells of, or nothing when
-# it tells of none. Three forms are known; the first that is there counts:
+# it tells of none. Totals of these two forms are added up:
 #   N passed, N failed, N skipped
-#   automake's summary
+#   100%: Checks: N, Failures: N, Errors: N           (the library Check)
+# Without any, the first of these that is there counts:
 #   a line for each test: "ok NAME", "FAIL NAME why", "SKIP NAME why"
+#   automake's summary
 step_counts() {
 	awk '
-	/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { own = 1; p += $1; f += $3; s += $5 }
-	/^Testsuite summary/ { summary = 1; automake = 1 }
-	/^make/ { summary = 0 }
-	summary && /^# (PASS|XFAIL):/ { ap += $3 }
-	summary && /^# (FAIL|XPASS|ERROR):/ { af += $3 }
-	summary && /^# SKIP:/ { as += $3 }
+	/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { totals = 1; p += $1; f += $3; s += $5 }
+	/^[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+$/ {
+		totals = 1; p += $3 - $5 - $7; f += $5 + $7
+	}
 	/^ok [^ ]/ { lines = 1; lp++ }
 	/^FAIL [^ ]/ { lines = 1; lf++ }
 	/^(SKIP|skip) [^ ]/ { lines = 1; ls++ }
+	/^Testsuite summary/ { automake = 1; summary = 1 }
+	/^(make|--)/ { summary = 0 }
+	summary && /^# (PASS|XFAIL):/ { ap += $3 }
+	summary && /^# (FAIL|XPASS|ERROR):/ { af += $3 }
+	summary && /^# SKIP:/ { as += $3 }
 	END {
-		if (own) print p + 0, f + 0, s + 0
-		else if (automake) print ap + 0, af + 0, as + 0
+		if (totals) print p + 0, f + 0, s + 0
 		else if (lines) print lp + 0, lf + 0, ls + 0
+		else if (automake) print ap + 0, af + 0, as + 0
 	}' "$1"
 }
 
@@ -51,6 +56,13 @@ step_result() {
 	fi
 }
 
+# show_failure LOG: what of it tells most: the first lines that name a failure, and its end.
+show_failure() {
+	grep -nE '^FAIL |: error:|:[FE]:|(^| )Error [0-9]' "$1" | head -n 20
+	echo "..."
+	tail -n 40 "$1"
+}
+
 # run_step NAME KIND TITLE: runs step_NAME, prints a line before and one after it, and the end of the
 # log when it failed.
 run_step() {
@@ -68,7 +80,7 @@ run_step() {
 	echo "$passed $failed $skipped" >"$STEPS_DIR/$name.result"
 	if [ "$failed" -gt 0 ]; then
 		printf '%s\n<-- %-11s FAILED after %d s: %d passed, %d failed, %d skipped (%s)\n' \
-			"$(tail -n 80 "$log" | sed 's/^/    | /')" \
+			"$(show_failure "$log" | sed 's/^/    | /')" \
 			"$name" $((SECONDS - start)) "$passed" "$failed" "$skipped" "$log"
 	else
 		printf '<-- %-11s %d s: %d passed, %d failed, %d skipped\n' \
