@@ -61,7 +61,7 @@ static const struct {
 	const char *argument, *help;
 } option_table[] = {
 	{"transport", OPT_TRANSPORT, "NAME", "rdma (default), tcp or unix"},
-	{"addr", OPT_ADDR, "ADDRESS", "IPv4 address (default RDMACHUNK_TEST_ADDR or 127.0.0.1)"},
+	{"addr", OPT_ADDR, "ADDRESS", "IPv4 address (default RDMATEST_ADDR or 127.0.0.1)"},
 	{"qemu-src", OPT_QEMU_SRC, "FILE", "the source's QEMU (default qemu-system-x86_64)"},
 	{"qemu-dst", OPT_QEMU_DST, "FILE", "the destination's QEMU"},
 	{"root-src", OPT_ROOT_SRC, "DIR", "run the source in this root directory (needs root)"},
@@ -256,7 +256,7 @@ static void parse_options(struct options *o, int argc, char **argv)
 
 static void set_defaults(struct options *o)
 {
-	const char *addr = getenv("RDMACHUNK_TEST_ADDR");
+	const char *addr = getenv("RDMATEST_ADDR");
 
 	*o = (struct options){.repeat = 1, .ram_dir = "/dev/shm"};
 	o->scenario = scenario_find("plain");

@@ -6,7 +6,7 @@
  *
  *	conformance [ADDRESS [CASE...]]
  *
- * ADDRESS is one of the device's (default: $RDMACHUNK_TEST_ADDR, then 127.0.0.1).
+ * ADDRESS is one of the device's (default: $RDMATEST_ADDR, then 127.0.0.1).
  */
 #include "conf.h"
 
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 							conf_data_cases, conf_event_cases,
 							conf_error_cases};
 	int passed = 0, failed = 0, skipped = 0, result;
-	const char *address = argc > 1 ? argv[1] : getenv("RDMACHUNK_TEST_ADDR");
+	const char *address = argc > 1 ? argv[1] : getenv("RDMATEST_ADDR");
 	const struct conf_case *one;
 	size_t i;
 

@@ -121,7 +121,7 @@ case_environment_and_directory() {
 	mkdir -p "$tmp/some where"
 	cd "$tmp/some where" || exit
 	vm 0 --env VM_TEST_PASSED -- bash -c \
-		'echo "$VM_TEST_PASSED"; echo "${VM_TEST_HELD_BACK-unset}"; pwd; id -u; ip -4 -o addr show to "$RDMACHUNK_TEST_ADDR" | cut -d " " -f 2'
+		'echo "$VM_TEST_PASSED"; echo "${VM_TEST_HELD_BACK-unset}"; pwd; id -u; ip -4 -o addr show to "$RDMATEST_ADDR" | cut -d " " -f 2'
 	expect output "$(cat "$tmp/out")" "$VM_TEST_PASSED"$'\n'unset$'\n'"$PWD"$'\n'0$'\n'd0
 }
 
@@ -189,8 +189,8 @@ case_link() {
 case_transfer_rdmacm() {
 	need rping rdmacm-utils
 	vm 0 -- bash -c '
-		rping -s -a "$RDMACHUNK_TEST_ADDR" -C 5 & server=$!
-		until rping -c -a "$RDMACHUNK_TEST_ADDR" -C 5 -v; do kill -0 $server || exit; sleep 0.2; done
+		rping -s -a "$RDMATEST_ADDR" -C 5 & server=$!
+		until rping -c -a "$RDMATEST_ADDR" -C 5 -v; do kill -0 $server || exit; sleep 0.2; done
 		wait $server'
 	expect "pings" "$(grep -c 'ping data: rdma-ping' "$tmp/out")" 5
 }
@@ -198,9 +198,9 @@ case_transfer_rdmacm() {
 case_transfer_write() {
 	need ib_write_bw perftest
 	vm 0 -- bash -c '
-		options=(-d "$RDMACHUNK_TEST_DEVICE" -x "$RDMACHUNK_TEST_GID_INDEX" -s 65536 -n 200 -F)
+		options=(-d "$RDMATEST_DEVICE" -x "$RDMATEST_GID_INDEX" -s 65536 -n 200 -F)
 		ib_write_bw "${options[@]}" >/dev/null & server=$!
-		until out=$(ib_write_bw "${options[@]}" "$RDMACHUNK_TEST_ADDR"); do
+		until out=$(ib_write_bw "${options[@]}" "$RDMATEST_ADDR"); do
 			kill -0 $server || exit
 			sleep 0.2
 		done
@@ -211,9 +211,9 @@ case_transfer_write() {
 # In a guest there is a link, so a second vm-run inside takes its "host".
 case_host_mode() {
 	vm 0 --share "$tmp/inner" -- bash -c '
-		vm_run=$1 share=$2; export RDMACHUNK_CACHE=/proc/none; set -x
-		[ "$("$vm_run" -- printenv RDMACHUNK_TEST_WHERE RDMACHUNK_TEST_ADDR)" = "host
-$RDMACHUNK_TEST_ADDR" ] || exit 1
+		vm_run=$1 share=$2; export RDMATEST_CACHE=/proc/none; set -x
+		[ "$("$vm_run" -- printenv RDMATEST_WHERE RDMATEST_ADDR)" = "host
+$RDMATEST_ADDR" ] || exit 1
 		"$vm_run" -- sh -c "exit 9"; [ $? -eq 9 ] || exit 2
 		"$vm_run" --timeout 1 -- sleep 1000; [ $? -eq 124 ] || exit 3
 		"$vm_run" --share "$share" -- touch "$share/file" || exit 4
@@ -252,7 +252,7 @@ case_ordinary_user() {
 	mkdir "$tmp/theirs" "$cache"
 	chown nobody "$tmp/theirs" "$cache"
 	cd / || exit
-	setpriv --reuid nobody --regid nogroup --clear-groups env HOME=/nonexistent RDMACHUNK_CACHE="$cache" \
+	setpriv --reuid nobody --regid nogroup --clear-groups env HOME=/nonexistent RDMATEST_CACHE="$cache" \
 		TMPDIR="$tmp/theirs" "$VM_DIR/vm-run" --guest --timeout 120 --share "$tmp/theirs" -- \
 		sh -c 'ibv_devinfo -l && id -u >"$0/uid"; cat /etc/shadow; exit 3' "$tmp/theirs" >"$tmp/out" 2>"$tmp/err"
 	expect "exit status" "$?" 3

@@ -19,9 +19,9 @@ vm_die() {
 
 # Sets VM_CACHE, made if missing.
 vm_cache_init() {
-	VM_CACHE=${RDMACHUNK_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/rdmachunk}
+	VM_CACHE=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/rdmachunk}
 	if ! mkdir -p "$VM_CACHE" 2>/dev/null || [ ! -w "$VM_CACHE" ]; then
-		vm_die "cannot write to the cache directory $VM_CACHE; set RDMACHUNK_CACHE to another"
+		vm_die "cannot write to the cache directory $VM_CACHE; set RDMATEST_CACHE to another"
 	fi
 	VM_CACHE=$(realpath "$VM_CACHE")
 }
