@@ -5,11 +5,15 @@
 # --enable-coverage, as is the library of the sources they test.
 unit_programs = \
 	tests/unit/test_completion_queue \
+	tests/unit/test_config \
 	tests/unit/test_extent_map \
+	tests/unit/test_log \
+	tests/unit/test_lookup \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
 	tests/unit/test_registration \
 	tests/unit/test_send_queue \
+	tests/unit/test_source \
 	tests/unit/test_widen \
 	tests/unit/test_wire
 
@@ -25,13 +29,20 @@ unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/lookup.c src/engine/lookup.h \
 	tests/unit/destination.c tests/unit/destination.h \
+	tests/unit/qemu.c tests/unit/qemu.h \
 	tests/unit/support.c tests/unit/support.h
 tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
 
 tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
+tests_unit_test_config_CFLAGS = $(unit_cflags)
+tests_unit_test_config_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
 tests_unit_test_extent_map_LDADD = $(unit_ldadd)
+tests_unit_test_log_CFLAGS = $(unit_cflags)
+tests_unit_test_log_LDADD = $(unit_ldadd)
+tests_unit_test_lookup_CFLAGS = $(unit_cflags)
+tests_unit_test_lookup_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
 tests_unit_test_ram_blocks_LDADD = $(unit_ldadd)
 tests_unit_test_recv_queue_CFLAGS = $(unit_cflags)
@@ -40,6 +51,8 @@ tests_unit_test_registration_CFLAGS = $(unit_cflags)
 tests_unit_test_registration_LDADD = $(unit_ldadd)
 tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_send_queue_LDADD = $(unit_ldadd)
+tests_unit_test_source_CFLAGS = $(unit_cflags)
+tests_unit_test_source_LDADD = $(unit_ldadd)
 tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_UNIT_QEMU_H
+#define RDMACHUNK_TESTS_UNIT_QEMU_H
+
+#include "core/source.h"
+#include "destination.h"
+#include "support.h"
+
+/*
+ * A migration as QEMU's source makes it (qemu_rdma_write_one() and
+ * qemu_rdma_exchange_send() in migration/rdma.c), with the source under test
+ * between it and the destination. It fails the test when QEMU would be given
+ * something that it or the destination's NIC does not accept.
+ */
+
+/* Where the blocks are in the source's process, in the destination's, and in the
+ * destination's ram_addr_t space. */
+#define LOCAL(block)  (UINT64_C(0x7f0000000000) + (uint64_t)(block) * (UINT64_C(1) << 40))
+#define REMOTE(block) (UINT64_C(0x550000000000) + (uint64_t)(block) * (UINT64_C(1) << 40))
+#define OFFSET(block) ((uint64_t)(block) * (UINT64_C(1) << 36))
+
+struct qemu {
+	struct source source;
+	struct destination destination;
+	uint32_t rkey[DESTINATION_BLOCKS][DESTINATION_CHUNKS]; /* 0: not registered */
+	bool can_answer;				       /* the next exchange's */
+	/* The source may not know guest memory for what it is, for want of its own. */
+	bool may_lose_track;
+	unsigned int sent; /* messages on the wire */
+	unsigned int answered;
+	unsigned int credits; /* READYs received less messages sent */
+};
+
+/* A connection whose RAM block list has been exchanged. */
+void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
+		unsigned int count);
+
+/* Send it, or what the source makes of it; *reply is what QEMU then receives. */
+enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struct message *reply);
+void qemu_receive_ready(struct qemu *q);
+
+/* The request QEMU makes for a write that begins `within` bytes into the chunk. */
+void qemu_request(const struct qemu *q, struct message *m, unsigned int block, uint64_t chunk,
+		  uint64_t within);
+
+/* What would become of a REGISTER_REQUEST, without sending it. */
+enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
+			       struct source_reply *own);
+
+/* QEMU has its answer and registers its own chunk. */
+struct ram_block *qemu_register(struct qemu *q, unsigned int block, uint64_t chunk,
+				struct range *want);
+
+/* A write into a chunk, with all that comes before it the first time. */
+void qemu_write(struct qemu *q, unsigned int block, uint64_t chunk, uint64_t within);
+enum source_verdict qemu_unregister(struct qemu *q, unsigned int block, uint64_t chunk);
+
+/* The destination's NIC would let the write through. */
+void qemu_check_write(const struct qemu *q, unsigned int block, uint64_t chunk);
+
+/* What the source believes is registered is, and nothing in it overlaps. */
+void qemu_check_extents(const struct qemu *q, uint64_t round);
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/source.h"
+
+#include "qemu.h"
+
+/* Chunk sizes of QEMU 11.1's x-rdma-chunk-size, and of all others (2^20). */
+START_TEST(the_first_request_is_unchanged_and_shows_the_chunk_size)
+{
+	const uint64_t size = UINT64_C(1) << _i, length = 8 * size;
+	struct source_reply own;
+	struct message m;
+	static struct qemu q;
+
+	qemu_start(&q, 30, size, &length, 1);
+	qemu_request(&q, &m, 0, 3, 4096);
+	ck_assert_uint_eq(q.source.chunk_size, 0);
+	ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_FORWARD);
+	qemu_write(&q, 0, 3, 4096);
+	ck_assert_uint_eq(q.source.chunk_size, size);
+	ck_assert(q.source.blocks.block[0].local_known);
+	ck_assert_uint_eq(q.source.blocks.block[0].local_addr, LOCAL(0));
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(later_requests_are_widened_to_the_region)
+{
+	const uint64_t lengths[] = {150 * MIB, 100 * MIB + 4096};
+	struct source_reply own;
+	struct message m, reply;
+	static struct qemu q;
+
+	qemu_start(&q, 26, MIB, lengths, 2);
+	qemu_write(&q, 0, 5, 0);
+	/* [64M, 128M) from a chunk in its middle */
+	qemu_request(&q, &m, 0, 77, 12345);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	ck_assert_uint_eq(own.len, 40);
+	ck_assert_uint_eq(message_get32(own.message, 4), WIRE_REGISTER_REQUEST);
+	ck_assert_uint_eq(message_get64(own.message, 16), OFFSET(0) + 64 * MIB);
+	ck_assert_uint_eq(message_get32(own.message, 24), 0);
+	ck_assert_uint_eq(message_get64(own.message, 32), 63);
+	destination_handle(&q.destination, own.message, own.len, &reply);
+	source_receive(&q.source, reply.data, reply.len);
+	/* The last region of the other block, its tail no whole chunk. */
+	qemu_request(&q, &m, 1, 100, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	ck_assert_uint_eq(message_get64(own.message, 16), OFFSET(1) + 64 * MIB);
+	ck_assert_uint_eq(message_get32(own.message, 24), 1);
+	ck_assert_uint_eq(message_get64(own.message, 32), 36);
+	destination_handle(&q.destination, own.message, own.len, &reply);
+	ck_assert(destination_covers(&q.destination, 1, message_get32(reply.data, 16),
+				     (struct range){64 * MIB, 100 * MIB + 4096}));
+	/* Around the first chunk, which is an extent of its own. */
+	source_receive(&q.source, reply.data, reply.len);
+	qemu_request(&q, &m, 0, 4, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	ck_assert_uint_eq(message_get64(own.message, 16), OFFSET(0));
+	ck_assert_uint_eq(message_get64(own.message, 32), 4);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(requests_inside_an_extent_are_answered)
+{
+	const uint64_t length = 128 * MIB;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	for (uint64_t chunk = 0; chunk < 128; chunk++)
+		qemu_write(&q, 0, chunk, 0);
+	/* The list, the first chunk as it was, and the rest of the region. */
+	ck_assert_uint_eq(q.sent, 3);
+	ck_assert_uint_eq(q.answered, 126);
+	ck_assert_uint_eq(q.destination.requests, 2);
+	ck_assert_uint_eq(q.source.credits, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_request_is_not_answered_without_credit_or_receives)
+{
+	const uint64_t length = 128 * MIB;
+	struct source_reply own;
+	struct message m, reply;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+	qemu_request(&q, &m, 0, 50, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, false, &own), SOURCE_FORWARD);
+	destination_handle(&q.destination, m.data, m.len, &reply);
+	source_receive(&q.source, reply.data, reply.len);
+	/* The chunk has an MR of its own there; the extent goes on as before. */
+	ck_assert_ptr_nonnull(qemu_register(&q, 0, 50, &(struct range){0, 0}));
+	ck_assert(q.source.widening);
+	ck_assert_uint_eq(q.source.credits, 0);
+	qemu_request(&q, &m, 0, 51, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_uint_eq(q.source.credits, 0);
+	q.credits = 0;
+	qemu_receive_ready(&q);
+	qemu_request(&q, &m, 0, 52, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_ANSWER);
+	ck_assert_uint_eq(q.source.credits, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(shift_20_leaves_every_request_as_it_is)
+{
+	const uint64_t length = 40 * MIB;
+	static struct qemu q;
+
+	qemu_start(&q, 20, MIB, &length, 1);
+	for (uint64_t chunk = 0; chunk < 40; chunk++)
+		qemu_write(&q, 0, 39 - chunk, 0);
+	ck_assert_uint_eq(q.destination.requests, 40);
+	ck_assert_uint_eq(q.answered, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(unregister_of_a_part_is_answered_and_of_a_whole_forwarded)
+{
+	const uint64_t length = 128 * MIB;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_write(&q, 0, 0, 0); /* an extent of its own */
+	qemu_write(&q, 0, 1, 0); /* [1M, 128M) */
+	qemu_write(&q, 0, 9, 0);
+	ck_assert_int_eq(qemu_unregister(&q, 0, 9), SOURCE_ANSWER);
+	ck_assert_int_eq(qemu_unregister(&q, 0, 1), SOURCE_ANSWER); /* its first */
+	qemu_check_write(&q, 0, 0);
+	qemu_write(&q, 0, 9, 0);
+	qemu_write(&q, 0, 1, 0);
+	ck_assert_uint_eq(q.destination.requests, 2);
+	ck_assert_int_eq(qemu_unregister(&q, 0, 0), SOURCE_FORWARD);
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+	qemu_write(&q, 0, 0, 0);
+	ck_assert_uint_eq(q.destination.requests, 3);
+	ck_assert_uint_eq(q.destination.repeated, 0);
+	/* What can neither be answered nor sent. */
+	q.can_answer = false;
+	ck_assert_int_eq(qemu_unregister(&q, 0, 9), SOURCE_FAIL);
+	source_clear(&q.source);
+}
+END_TEST
+
+/*
+ * A block whose one chunk leaves the chunk size open is registered, unregistered
+ * and registered again: the rkey of the first time must never be handed out.
+ */
+START_TEST(unregister_before_the_chunk_size_is_known)
+{
+	const uint64_t lengths[] = {64 * KIB, 128 * MIB};
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, lengths, 2);
+	qemu_write(&q, 0, 0, 0);
+	ck_assert_uint_eq(q.source.chunk_size, 0);
+	ck_assert_int_eq(qemu_unregister(&q, 0, 0), SOURCE_FORWARD);
+	qemu_write(&q, 1, 0, 0);
+	qemu_write(&q, 0, 0, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(other_messages_pass_and_use_a_credit)
+{
+	static const enum wire_type types[] = {WIRE_QEMU_FILE, WIRE_COMPRESS,
+					       WIRE_REGISTER_FINISHED, WIRE_RAM_BLOCKS_REQUEST};
+	struct source source = {0};
+	struct source_reply own;
+	struct message m;
+
+	source_init(&source, 30);
+	message_begin(&m, WIRE_READY, 1);
+	for (int i = 0; i < 4; i++)
+		source_receive(&source, m.data, m.len);
+	for (unsigned int i = 0; i < 4; i++) {
+		message_begin(&m, types[i], 1);
+		ck_assert_uint_eq(source.credits, 4 - i);
+		ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	}
+	ck_assert_uint_eq(source.credits, 0);
+	ck_assert(source.widening);
+	/* Neither of these waits for a READY. */
+	message_begin(&m, WIRE_READY, 1);
+	source_receive(&source, m.data, m.len);
+	ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	message_begin(&m, WIRE_ERROR, 1);
+	ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_uint_eq(source.credits, 1);
+	source_clear(&source);
+}
+END_TEST
+
+/* Messages that QEMU never sends: each is passed on, and nothing is widened after. */
+START_TEST(what_it_does_not_understand_stops_widening)
+{
+	const uint64_t length = 128 * MIB;
+	struct source_reply own;
+	struct message m;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_write(&q, 0, 3, 0);
+	qemu_write(&q, 0, 70, 0); /* [4M, 128M) */
+	switch (_i) {
+	case 0: /* several commands */
+	case 1:
+		message_register(&m, _i ? WIRE_UNREGISTER_REQUEST : WIRE_REGISTER_REQUEST, 0, 0, 0);
+		m.data[11] = 2;
+		break;
+	case 2: /* no such block */
+		message_register(&m, WIRE_REGISTER_REQUEST, 0, 1, 0);
+		break;
+	case 3:
+		message_register(&m, WIRE_REGISTER_REQUEST, 0, UINT32_MAX, 0);
+		break;
+	case 4: /* not in the block */
+		message_register(&m, WIRE_REGISTER_REQUEST, 128 * MIB, 0, 0);
+		break;
+	case 5: /* across what is registered */
+		message_register(&m, WIRE_REGISTER_REQUEST, 2 * MIB, 0, 1);
+		break;
+	case 6: /* too short for a header */
+		message_begin(&m, WIRE_QEMU_FILE, 1);
+		m.len = 15;
+		break;
+	case 7: /* a length that is not its own */
+		message_begin(&m, WIRE_QEMU_FILE, 1);
+		m.data[3]++;
+		break;
+	}
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert(!q.source.widening);
+	/* What is registered stays valid; the rest goes as QEMU wrote it. */
+	q.credits = q.source.credits;
+	qemu_receive_ready(&q);
+	qemu_request(&q, &m, 0, 100, 0);
+	ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_ANSWER);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+	qemu_write(&q, 0, 2, 0);
+	ck_assert_uint_eq(q.destination.requests, 5);
+	ck_assert_uint_eq(q.destination.repeated, 0);
+	qemu_check_extents(&q, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_block_below_its_offset_is_not_found)
+{
+	const uint64_t lengths[] = {128 * MIB, 128 * MIB};
+	struct source_reply own;
+	struct message m;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, lengths, 2);
+	message_register(&m, WIRE_REGISTER_REQUEST, OFFSET(1) - 1, 1, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert(!q.source.widening);
+	source_clear(&q.source);
+}
+END_TEST
+
+/* UNREGISTER of what no extent holds is the destination's to judge. */
+START_TEST(unregister_of_the_unknown_is_forwarded)
+{
+	static const struct {
+		uint64_t chunk;
+		uint32_t block;
+	} cases[] = {{2, 0}, {128, 0}, {127, 0}, {UINT64_MAX, 0}, {0, 1}, {0, UINT32_MAX}};
+	const uint64_t length = 127 * MIB + 4096;
+	struct source_reply own;
+	struct message m;
+	static struct qemu q;
+
+	qemu_start(&q, 21, MIB, &length, 1);
+	qemu_write(&q, 0, 0, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		message_register(&m, WIRE_UNREGISTER_REQUEST, cases[i].chunk, cases[i].block, 0);
+		ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+		ck_assert(q.source.widening);
+	}
+	source_clear(&q.source);
+}
+END_TEST
+
+/* The destination's side of the unexpected. */
+START_TEST(unexpected_answers_change_nothing)
+{
+	const uint64_t length = 128 * MIB;
+	struct source_reply own;
+	struct message m, list;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_write(&q, 0, 0, 0);
+	/* A result nobody asked for. */
+	message_result(&m, 4711, 42);
+	source_receive(&q.source, m.data, m.len);
+	ck_assert(q.source.widening);
+	ck_assert_uint_eq(q.source.blocks.block[0].host_addr, REMOTE(0));
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+	/* Malformed, and of no interest. */
+	source_receive(&q.source, m.data, m.len - 1);
+	source_receive(&q.source, m.data, 0);
+	message_begin(&m, WIRE_ERROR, 1);
+	source_receive(&q.source, m.data, m.len);
+	ck_assert(q.source.widening);
+	ck_assert_uint_eq(q.source.credits, 1);
+
+	/* A second list of RAM blocks is not believed. */
+	destination_list_blocks(&q.destination, &list);
+	source_receive(&q.source, list.data, list.len);
+	ck_assert(!q.source.widening);
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+	q.source.widening = true;
+
+	/* A result of another shape than the request's: what was registered is unknown. */
+	qemu_request(&q, &m, 0, 5, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	message_result(&m, 4711, REMOTE(0));
+	m.data[11] = 2;
+	source_receive(&q.source, m.data, m.len);
+	ck_assert(!q.source.widening);
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_malformed_list_stops_widening)
+{
+	struct source source = {0};
+	struct source_reply own;
+	struct message m;
+
+	source_init(&source, 30);
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put64(&m, 1);
+	source_receive(&source, m.data, m.len);
+	ck_assert(!source.widening);
+	message_register(&m, WIRE_REGISTER_REQUEST, 0, 0, 0);
+	ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	source_clear(&source);
+}
+END_TEST
+
+/* QEMU registers something else than the chunk it has just asked for. */
+START_TEST(a_registration_that_does_not_fit_the_request)
+{
+	static const struct {
+		uint64_t addr, length;
+	} cases[] = {
+		{0x1000, MIB},		       /* below the chunk's place in the block */
+		{LOCAL(0) + 5 * MIB, 4096},    /* no chunk */
+		{LOCAL(0) + 5 * MIB, 2 * MIB}, /* no chunk of this size */
+		{LOCAL(0) + 6 * MIB, MIB},     /* the block would lie elsewhere */
+		{UINT64_MAX - 5, MIB},
+	};
+	const uint64_t length = 128 * MIB;
+	struct message m, reply;
+	static struct qemu q;
+	struct range want;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		want = (struct range){7, 8};
+		qemu_start(&q, 30, MIB, &length, 1);
+		qemu_write(&q, 0, 0, 0);
+		q.source.widening = false; /* so that nothing is recorded before QEMU registers */
+		qemu_request(&q, &m, 0, 5, 0);
+		qemu_exchange(&q, &m, &reply);
+		ck_assert_ptr_null(
+			source_register(&q.source, cases[i].addr, cases[i].length, &want));
+		ck_assert_uint_eq(want.start, 7);
+		ck_assert_uint_eq(q.source.blocks.block[0].local_addr, LOCAL(0));
+		ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
+		ck_assert(!q.source.widening);
+		/* Not in the middle of an exchange, memory is what it is. */
+		ck_assert_ptr_nonnull(qemu_register(&q, 0, 9, &want));
+		ck_assert_ptr_null(source_register(&q.source, 0x1000, MIB, &want));
+		source_clear(&q.source);
+	}
+}
+END_TEST
+
+/* A result, but QEMU never registers: the extent at the destination is unknown
+ * while the chunk size is. */
+START_TEST(a_request_given_up_stops_widening_when_its_extent_is_unknown)
+{
+	const uint64_t length = 128 * MIB;
+	struct message m, reply;
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_request(&q, &m, 0, 5, 0);
+	qemu_exchange(&q, &m, &reply);
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	qemu_exchange(&q, &m, &reply);
+	ck_assert(!q.source.widening);
+	source_clear(&q.source);
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	qemu_write(&q, 0, 0, 0);
+	qemu_request(&q, &m, 0, 5, 0);
+	qemu_exchange(&q, &m, &reply);
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	qemu_exchange(&q, &m, &reply);
+	/* A widened one was recorded when its result came. */
+	ck_assert(q.source.widening);
+	qemu_write(&q, 0, 5, 0);
+	ck_assert_uint_eq(q.destination.requests, 2);
+	source_clear(&q.source);
+}
+END_TEST
+
+static void other_message(struct qemu *q, struct random *rng)
+{
+	static const enum wire_type types[] = {WIRE_QEMU_FILE, WIRE_COMPRESS,
+					       WIRE_REGISTER_FINISHED};
+	struct message m, reply;
+
+	message_begin(&m, types[random_below(rng, 3)], 1);
+	expect(qemu_exchange(q, &m, &reply) == SOURCE_FORWARD, "forwarded", q->sent);
+}
+
+/*
+ * Whole migrations: any chunk size, region size and blocks; writes in any order,
+ * chunks unregistered and written again, requests that cannot be answered, and
+ * at any moment the end of widening.
+ */
+static void migrate(struct qemu *q, uint64_t seed)
+{
+	struct random rng = {seed};
+	uint64_t size = UINT64_C(1) << (20 + random_below(&rng, 5));
+	uint64_t lengths[DESTINATION_BLOCKS];
+	bool refused = false, unregister = random_below(&rng, 2), refuse = random_below(&rng, 2);
+
+	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++) {
+		lengths[b] = (1 + random_below(&rng, 40)) * size;
+		if (random_below(&rng, 2))
+			lengths[b] -= 4096 * (1 + random_below(&rng, size / 4096 - 1));
+	}
+	qemu_start(q, 20 + (unsigned int)random_below(&rng, 11), size, lengths, DESTINATION_BLOCKS);
+	for (uint64_t round = 0; round < 400; round++) {
+		unsigned int b = (unsigned int)random_below(&rng, DESTINATION_BLOCKS);
+		uint64_t chunk = random_below(&rng, (lengths[b] + size - 1) / size);
+		uint64_t event = random_below(&rng, 200);
+
+		q->can_answer = !refuse || event % 10;
+		refused = refused || !q->can_answer;
+		if (event == 0)
+			q->source.widening = q->source.widening && round < 200;
+		else if (event < 20)
+			other_message(q, &rng);
+		else if (event < 60 && unregister && q->can_answer && q->source.chunk_size &&
+			 q->rkey[b][chunk])
+			qemu_unregister(q, b, chunk);
+		else
+			qemu_write(q, b, chunk, random_next(&rng));
+		qemu_check_extents(q, round);
+	}
+	/* Every write that QEMU can still make is allowed at the destination. */
+	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++)
+		for (uint64_t chunk = 0; chunk * size < lengths[b]; chunk++)
+			if (q->rkey[b][chunk])
+				qemu_check_write(q, b, chunk);
+	/* Only a request that could not be answered may name a first chunk again. */
+	expect(refused || !q->destination.repeated, "requested twice", seed);
+	source_clear(&q->source);
+}
+
+START_TEST(migrations_of_every_kind)
+{
+	static struct qemu q;
+
+	for (uint64_t seed = 0; seed < 150; seed++)
+		migrate(&q, (uint64_t)_i * 1000 + seed);
+}
+END_TEST
+
+START_TEST(any_order_of_chunks_costs_few_requests)
+{
+	const uint64_t length = 128 * MIB;
+	struct random rng = {(uint64_t)_i};
+	uint64_t order[128];
+	static struct qemu q;
+
+	qemu_start(&q, 30, MIB, &length, 1);
+	for (uint64_t i = 0; i < 128; i++) {
+		uint64_t j = random_below(&rng, i + 1);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (uint64_t i = 0; i < 128; i++)
+		qemu_write(&q, 0, order[i], 0);
+	/* The first chunk, what is left of it, and what is right of it. */
+	ck_assert_uint_le(q.destination.requests, 3);
+	source_clear(&q.source);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("source");
+	TCase *tc = tcase_create("source");
+
+	tcase_add_loop_test(tc, the_first_request_is_unchanged_and_shows_the_chunk_size, 20, 31);
+	tcase_add_test(tc, later_requests_are_widened_to_the_region);
+	tcase_add_test(tc, requests_inside_an_extent_are_answered);
+	tcase_add_test(tc, a_request_is_not_answered_without_credit_or_receives);
+	tcase_add_test(tc, shift_20_leaves_every_request_as_it_is);
+	tcase_add_test(tc, unregister_of_a_part_is_answered_and_of_a_whole_forwarded);
+	tcase_add_test(tc, unregister_before_the_chunk_size_is_known);
+	tcase_add_test(tc, other_messages_pass_and_use_a_credit);
+	tcase_add_loop_test(tc, what_it_does_not_understand_stops_widening, 0, 8);
+	tcase_add_test(tc, a_block_below_its_offset_is_not_found);
+	tcase_add_test(tc, unregister_of_the_unknown_is_forwarded);
+	tcase_add_test(tc, unexpected_answers_change_nothing);
+	tcase_add_test(tc, a_malformed_list_stops_widening);
+	tcase_add_test(tc, a_registration_that_does_not_fit_the_request);
+	tcase_add_test(tc, a_request_given_up_stops_widening_when_its_extent_is_unknown);
+	tcase_add_loop_test(tc, migrations_of_every_kind, 0, 4);
+	tcase_add_loop_test(tc, any_order_of_chunks_costs_few_requests, 0, 8);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
