@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+EXTRA_DIST += \
+	.ci/run \
+	scripts/commands/build.sh \
+	scripts/commands/check.sh \
+	scripts/commands/clean.sh \
+	scripts/commands/coverage.sh \
+	scripts/commands/demo.sh \
+	scripts/demo-job \
+	scripts/lib/build.sh \
+	scripts/lib/guest.sh \
+	scripts/lib/messages.sh \
+	scripts/lib/packages.sh \
+	scripts/lib/steps.sh
