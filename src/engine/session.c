@@ -167,18 +167,24 @@ void session_publish_due(struct session *s)
 		atomic_store_explicit(&s->due[i], s->conn.due[i].count, memory_order_release);
 }
 
-int session_pass_through(struct session *s, const char *reason)
+/* What QEMU posted while nobody knew yet whose connection it is. */
+static int post_kept_recvs(struct session *s)
 {
 	struct recv_request request;
 	int ret = 0;
 
+	while (!ret && recv_queue_take(&s->conn.recvs, &request))
+		ret = datapath_post_real_recv(s, &request);
+	return ret;
+}
+
+int session_pass_through(struct session *s, const char *reason)
+{
 	log_info("passing through: %s", reason);
 	s->passthrough_reason = reason;
 	registry_untrack(s);
 	conn_pass_through(&s->conn);
-	while (!ret && recv_queue_take(&s->conn.recvs, &request))
-		ret = datapath_post_real_recv(s, &request);
-	return ret;
+	return post_kept_recvs(s);
 }
 
 /*
@@ -270,7 +276,10 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 		ret = session_pass_through(s, reason);
 		goto out;
 	}
-	ret = 0;
+	/* A destination's receive queue stays its own. */
+	ret = role == CONN_DESTINATION ? post_kept_recvs(s) : 0;
+	if (ret)
+		goto out;
 	conn_start(&s->conn, role);
 	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
 		 s->peer[0] ? s->peer : "unknown", s->conn.shift);

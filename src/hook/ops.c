@@ -79,7 +79,13 @@ void ops_forget(struct ibv_context *context)
 
 	pthread_mutex_lock(&lock);
 	ops = lookup_find(&contexts, context);
-	lookup_remove(&contexts, context);
-	free(ops);
+	if (ops) {
+		/* Closing may fail, or poll once more on its way. */
+		__atomic_store_n(&context->ops.post_send, ops->post_send, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.post_recv, ops->post_recv, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.poll_cq, ops->poll_cq, __ATOMIC_RELEASE);
+		lookup_remove(&contexts, context);
+		free(ops);
+	}
 	pthread_mutex_unlock(&lock);
 }

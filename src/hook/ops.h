@@ -14,7 +14,8 @@
  * possible. Thread safe. What is returned stays valid. */
 const struct verbs_ops *ops_patch(struct ibv_context *context);
 
-/* The context is being closed: its address may serve another. */
+/* The context is about to be closed, and its address may serve another: put back
+ * what its table held. */
 void ops_forget(struct ibv_context *context);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "engine/session.h"
 
@@ -36,7 +36,7 @@ static const struct symbol symbols[] = {
 };
 
 static struct verbs_calls calls;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_bool complete; /* every entry has been found */
 
 static void *find(const struct symbol *symbol)
 {
@@ -59,21 +59,32 @@ static void *find(const struct symbol *symbol)
 	return address;
 }
 
+/*
+ * Without a lock: the loader has one of its own, and a constructor that calls a
+ * hook under it would wait for a thread that waits for the loader. Two threads
+ * that look the same name up find the same.
+ */
 static void resolve(void)
 {
 	int saved_errno = errno;
+	bool all = true;
 
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-		void *address = find(&symbols[i]);
-
-		memcpy((char *)&calls + symbols[i].where, &address, sizeof(address));
-	}
 	session_layer_init(&calls);
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		void **entry = (void **)(void *)((char *)&calls + symbols[i].where);
+
+		if (!__atomic_load_n(entry, __ATOMIC_RELAXED))
+			__atomic_store_n(entry, find(&symbols[i]), __ATOMIC_RELEASE);
+		all = all && *entry;
+	}
+	if (all)
+		atomic_store_explicit(&complete, true, memory_order_release);
 	errno = saved_errno;
 }
 
 const struct verbs_calls *symbols_resolve(void)
 {
-	pthread_once(&once, resolve);
+	if (!atomic_load_explicit(&complete, memory_order_acquire))
+		resolve();
 	return &calls;
 }

@@ -5,9 +5,11 @@
 #include "engine/verbs.h"
 
 /*
- * The real functions, looked up at the first call of any hook rather than in a
+ * The real functions, looked up when a hook is first called rather than in a
  * constructor: other libraries' constructors may call them before ours has run.
- * Thread safe. A function that is not there is NULL in the result.
+ * What is not there yet is looked for again at the next call: a program may load
+ * libibverbs first and librdmacm later. Thread safe. A function that is not
+ * there is NULL in the result.
  */
 const struct verbs_calls *symbols_resolve(void);
 
