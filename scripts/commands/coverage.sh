@@ -12,13 +12,14 @@ command_main() {
 }
 
 coverage_run() {
-	local tree=$BUILD_DIR/coverage
+	local tree=$BUILD_DIR/coverage status=0
 
 	build_tree coverage
 	# Counts of earlier runs would be added to.
 	find "$tree" -name '*.gcda' -delete
-	tree_check coverage '^tests/unit/'
+	tree_check coverage '^tests/unit/' || status=1
 	(cd "$tree" && gcovr --root "$SOURCE_DIR" --filter "$SOURCE_DIR/src/core/" \
-		--fail-under-line "$COVERAGE_WANTED" .)
+		--fail-under-line "$COVERAGE_WANTED" .) || status=1
+	[ "$status" -eq 0 ] || return 1
 	say "at least $COVERAGE_WANTED % of the lines of src/core are reached"
 }

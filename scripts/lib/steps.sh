@@ -58,9 +58,12 @@ step_result() {
 
 # show_failure LOG: what of it tells most: the first lines that name a failure, and its end.
 show_failure() {
-	grep -nE '^FAIL |: error:|:[FE]:|(^| )Error [0-9]' "$1" | head -n 20
-	echo "..."
-	tail -n 40 "$1"
+	if grep -nE '^FAIL |: error: |:[FE]:' "$1" | head -n 20 | grep .; then
+		echo "..."
+		tail -n 10 "$1"
+	else
+		tail -n 40 "$1"
+	fi
 }
 
 # run_step NAME KIND TITLE: runs step_NAME, prints a line before and one after it, and the end of the
