@@ -5,7 +5,7 @@
 
 #include <json-c/json.h>
 
-#include "failure.h"
+#include "ab/failure.h"
 
 /*
  * Check PATH OP VALUE (no spaces needed) against one run of a report. PATH goes through members

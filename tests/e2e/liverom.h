@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "failure.h"
+#include "ab/failure.h"
 
 /*
  * Where in RAM the program counts its rounds, as a 32-bit little endian number. In each round it

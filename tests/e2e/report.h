@@ -5,8 +5,8 @@
 
 #include <json-c/json.h>
 
-#include "pattern.h"
-#include "vmproc.h"
+#include "ab/pattern.h"
+#include "ab/vmproc.h"
 
 /*
  * What a process that has ended left: "exit" (status, or minus the signal), "killed" (by us),

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <json-c/json.h>
 
-#include "migration.h"
-#include "pattern.h"
-#include "vmproc.h"
+#include "ab/migration.h"
+#include "ab/pattern.h"
+#include "ab/vmproc.h"
 
 struct scenario_config {
 	struct migration_config migration;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The contents of a guest's RAM: a reproducible fill, and a byte for byte comparison. */
-#ifndef TESTS_E2E_PATTERN_H
-#define TESTS_E2E_PATTERN_H
+#ifndef TOOLS_AB_PATTERN_H
+#define TOOLS_AB_PATTERN_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One line that says why a step did not succeed, handed up to whoever reports it. */
-#ifndef TESTS_E2E_FAILURE_H
-#define TESTS_E2E_FAILURE_H
+#ifndef TOOLS_AB_FAILURE_H
+#define TOOLS_AB_FAILURE_H
 
 struct failure {
 	char text[1024];

@@ -3,8 +3,8 @@
  * A QMP client. The driver listens and QEMU connects, so that there is no moment at which the
  * socket may or may not exist yet. All deadlines are milliseconds of qmp_now().
  */
-#ifndef TESTS_E2E_QMP_H
-#define TESTS_E2E_QMP_H
+#ifndef TOOLS_AB_QMP_H
+#define TOOLS_AB_QMP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A QEMU process under test: command line, environment, files, QMP connection, exit status. */
-#ifndef TESTS_E2E_VMPROC_H
-#define TESTS_E2E_VMPROC_H
+#ifndef TOOLS_AB_VMPROC_H
+#define TOOLS_AB_VMPROC_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One migration between two connected QEMU processes, in the steps that scenarios are made of. */
-#ifndef TESTS_E2E_MIGRATION_H
-#define TESTS_E2E_MIGRATION_H
+#ifndef TOOLS_AB_MIGRATION_H
+#define TOOLS_AB_MIGRATION_H
 
 #include <stdbool.h>
 #include <stddef.h>
