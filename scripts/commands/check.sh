@@ -38,7 +38,7 @@ step_format() {
 
 	mapfile -t files < <(git ls-files '*.c' '*.h' 2>/dev/null)
 	# A tarball, or a checkout of somebody else's.
-	[ "${#files[@]}" -gt 0 ] || mapfile -t files < <(find src tests man tools -name '*.[ch]')
+	[ "${#files[@]}" -gt 0 ] || mapfile -t files < <(find src tests man -name '*.[ch]')
 	[ "${#files[@]}" -gt 0 ]
 	clang-format --version
 	clang-format --dry-run --Werror "${files[@]}"

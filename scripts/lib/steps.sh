@@ -58,7 +58,7 @@ step_result() {
 
 # show_failure LOG: what of it tells most: the first lines that name a failure, and its end.
 show_failure() {
-	if grep -nE '^FAIL |: error: |:[FE]:' "$1" | head -n 20 | grep .; then
+	if grep -nE '^FAIL:? |: error: |:[FE]:' "$1" | head -n 20 | grep .; then
 		echo "..."
 		tail -n 10 "$1"
 	else
