@@ -8,8 +8,9 @@
 void destination_add_block(struct destination *d, uint64_t offset, uint64_t length,
 			   uint64_t host_addr)
 {
-	ck_assert_uint_lt(d->count, DESTINATION_BLOCKS);
-	ck_assert_uint_le((length + d->chunk_size - 1) / d->chunk_size, DESTINATION_CHUNKS);
+	expect(d->count < DESTINATION_BLOCKS, "room for a block", d->count);
+	expect((length + d->chunk_size - 1) / d->chunk_size <= DESTINATION_CHUNKS,
+	       "room for its chunks", d->count);
 	d->block[d->count++] = (struct destination_block){
 		.offset = offset,
 		.length = length,
@@ -28,7 +29,7 @@ void destination_list_blocks(const struct destination *d, struct message *reply)
 static struct destination_slot *slot_of(struct destination_block *b, uint64_t chunk_size,
 					uint64_t chunk)
 {
-	ck_assert_uint_lt(chunk, (b->length + chunk_size - 1) / chunk_size);
+	expect(chunk < (b->length + chunk_size - 1) / chunk_size, "a chunk of the block", chunk);
 	return &b->slot[chunk];
 }
 
@@ -39,13 +40,13 @@ static void handle_register(struct destination *d, const void *msg, struct messa
 	struct destination_slot *slot;
 	struct destination_block *b;
 
-	ck_assert_uint_lt(index, d->count);
+	expect(index < d->count, "a block", index);
 	b = &d->block[index];
-	ck_assert_uint_ge(addr, b->offset);
+	expect(addr >= b->offset, "an address in the block", addr);
 	chunk = (addr - b->offset) / d->chunk_size;
 	slot = slot_of(b, d->chunk_size, chunk);
 	/* Never past the block: the last chunk named begins inside it. */
-	ck_assert_uint_lt((chunk + chunks) * d->chunk_size, b->length);
+	expect((chunk + chunks) * d->chunk_size < b->length, "chunks of the block", chunks);
 	d->requests++;
 	if (slot->rkey) {
 		d->repeated++;
@@ -64,10 +65,10 @@ static void handle_unregister(struct destination *d, const void *msg, struct mes
 	uint32_t index = message_get32(msg, 24);
 	struct destination_slot *slot;
 
-	ck_assert_uint_lt(index, d->count);
+	expect(index < d->count, "a block", index);
 	slot = slot_of(&d->block[index], d->chunk_size, message_get64(msg, 16));
 	/* QEMU hands ibv_dereg_mr() a null pointer and crashes. */
-	ck_assert_msg(slot->rkey, "UNREGISTER of a chunk that the destination does not know");
+	expect(slot->rkey, "UNREGISTER of a chunk that the destination knows", index);
 	memset(slot, 0, sizeof(*slot));
 	message_begin(reply, WIRE_UNREGISTER_FINISHED, 1);
 }
@@ -75,16 +76,14 @@ static void handle_unregister(struct destination *d, const void *msg, struct mes
 void destination_handle(struct destination *d, const void *msg, size_t len, struct message *reply)
 {
 	reply->len = 0;
-	ck_assert_uint_ge(len, 16);
-	ck_assert_uint_eq(message_get32(msg, 0), len - 16);
+	expect(len >= 16 && message_get32(msg, 0) == len - 16, "the length of a message", len);
 	switch (message_get32(msg, 4)) {
 	case WIRE_RAM_BLOCKS_REQUEST:
 		destination_list_blocks(d, reply);
 		break;
 	case WIRE_REGISTER_REQUEST:
 	case WIRE_UNREGISTER_REQUEST:
-		ck_assert_uint_eq(message_get32(msg, 8), 1);
-		ck_assert_uint_eq(len, 40);
+		expect(message_get32(msg, 8) == 1 && len == 40, "one command", len);
 		if (message_get32(msg, 4) == WIRE_REGISTER_REQUEST)
 			handle_register(d, msg, reply);
 		else

@@ -6,7 +6,10 @@
 unit_programs = \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
+	tests/unit/test_conn \
+	tests/unit/test_conn_migration \
 	tests/unit/test_extent_map \
+	tests/unit/test_failmalloc \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_ram_blocks \
@@ -28,6 +31,7 @@ unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/lookup.c src/engine/lookup.h \
+	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/destination.c tests/unit/destination.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
 	tests/unit/support.c tests/unit/support.h
@@ -37,8 +41,16 @@ tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
 tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDADD = $(unit_ldadd)
+tests_unit_test_conn_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_LDADD = $(unit_ldadd)
+tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_migration_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
 tests_unit_test_extent_map_LDADD = $(unit_ldadd)
+tests_unit_test_failmalloc_CFLAGS = $(unit_cflags)
+tests_unit_test_failmalloc_LDADD = $(unit_ldadd)
+tests_unit_test_failmalloc_LDFLAGS = \
+	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=free
 tests_unit_test_log_CFLAGS = $(unit_cflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_lookup_CFLAGS = $(unit_cflags)

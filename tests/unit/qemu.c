@@ -132,8 +132,8 @@ enum source_verdict qemu_unregister(struct qemu *q, unsigned int block, uint64_t
 	message_register(&m, WIRE_UNREGISTER_REQUEST, chunk, block, 0);
 	verdict = qemu_exchange(q, &m, &reply);
 	if (verdict != SOURCE_FAIL) {
-		ck_assert_uint_eq(reply.len, 16);
-		ck_assert_uint_eq(message_get32(reply.data, 4), WIRE_UNREGISTER_FINISHED);
+		expect(reply.len == 16 && message_get32(reply.data, 4) == WIRE_UNREGISTER_FINISHED,
+		       "unregister finished", chunk);
 	}
 	return verdict;
 }

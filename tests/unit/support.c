@@ -22,7 +22,7 @@ static void store32(uint8_t *p, uint32_t v)
 
 void message_put32(struct message *m, uint32_t v)
 {
-	ck_assert_uint_le(m->len + 4, sizeof(m->data));
+	expect(m->len + 4 <= sizeof(m->data), "room in the message", m->len);
 	store32(m->data + m->len, v);
 	m->len += 4;
 	store32(m->data, (uint32_t)(m->len - 16));

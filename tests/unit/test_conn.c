@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "core/verbs_values.h"
+
+#define LOCAL UINT64_C(0x7f0000000000)
+
+static struct bench b;
+
+/* A REGISTER_REQUEST that is widened, when chunk 0 is all that is registered. */
+static void request(struct message *m, uint64_t chunk)
+{
+	message_register(m, WIRE_REGISTER_REQUEST, chunk * MIB, 0, 0);
+}
+
+/* Chunk 0 alone and [1M, 128M) are registered; RECVs for an answer are posted. */
+static void start_source(bool one_cq)
+{
+	struct message m, answer;
+
+	bench_start(&b, CONN_SOURCE, one_cq, 30);
+	bench_learn(&b, 128 * MIB, MIB, LOCAL);
+	request(&m, 1);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST_OWN);
+	ck_assert(bench_complete_send(&b));
+	message_result(&answer, 200, 0x550000000000);
+	bench_incoming(&b, &answer);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + MIB, MIB, &(struct range){0, 0}));
+	bench_post_answer_recvs(&b);
+}
+
+/* What QEMU may see of a connection in a state in which it is not ours. */
+static void check_refuses(int state)
+{
+	struct conn_wr wr = {.wr_id = 7, .message = false, .length = 1, .signaled = true};
+	struct conn_post post;
+	struct range want = {7, 8};
+
+	ck_assert_int_eq(b.conn.state, state);
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -EIO);
+	ck_assert_ptr_null(conn_register(&b.conn, LOCAL, MIB, &want));
+	ck_assert_uint_eq(want.start, 7);
+	ck_assert_uint_eq(b.conn.counters.writes, 0);
+	ck_assert_uint_eq(b.conn.sends.next, 0);
+}
+
+START_TEST(a_candidate_keeps_receives_for_whoever_gets_them)
+{
+	struct recv_request r;
+
+	bench_init(&b, _i, 30);
+	bench_post_recv(&b, 2);
+	bench_post_recv(&b, 0);
+	check_refuses(CONN_CANDIDATE);
+	conn_pass_through(&b.conn);
+	check_refuses(CONN_PASSTHROUGH);
+	ck_assert(recv_queue_take(&b.conn.recvs, &r));
+	ck_assert_uint_eq(r.wr_id, WRID_RECV + 2);
+	ck_assert(recv_queue_take(&b.conn.recvs, &r));
+	ck_assert_uint_eq(r.wr_id, WRID_RECV);
+	ck_assert_ptr_eq(r.addr, b.memory[0]);
+	ck_assert(!recv_queue_take(&b.conn.recvs, &r));
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_candidate_that_posts_without_end_is_refused)
+{
+	struct recv_request r = {.wr_id = 1};
+
+	bench_init(&b, false, 30);
+	for (int i = 0; i < RECV_QUEUE_DEPTH; i++)
+		ck_assert_int_eq(conn_post_recv(&b.conn, &r, b.buffers), 0);
+	ck_assert_int_eq(conn_post_recv(&b.conn, &r, b.buffers), -ENOMEM);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(states_and_roles_have_names)
+{
+	ck_assert_str_eq(conn_state_name(CONN_CANDIDATE), "candidate");
+	ck_assert_str_eq(conn_state_name(CONN_PASSTHROUGH), "passthrough");
+	ck_assert_str_eq(conn_state_name(CONN_ACTIVE), "active");
+	ck_assert_str_eq(conn_state_name(CONN_FAILED), "failed");
+	ck_assert_str_eq(conn_role_name(CONN_NO_ROLE), "none");
+	ck_assert_str_eq(conn_role_name(CONN_SOURCE), "source");
+	ck_assert_str_eq(conn_role_name(CONN_DESTINATION), "destination");
+}
+END_TEST
+
+START_TEST(one_cq_is_one_queue)
+{
+	bench_init(&b, true, 30);
+	ck_assert_ptr_eq(conn_due(&b.conn, CONN_SEND_CQ), conn_due(&b.conn, CONN_RECV_CQ));
+	conn_clear(&b.conn);
+	bench_init(&b, false, 30);
+	ck_assert_ptr_ne(conn_due(&b.conn, CONN_SEND_CQ), conn_due(&b.conn, CONN_RECV_CQ));
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Hazard 2: the answer costs no credit, and is complete when post_send returns. */
+START_TEST(an_absorbed_request_is_complete_at_once)
+{
+	struct message m;
+
+	start_source(_i);
+	request(&m, 77);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_NOTHING);
+	ck_assert_uint_eq(b.send_count, 0);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	message_result(&m, 200, 0x550000000000);
+	ck_assert_mem_eq(b.memory[1], m.data, m.len);
+	message_begin(&m, WIRE_READY, 1);
+	ck_assert_mem_eq(b.memory[0], m.data, m.len);
+
+	ck_assert_uint_eq(b.conn.source.credits, 1);
+	bench_post_answer_recvs(&b);
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.source.credits, 0);
+	/* With no credit left the next request is the destination's to answer. */
+	request(&m, 78);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.counters.requests_seen, 4);
+	ck_assert_uint_eq(b.conn.counters.requests_sent, 3);
+	ck_assert_uint_eq(b.conn.counters.requests_widened, 1);
+	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
+	ck_assert_uint_eq(b.conn.counters.sent[WIRE_REGISTER_REQUEST], 3);
+	ck_assert_uint_eq(b.conn.counters.sent[WIRE_QEMU_FILE], 1);
+	ck_assert_uint_eq(b.conn.counters.received[WIRE_REGISTER_RESULT], 2);
+	ck_assert_uint_eq(b.conn.counters.received[WIRE_RAM_BLOCKS_RESULT], 1);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(an_unsignalled_request_has_no_send_completion)
+{
+	struct message m;
+	struct conn_wr wr = {.wr_id = WRID_SEND, .message = true, .data = m.data};
+	struct conn_post post;
+
+	start_source(_i);
+	request(&m, 77);
+	wr.length = m.len;
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+	ck_assert_int_eq(post.action, CONN_NOTHING);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(nothing_is_answered_without_two_receives)
+{
+	struct recv_request r;
+	struct message m;
+
+	start_source(_i);
+	ck_assert(recv_queue_take(&b.conn.recvs, &r));
+	request(&m, 77);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.wire.len, m.len);
+	ck_assert_mem_eq(b.wire.data, m.data, m.len);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_widened_request_goes_out_in_its_place)
+{
+	struct message m;
+
+	bench_start(&b, CONN_SOURCE, _i, 26);
+	bench_learn(&b, 128 * MIB, MIB, LOCAL);
+	request(&m, 70);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST_OWN);
+	ck_assert_uint_eq(b.wire.len, 40);
+	ck_assert_uint_eq(message_get64(b.wire.data, 16), 64 * MIB);
+	ck_assert_uint_eq(message_get64(b.wire.data, 32), 63);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(an_unregister_of_a_part_is_answered)
+{
+	struct message m;
+
+	start_source(_i);
+	message_register(&m, WIRE_UNREGISTER_REQUEST, 50, 0, 0);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	message_begin(&m, WIRE_UNREGISTER_FINISHED, 1);
+	ck_assert_mem_eq(b.memory[1], m.data, m.len);
+	ck_assert_uint_eq(b.conn.counters.unregisters_answered, 1);
+	ck_assert_uint_eq(b.conn.counters.requests_answered, 0);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* What can neither be sent nor answered fails the connection, not the destination. */
+START_TEST(an_unregister_that_cannot_be_answered_fails)
+{
+	struct message m;
+	struct conn_wr wr = {.wr_id = WRID_SEND, .message = true, .data = m.data, .signaled = true};
+	struct conn_post post;
+	struct recv_request r;
+
+	start_source(_i);
+	ck_assert(recv_queue_take(&b.conn.recvs, &r));
+	message_register(&m, WIRE_UNREGISTER_REQUEST, 50, 0, 0);
+	wr.length = m.len;
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -EIO);
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Hazard 17: the answer overtakes the completion of the SEND it answers. */
+START_TEST(a_send_comes_before_later_receives)
+{
+	struct message m, answer;
+
+	bench_start(&b, CONN_SOURCE, _i, 30);
+	bench_learn(&b, 128 * MIB, MIB, LOCAL);
+	bench_write(&b, WRID_WRITE, MIB);
+	request(&m, 5);
+	bench_send(&b, &m);
+	message_result(&answer, 200, 0x550000000000);
+	bench_incoming(&b, &answer);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	if (_i) {
+		bench_expect_nothing(&b, CONN_RECV_CQ);
+		/* A write's completion sets nothing free: the SEND is still out. */
+		ck_assert(bench_complete_send(&b));
+		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+		ck_assert(bench_complete_recv(&b));
+		bench_expect_nothing(&b, CONN_RECV_CQ);
+		ck_assert(bench_complete_send(&b));
+		bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+		bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	} else {
+		bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+		ck_assert(bench_complete_recv(&b));
+		ck_assert(bench_complete_send(&b));
+		ck_assert(bench_complete_send(&b));
+	}
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* The same at the destination, whose RECVs are QEMU's own. */
+START_TEST(a_destinations_send_comes_first_as_well)
+{
+	struct completion wc = {.wr_id = WRID_RECV, .opcode = VERBS_WC_RECV, .byte_len = 40};
+	struct message m;
+
+	bench_start(&b, CONN_DESTINATION, _i, 30);
+	message_begin(&m, WIRE_READY, 1);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	conn_foreign_recv_completed(&b.conn, &wc);
+	if (_i)
+		bench_expect_nothing(&b, CONN_RECV_CQ);
+	else
+		bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	if (_i)
+		bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	/* With no SEND out there is nothing to wait for. */
+	wc.wr_id = WRID_RECV + 1;
+	conn_foreign_recv_completed(&b.conn, &wc);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	/* An error is never kept back: QEMU must learn of it. */
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	wc.status = VERBS_WC_WR_FLUSH_ERR;
+	conn_foreign_recv_completed(&b.conn, &wc);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_message_waits_for_its_receive)
+{
+	struct message m;
+
+	bench_start(&b, CONN_SOURCE, _i, 30);
+	bench_incoming_ready(&b);
+	for (uint32_t i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		message_begin(&m, WIRE_REGISTER_RESULT, i + 10);
+		bench_incoming(&b, &m);
+	}
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++)
+		ck_assert(bench_complete_recv(&b));
+	/* Their buffers are not the NIC's while the messages are in them. */
+	ck_assert_uint_eq(b.posted_count, 0);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		bench_post_recv(&b, i % 3);
+		bench_expect(&b, CONN_RECV_CQ, WRID_RECV + i % 3, VERBS_WC_SUCCESS);
+		bench_expect_nothing(&b, CONN_RECV_CQ);
+		ck_assert_uint_eq(message_get32(b.memory[i % 3], 8), i + 10);
+		ck_assert_uint_eq(b.posted_count, i + 1);
+	}
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* More messages than buffers cannot be; it would be a lost one, so it fails. */
+START_TEST(more_messages_than_buffers_fail_the_connection)
+{
+	struct completion wc = {.opcode = VERBS_WC_RECV, .byte_len = 16};
+
+	bench_start(&b, CONN_SOURCE, _i, 30);
+	for (unsigned int i = 0; i <= RECV_QUEUE_BUFFERS; i++)
+		conn_recv_completed(&b.conn, i % RECV_QUEUE_BUFFERS, &wc, b.buffers);
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	conn_recv_completed(&b.conn, 0, &wc, b.buffers);
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_message_too_long_is_a_local_length_error)
+{
+	struct message m;
+
+	bench_start(&b, CONN_SOURCE, _i, 30);
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	while (m.len < BENCH_MEMORY + 4)
+		message_put32(&m, 0x55555555);
+	bench_incoming(&b, &m);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_LOC_LEN_ERR);
+	ck_assert_uint_eq(b.memory[0][0] | b.memory[0][20], 0);
+	ck_assert_uint_eq(b.memory[1][0], 0);
+	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* A full send queue is QEMU's to wait out; until then nothing has happened. */
+START_TEST(a_full_send_queue_refuses)
+{
+	struct message m;
+	struct conn_wr wr = {.wr_id = 1, .length = 4096, .signaled = true};
+	struct conn_post post;
+
+	start_source(false);
+	while (b.conn.sends.next - b.conn.sends.oldest < SEND_QUEUE_ROOM)
+		ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+	ck_assert_uint_eq(b.conn.counters.writes, SEND_QUEUE_ROOM);
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -ENOMEM);
+	request(&m, 5);
+	wr = (struct conn_wr){1, true, m.data, m.len, true};
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -ENOMEM);
+	ck_assert_uint_eq(b.conn.counters.writes, SEND_QUEUE_ROOM);
+	ck_assert_uint_eq(b.conn.counters.requests_seen, 2);
+	ck_assert_uint_eq(b.conn.source.credits, 1);
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	ck_assert_int_eq(conn_send_completed(&b.conn, b.conn.sends.oldest,
+					     &(struct completion){.opcode = VERBS_WC_SEND}),
+			 0);
+	bench_expect(&b, CONN_SEND_CQ, 1, VERBS_WC_SUCCESS);
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Requests that are answered before their SENDs complete. */
+START_TEST(the_own_send_slots_run_out_and_come_back)
+{
+	struct message m, answer;
+	struct conn_wr wr = {.wr_id = WRID_SEND, .message = true, .data = m.data, .signaled = true};
+	struct conn_post post;
+
+	bench_start(&b, CONN_SOURCE, false, 21);
+	bench_learn(&b, 128 * MIB, MIB, LOCAL);
+	for (uint64_t i = 0; i <= SEND_SLOTS; i++) {
+		request(&m, 10 + 2 * i);
+		wr.length = m.len;
+		if (i == SEND_SLOTS) {
+			ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -ENOMEM);
+			ck_assert(bench_complete_send(&b));
+		}
+		ck_assert_int_eq(bench_send(&b, &m), CONN_POST_OWN);
+		message_result(&answer, 200 + (uint32_t)i, 0x550000000000);
+		bench_incoming(&b, &answer);
+		ck_assert(bench_complete_recv(&b));
+		bench_post_recv(&b, 1);
+	}
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(what_the_real_queue_refuses_never_was)
+{
+	struct conn_wr wr = {.wr_id = 1, .length = 4096, .signaled = true};
+	struct message m;
+	struct conn_post post;
+
+	start_source(false);
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+	conn_post_refused(&b.conn, &wr);
+	ck_assert_uint_eq(b.conn.counters.writes, 0);
+	ck_assert_uint_eq(b.conn.counters.write_bytes, 0);
+	ck_assert_int_eq(conn_send_completed(&b.conn, post.serial, &(struct completion){0}),
+			 -ENOENT);
+	bench_write(&b, 2, 100);
+	ck_assert_uint_eq(b.conn.counters.writes, 1);
+	ck_assert_uint_eq(b.conn.counters.write_bytes, 100);
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, 2, VERBS_WC_SUCCESS);
+
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	wr = (struct conn_wr){WRID_SEND, true, m.data, m.len, true};
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+	conn_post_refused(&b.conn, &wr);
+	ck_assert_uint_eq(b.conn.sends.messages, 0);
+	ck_assert_uint_eq(b.conn.counters.writes, 1);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_failure_flushes_every_receive)
+{
+	struct conn_wr wr = {.wr_id = 9, .length = 1, .signaled = true};
+	struct completion flushed = {.status = VERBS_WC_WR_FLUSH_ERR};
+	struct conn_post post;
+	struct range want;
+
+	start_source(_i);
+	bench_write(&b, 5, 1);
+	conn_fail(&b.conn);
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	bench_post_recv(&b, 2);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 2, VERBS_WC_WR_FLUSH_ERR);
+	ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), -EIO);
+	ck_assert_ptr_null(conn_register(&b.conn, LOCAL, MIB, &want));
+	/* What is on the wire still completes, with QEMU's wr_id. */
+	ck_assert_int_eq(conn_send_completed(&b.conn, b.sends[0].serial, &flushed), 0);
+	bench_expect(&b, CONN_SEND_CQ, 5, VERBS_WC_WR_FLUSH_ERR);
+	conn_fail(&b.conn);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(an_error_on_the_receive_queue_reaches_every_receive)
+{
+	struct completion wc = {.status = VERBS_WC_WR_FLUSH_ERR, .vendor_err = 77};
+	struct completion c;
+
+	start_source(_i);
+	wc.opcode = VERBS_WC_RECV;
+	for (unsigned int i = 0; i < 2; i++)
+		conn_recv_completed(&b.conn, i, &wc, b.buffers);
+	ck_assert(bench_poll(&b, CONN_RECV_CQ, &c));
+	ck_assert_uint_eq(c.wr_id, WRID_RECV + 1);
+	ck_assert_uint_eq(c.status, VERBS_WC_WR_FLUSH_ERR);
+	ck_assert_uint_eq(c.vendor_err, 77);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	ck_assert_uint_eq(b.conn.repost, 0);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* All own buffers are flushed while QEMU has no RECV posted: a RECV that it posts
+ * to such a queue afterwards must not wait for ever. */
+START_TEST(a_receive_posted_after_an_error_is_flushed)
+{
+	struct completion wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV};
+
+	bench_start(&b, CONN_SOURCE, _i, 30);
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++)
+		conn_recv_completed(&b.conn, i, &wc, b.buffers);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	bench_post_recv(&b, 1);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_completion_of_nothing_is_refused)
+{
+	start_source(_i);
+	ck_assert_int_eq(conn_send_completed(&b.conn, 12345, &(struct completion){0}), -ENOENT);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* A completion that does not fit would be a hang; it is a failure instead. */
+START_TEST(completions_that_do_not_fit_fail_the_connection)
+{
+	struct conn_wr wr = {.wr_id = 1, .length = 1, .signaled = true};
+	struct completion wc = {.opcode = VERBS_WC_SEND};
+	struct conn_post post;
+
+	start_source(_i);
+	for (unsigned int i = 0; i <= COMPLETION_QUEUE_ROOM; i++) {
+		expect(b.conn.state == CONN_ACTIVE, "active", i);
+		expect(!conn_post_send(&b.conn, &wr, &post), "posted", i);
+		expect(!conn_send_completed(&b.conn, post.serial, &wc), "completed", i);
+	}
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* What QEMU does not poll for leaves no room for a local answer. */
+START_TEST(nothing_is_answered_into_a_full_queue)
+{
+	struct completion wc = {.opcode = VERBS_WC_SEND};
+	struct message m;
+
+	start_source(_i);
+	while (conn_due(&b.conn, CONN_SEND_CQ)->count < COMPLETION_QUEUE_ROOM - 2)
+		expect(!completion_queue_push(conn_due(&b.conn, CONN_SEND_CQ), &wc), "room", 0);
+	request(&m, 77);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+static void list_blocks(struct message *m)
+{
+	message_begin(m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(m, LOCAL, 0, 128 * MIB);
+	message_put_block(m, LOCAL + 256 * MIB, 128 * MIB, 20 * MIB + 8192);
+}
+
+static int grant(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	struct range *made = context;
+
+	(void)access;
+	*made = (struct range){addr, addr + length};
+	*mr = made;
+	return 0;
+}
+
+/* Hazard 4: what is registered ends where the block does. */
+START_TEST(a_destination_widens_inside_its_blocks_only)
+{
+	static const struct registration_ops ops = {.reg = grant};
+	/* QEMU's chunk: its own 1 MiB, and a large x-rdma-chunk-size */
+	static const struct {
+		uint64_t addr, length;
+		struct range made;
+	} cases[] = {
+		{LOCAL + 5 * MIB, MIB, {LOCAL, LOCAL + 128 * MIB}},
+		{LOCAL + 64 * MIB, 64 * MIB, {LOCAL, LOCAL + 128 * MIB}},
+		{LOCAL, 128 * MIB, {LOCAL, LOCAL + 128 * MIB}},
+		{LOCAL + 276 * MIB, 8192, {LOCAL + 256 * MIB, LOCAL + 276 * MIB + 8192}},
+		{LOCAL + 256 * MIB, 16 * MIB, {LOCAL + 256 * MIB, LOCAL + 276 * MIB + 8192}},
+	};
+	struct registration registration;
+	struct ram_block *block;
+	struct range want, made;
+	struct message m;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bench_start(&b, CONN_DESTINATION, _i, 30);
+		ck_assert_ptr_null(conn_register(&b.conn, LOCAL, MIB, &want));
+		list_blocks(&m);
+		ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+		block = conn_register(&b.conn, cases[i].addr, cases[i].length, &want);
+		ck_assert_ptr_nonnull(block);
+		ck_assert_int_eq(registration_get(&ops, &made, &b.conn.policy, block, want, 3,
+						  &registration),
+				 0);
+		ck_assert_uint_eq(made.start, cases[i].made.start);
+		ck_assert_uint_eq(made.end, cases[i].made.end);
+		conn_clear(&b.conn);
+	}
+}
+END_TEST
+
+START_TEST(a_destination_leaves_other_memory_alone)
+{
+	static const struct {
+		uint64_t addr, length;
+	} cases[] = {
+		{LOCAL - MIB, MIB},	      {LOCAL - 4096, MIB},
+		{LOCAL + 127 * MIB, 2 * MIB}, {LOCAL + 128 * MIB, MIB},
+		{LOCAL + 276 * MIB, MIB},     {LOCAL, 0},
+		{LOCAL, UINT64_MAX},	      {0, MIB},
+	};
+	struct range want;
+	struct message m;
+
+	bench_start(&b, CONN_DESTINATION, _i, 30);
+	list_blocks(&m);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ck_assert_ptr_null(conn_register(&b.conn, cases[i].addr, cases[i].length, &want));
+	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL, MIB, &want));
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_destination_believes_the_first_good_list)
+{
+	struct message m;
+
+	bench_start(&b, CONN_DESTINATION, _i, 30);
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put32(&m, 1);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.dest_blocks.count, 0);
+	message_begin(&m, WIRE_REGISTER_RESULT, 1);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.dest_blocks.count, 0);
+	list_blocks(&m);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.dest_blocks.count, 2);
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(&m, 0x1000, 0, GIB);
+	ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+	ck_assert_uint_eq(b.conn.dest_blocks.count, 2);
+	ck_assert_uint_eq(b.conn.dest_blocks.block[0].length, 128 * MIB);
+	ck_assert_uint_eq(b.conn.counters.sent[WIRE_RAM_BLOCKS_RESULT], 3);
+	ck_assert_uint_eq(b.conn.counters.sent[WIRE_REGISTER_RESULT], 1);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* A malformed or unknown message is posted as it is, and counted nowhere. */
+START_TEST(strange_messages_pass)
+{
+	struct conn_wr wr = {.wr_id = WRID_SEND, .message = true, .signaled = true};
+	struct conn_post post;
+	struct message m;
+
+	for (int role = CONN_SOURCE; role <= CONN_DESTINATION; role++) {
+		bench_start(&b, role, _i, 30);
+		ck_assert_int_eq(conn_post_send(&b.conn, &wr, &post), 0);
+		ck_assert_int_eq(post.action, CONN_POST);
+		message_begin(&m, 4711, 1);
+		ck_assert_int_eq(bench_send(&b, &m), CONN_POST);
+		for (int type = 0; type < WIRE_TYPES; type++)
+			ck_assert_uint_eq(b.conn.counters.sent[type], 0);
+		conn_clear(&b.conn);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conn");
+	TCase *tc = tcase_create("conn");
+
+	/* Round 0: two CQs, as QEMU has them since 7.0; round 1: one. */
+	tcase_add_loop_test(tc, a_candidate_keeps_receives_for_whoever_gets_them, 0, 2);
+	tcase_add_loop_test(tc, an_absorbed_request_is_complete_at_once, 0, 2);
+	tcase_add_loop_test(tc, an_unsignalled_request_has_no_send_completion, 0, 2);
+	tcase_add_loop_test(tc, nothing_is_answered_without_two_receives, 0, 2);
+	tcase_add_loop_test(tc, a_widened_request_goes_out_in_its_place, 0, 2);
+	tcase_add_loop_test(tc, an_unregister_of_a_part_is_answered, 0, 2);
+	tcase_add_loop_test(tc, an_unregister_that_cannot_be_answered_fails, 0, 2);
+	tcase_add_loop_test(tc, a_send_comes_before_later_receives, 0, 2);
+	tcase_add_loop_test(tc, a_destinations_send_comes_first_as_well, 0, 2);
+	tcase_add_loop_test(tc, a_message_waits_for_its_receive, 0, 2);
+	tcase_add_loop_test(tc, more_messages_than_buffers_fail_the_connection, 0, 2);
+	tcase_add_loop_test(tc, a_message_too_long_is_a_local_length_error, 0, 2);
+	tcase_add_loop_test(tc, a_failure_flushes_every_receive, 0, 2);
+	tcase_add_loop_test(tc, an_error_on_the_receive_queue_reaches_every_receive, 0, 2);
+	tcase_add_loop_test(tc, a_receive_posted_after_an_error_is_flushed, 0, 2);
+	tcase_add_loop_test(tc, a_completion_of_nothing_is_refused, 0, 2);
+	tcase_add_loop_test(tc, completions_that_do_not_fit_fail_the_connection, 0, 2);
+	tcase_add_loop_test(tc, nothing_is_answered_into_a_full_queue, 0, 2);
+	tcase_add_loop_test(tc, a_destination_widens_inside_its_blocks_only, 0, 2);
+	tcase_add_loop_test(tc, a_destination_leaves_other_memory_alone, 0, 2);
+	tcase_add_loop_test(tc, a_destination_believes_the_first_good_list, 0, 2);
+	tcase_add_loop_test(tc, strange_messages_pass, 0, 2);
+	tcase_add_test(tc, a_candidate_that_posts_without_end_is_refused);
+	tcase_add_test(tc, states_and_roles_have_names);
+	tcase_add_test(tc, one_cq_is_one_queue);
+	tcase_add_test(tc, a_full_send_queue_refuses);
+	tcase_add_test(tc, the_own_send_slots_run_out_and_come_back);
+	tcase_add_test(tc, what_the_real_queue_refuses_never_was);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "core/extent_map.h"
+#include "core/ram_blocks.h"
+#include "core/registration.h"
+#include "qemu.h"
+
+/*
+ * The linker sends this program's allocations here (--wrap). A clean run counts
+ * them; then each is failed in turn. Nothing may crash or leak, and what QEMU and
+ * the destination see must be as right as before.
+ */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void __wrap_free(void *p);
+
+static struct {
+	bool on;	      /* count, and fail; off for Check's own allocations */
+	unsigned int calls;   /* allocations asked for */
+	unsigned int fail_at; /* fail this one, counted from 1; 0: none */
+	bool fail_after;      /* and all that follow it */
+	long live;	      /* allocations not freed */
+} account;
+
+static bool fails(void)
+{
+	if (!account.on)
+		return false;
+	account.calls++;
+	return account.calls == account.fail_at ||
+	       (account.fail_after && account.fail_at && account.calls > account.fail_at);
+}
+
+static void *made(void *p)
+{
+	if (p && account.on)
+		account.live++;
+	return p;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : made(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : made(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	if (fails())
+		return NULL;
+	return p ? __real_realloc(p, size) : made(__real_realloc(p, size));
+}
+
+void __wrap_free(void *p)
+{
+	if (p && account.on)
+		account.live--;
+	__real_free(p);
+}
+
+static void begin(unsigned int fail_at, bool fail_after)
+{
+	account.calls = 0;
+	account.fail_at = fail_at;
+	account.fail_after = fail_after;
+	account.live = 0;
+	account.on = true;
+}
+
+/* Run it clean, then with every failure. */
+static void for_every_failure(void (*run)(void))
+{
+	unsigned int count;
+
+	begin(0, false);
+	run();
+	account.on = false;
+	ck_assert_int_eq(account.live, 0);
+	count = account.calls;
+	ck_assert_uint_gt(count, 0);
+	for (unsigned int n = 1; n <= count; n++) {
+		for (int after = 0; after < 2; after++) {
+			begin(n, after);
+			run();
+			account.on = false;
+			ck_assert_uint_ge(account.calls, n);
+			ck_assert_int_eq(account.live, 0);
+		}
+	}
+}
+
+/* Chunks and regions enough to make the maps grow, twice. */
+static void migrate_as_source(void)
+{
+	static const uint64_t lengths[] = {150 * MIB, 64 * KIB, 40 * MIB};
+	static struct qemu q;
+
+	memset(&q, 0, sizeof(q));
+	qemu_start(&q, 22, MIB, lengths, 3);
+	q.may_lose_track = true;
+	for (uint64_t i = 0; i < 150; i++) {
+		qemu_write(&q, 0, i * 7 % 150, 0);
+		qemu_write(&q, 2, i * 3 % 40, 0);
+	}
+	qemu_write(&q, 1, 0, 0);
+	qemu_unregister(&q, 0, 77);
+	qemu_write(&q, 0, 77, 0);
+	qemu_check_extents(&q, 0);
+	for (uint64_t i = 0; i < 150; i++)
+		qemu_check_write(&q, 0, i);
+	source_clear(&q.source);
+}
+
+START_TEST(a_source_keeps_the_migration_right)
+{
+	for_every_failure(migrate_as_source);
+}
+END_TEST
+
+#define MRS 600
+
+struct fake_mr {
+	uint64_t addr, length;
+};
+
+static struct fake_mr mrs[MRS];
+static unsigned int mr_count;
+
+static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	(void)context;
+	(void)access;
+	expect(mr_count < MRS, "room for an MR", mr_count);
+	mrs[mr_count] = (struct fake_mr){addr, length};
+	*mr = &mrs[mr_count++];
+	return 0;
+}
+
+/* Every chunk is served by an MR that covers it, in the map or on its own. */
+static void migrate_as_destination(void)
+{
+	static const struct registration_ops ops = {.reg = fake_reg};
+	static struct bench b;
+	struct registration r;
+	struct ram_block *block;
+	struct fake_mr *mr;
+	struct range want;
+	struct message m;
+
+	mr_count = 0;
+	bench_start(&b, CONN_DESTINATION, false, 22);
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(&m, LOCAL(0), 0, 150 * MIB);
+	expect(bench_send(&b, &m) == CONN_POST, "the list goes out", 0);
+	for (uint64_t i = 0; i < 300; i++) {
+		uint64_t addr = LOCAL(0) + i * 7 % 150 * MIB;
+
+		block = conn_register(&b.conn, addr, MIB, &want);
+		if (!block)
+			continue; /* QEMU's own call goes through as it is */
+		expect(!registration_get(&ops, NULL, &b.conn.policy, block, want, 3, &r), "an MR",
+		       i);
+		mr = r.mr;
+		expect(mr->addr <= addr && addr + MIB <= mr->addr + mr->length, "it covers", i);
+		expect(mr->addr + mr->length <= LOCAL(0) + 150 * MIB, "not past the block", i);
+		expect(r.unshared == !extent_map_find(&block->local, want), "found again", i);
+	}
+	conn_clear(&b.conn);
+}
+
+START_TEST(a_destination_keeps_the_migration_right)
+{
+	for_every_failure(migrate_as_destination);
+}
+END_TEST
+
+START_TEST(an_extent_map_that_cannot_grow_stays_as_it_was)
+{
+	struct extent_map map = {0}, before;
+	uint64_t at = 0;
+	int ret;
+
+	begin(1, false);
+	ret = extent_map_insert(&map, (struct range){0, 1}, 1);
+	account.on = false;
+	ck_assert_int_eq(ret, -ENOMEM);
+	ck_assert_uint_eq(map.count, 0);
+	ck_assert_ptr_null(map.extent);
+
+	begin(2, false);
+	do {
+		before = map;
+		ret = extent_map_insert(&map, (struct range){at, at + 1}, at);
+		at++;
+	} while (!ret && at < 1000);
+	account.on = false;
+	ck_assert_int_eq(ret, -ENOMEM);
+	ck_assert_uint_eq(map.count, before.count);
+	ck_assert_uint_eq(map.room, before.room);
+	ck_assert_ptr_eq(map.extent, before.extent);
+	for (uint64_t i = 0; i < map.count; i++)
+		ck_assert_uint_eq(extent_map_find(&map, (struct range){i, i + 1})->value, i);
+	/* Once there is memory again it goes on. */
+	ck_assert_int_eq(extent_map_insert(&map, (struct range){at, at + 1}, at), 0);
+	extent_map_clear(&map);
+}
+END_TEST
+
+START_TEST(a_list_without_memory_leaves_the_old_one)
+{
+	struct ram_blocks blocks = {0};
+	struct ram_block *table;
+	struct message m;
+	int ret;
+
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(&m, 1, 2, 3);
+	ck_assert_int_eq(ram_blocks_load(&blocks, m.data, m.len), 0);
+	table = blocks.block;
+	message_put_block(&m, 4, 5, 6);
+	begin(1, false);
+	ret = ram_blocks_load(&blocks, m.data, m.len);
+	account.on = false;
+	ck_assert_int_eq(ret, -ENOMEM);
+	ck_assert_uint_eq(blocks.count, 1);
+	ck_assert_ptr_eq(blocks.block, table);
+	ck_assert_uint_eq(blocks.block[0].length, 3);
+	ram_blocks_clear(&blocks);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("failmalloc");
+	TCase *tc = tcase_create("failmalloc");
+
+	tcase_add_test(tc, a_source_keeps_the_migration_right);
+	tcase_add_test(tc, a_destination_keeps_the_migration_right);
+	tcase_add_test(tc, an_extent_map_that_cannot_grow_stays_as_it_was);
+	tcase_add_test(tc, a_list_without_memory_leaves_the_old_one);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
