@@ -194,6 +194,8 @@ int rdma_listen(struct rdma_cm_id *base, int backlog)
 	else if (listen(id->sock, backlog > 0 ? backlog : 128) != 0)
 		err = errno;
 	else
+		err = cm_watch(id);
+	if (!err)
 		id->state = CM_LISTENING;
 	pthread_mutex_unlock(&cm_lock);
 	cm_wake();
@@ -380,7 +382,7 @@ int rdma_connect(struct rdma_cm_id *base, struct rdma_conn_param *param)
 		cm_close(id);
 		id->deadline = 0;
 		id->state = CM_ROUTE_RESOLVED;
-		if (err == ECONNREFUSED)
+		if (err == ECONNREFUSED || err == ECONNRESET || err == EPIPE)
 			cm_raise(id, RDMA_CM_EVENT_REJECTED, CM_REJ_NO_LISTENER, NULL, 0);
 		else
 			cm_raise(id, RDMA_CM_EVENT_UNREACHABLE, -err, NULL, 0);

@@ -131,7 +131,8 @@ void cm_forget_events(struct cm_id *id);
 int cm_start(void);
 void cm_wake(void);
 int cm_bind(struct cm_id *id, struct sockaddr *addr);
-int cm_dial(struct cm_id *id); /* ECONNREFUSED: nobody listens there */
+int cm_watch(struct cm_id *id); /* the CM thread is to serve the id's socket */
+int cm_dial(struct cm_id *id);	/* ECONNREFUSED: nobody listens there */
 int cm_send(struct cm_id *id, struct cm_message *message, const int *fds, int fd_count);
 void cm_say(struct cm_id *id, enum cm_message_type type);
 

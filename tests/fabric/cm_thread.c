@@ -9,10 +9,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,7 +20,18 @@
 
 #define MAX_PASSED_FDS 2
 
+#define MAX_EVENTS 16
+
 static int wake_fd = -1;
+/* An epoll set, since unlike poll's it keeps no socket alive that was closed meanwhile. */
+static int epoll_fd = -1;
+
+int cm_watch(struct cm_id *id)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = id->sock};
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, id->sock, &event) == 0 ? 0 : errno;
+}
 
 /* Listeners meet their callers at a name in the abstract socket space. */
 static socklen_t socket_name(struct sockaddr_un *un, const struct sockaddr *addr, bool any)
@@ -52,7 +63,7 @@ int cm_bind(struct cm_id *id, struct sockaddr *addr)
 	socklen_t len;
 	int err;
 
-	id->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	id->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (id->sock < 0)
 		return errno;
 	memcpy(own, addr, cm_addr_len(addr));
@@ -97,7 +108,7 @@ int cm_dial(struct cm_id *id)
 	if (getsockopt(id->sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
 		return errno;
 	id->peer_pid = cred.pid;
-	return 0;
+	return cm_watch(id);
 }
 
 int cm_send(struct cm_id *id, struct cm_message *message, const int *fds, int fd_count)
@@ -133,8 +144,8 @@ void cm_say(struct cm_id *id, enum cm_message_type type)
 	cm_send(id, &message, NULL, 0);
 }
 
-/* Returns false at the end of the connection. */
-static bool receive(struct cm_id *id, struct cm_message *message)
+/* Returns 1, 0 at the end of the connection, and -1 when there was nothing after all. */
+static int receive(struct cm_id *id, struct cm_message *message)
 {
 	union {
 		struct cmsghdr header;
@@ -152,15 +163,17 @@ static bool receive(struct cm_id *id, struct cm_message *message)
 	do {
 		got = recvmsg(id->sock, &msg, MSG_CMSG_CLOEXEC);
 	} while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EAGAIN)
+		return -1;
 	if (got != sizeof(*message))
-		return false;
+		return 0;
 	cmsg = CMSG_FIRSTHDR(&msg);
 	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(fds))) {
 		memcpy(fds, CMSG_DATA(cmsg), sizeof(fds));
 		id->request_fd = fds[0];
 		id->response_fd = fds[1];
 	}
-	return true;
+	return 1;
 }
 
 static void take_caller(struct cm_id *listener)
@@ -168,7 +181,7 @@ static void take_caller(struct cm_id *listener)
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	struct cm_id *id;
-	int fd = accept4(listener->sock, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(listener->sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
@@ -178,6 +191,7 @@ static void take_caller(struct cm_id *listener)
 		return;
 	}
 	id->sock = fd;
+	cm_watch(id);
 	id->peer_pid = cred.pid;
 	id->listener = listener;
 	id->state = CM_REQ_AWAITED;
@@ -327,14 +341,17 @@ static void expire(struct cm_id *id)
 static void serve(struct cm_id *id)
 {
 	struct cm_message message;
+	int got;
 
 	if (id->state == CM_LISTENING) {
 		take_caller(id);
-	} else if (!receive(id, &message)) {
-		take_end(id);
-	} else if (!id->lost) {
-		take_message(id, &message);
+		return;
 	}
+	got = receive(id, &message);
+	if (got == 0)
+		take_end(id);
+	else if (got > 0 && !id->lost)
+		take_message(id, &message);
 }
 
 /* The id that still uses the descriptor, if any: it may have gone while nobody held the lock. */
@@ -365,58 +382,40 @@ static void expire_due(void)
 	}
 }
 
-/* Fills the poll set; returns its size and, in *timeout, milliseconds to the next deadline. */
-static nfds_t collect(struct pollfd **set, nfds_t *room, int *timeout)
+/* Milliseconds to the next deadline, -1 for none. */
+static int next_timeout(void)
 {
 	uint64_t now = fab_now(), soonest = UINT64_MAX;
 	struct cm_id *id;
-	struct pollfd *grown;
-	nfds_t count = 1;
 
-	for (id = cm_ids; id; id = id->next) {
+	for (id = cm_ids; id; id = id->next)
 		if (id->deadline && id->deadline < soonest)
 			soonest = id->deadline;
-		if (id->sock < 0 || id->state == CM_BOUND)
-			continue;
-		if (count == *room) {
-			grown = realloc(*set, 2 * *room * sizeof(**set));
-			if (!grown)
-				break;
-			*set = grown;
-			*room *= 2;
-		}
-		(*set)[count++] = (struct pollfd){.fd = id->sock, .events = POLLIN};
-	}
-	(*set)[0] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
-	*timeout = soonest == UINT64_MAX ? -1
-		   : soonest <= now	 ? 0
-					 : (int)((soonest - now) / 1000000 + 1);
-	return count;
+	if (soonest == UINT64_MAX)
+		return -1;
+	return soonest <= now ? 0 : (int)((soonest - now) / 1000000 + 1);
 }
 
 static void *run_cm(void *unused)
 {
-	nfds_t room = 16, count, i;
-	struct pollfd *set = calloc(room, sizeof(*set));
+	struct epoll_event events[MAX_EVENTS];
 	struct cm_id *id;
 	uint64_t wakes;
-	int timeout;
+	int timeout, count, i;
 
 	(void)unused;
-	if (!set)
-		abort();
 	for (;;) {
 		pthread_mutex_lock(&cm_lock);
 		expire_due();
-		count = collect(&set, &room, &timeout);
+		timeout = next_timeout();
 		pthread_mutex_unlock(&cm_lock);
-		if (poll(set, count, timeout) <= 0)
-			continue;
+		count = epoll_wait(epoll_fd, events, MAX_EVENTS, timeout);
 		pthread_mutex_lock(&cm_lock);
-		if (set[0].revents && read(wake_fd, &wakes, sizeof(wakes)) < 0 && errno != EAGAIN)
-			abort();
-		for (i = 1; i < count; i++) {
-			id = set[i].revents ? find_by_sock(set[i].fd) : NULL;
+		for (i = 0; i < count; i++) {
+			if (events[i].data.fd == wake_fd &&
+			    read(wake_fd, &wakes, sizeof(wakes)) < 0 && errno != EAGAIN)
+				abort();
+			id = find_by_sock(events[i].data.fd);
 			if (id)
 				serve(id);
 		}
@@ -440,6 +439,18 @@ static void link_changed(void)
 	pthread_mutex_unlock(&cm_lock);
 }
 
+static int open_wake_up(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	event.data.fd = wake_fd;
+	if (epoll_fd < 0 || wake_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event) != 0)
+		return errno;
+	return 0;
+}
+
 int cm_start(void)
 {
 	static bool started;
@@ -448,8 +459,9 @@ int cm_start(void)
 
 	pthread_mutex_lock(&cm_lock);
 	if (!started) {
-		wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		err = wake_fd < 0 ? errno : fab_thread(&thread, "fabric-cm", run_cm, NULL);
+		err = open_wake_up();
+		if (!err)
+			err = fab_thread(&thread, "fabric-cm", run_cm, NULL);
 		if (!err) {
 			pthread_detach(thread);
 			fab_fault_on_link_change(link_changed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Completion channels: arming, events, acknowledgements. */
-#define _GNU_SOURCE
+
 #include "conf.h"
 
 #include <errno.h>
@@ -190,6 +190,8 @@ static void parting_sender(struct side *side)
 			conf_expect(side->send_cq, i, IBV_WC_SUCCESS);
 	}
 	conf_meet(side);
+	rdma_disconnect(side->id);
+	conf_destroy(side);
 }
 
 static void nonblock_client(struct side *side)

@@ -86,7 +86,7 @@ static int query_port(struct ibv_context *context, uint8_t port, struct ibv_port
 		.active_mtu = ETHERNET_MTU,
 		.gid_tbl_len = 1,
 		.port_cap_flags = IBV_PORT_CM_SUP,
-		.max_msg_sz = 1u << 31,
+		.max_msg_sz = fab_config()->max_msg_size,
 		.pkey_tbl_len = 1,
 		.max_vl_num = 1,
 		.active_width = 2,  /* 4x */

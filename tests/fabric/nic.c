@@ -94,6 +94,8 @@ static void send_one(struct qp *qp)
 	status = fab_fault_status(
 		entry.opcode == IBV_WR_SEND || entry.opcode == IBV_WR_SEND_WITH_IMM ? FAULT_SEND
 										    : FAULT_WRITE);
+	if (status == IBV_WC_SUCCESS && entry.length > fab_config()->max_msg_size)
+		status = IBV_WC_LOC_LEN_ERR;
 	if (status == IBV_WC_SUCCESS && !entry.inline_data)
 		status = check_source(qp, &entry, segments);
 	if (status != IBV_WC_SUCCESS) {

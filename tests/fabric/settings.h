@@ -37,6 +37,7 @@ struct fabric_config {
 	uint64_t max_pinned; /* bytes over all live MRs; 0: unlimited */
 	uint64_t max_qp_wr;
 	uint64_t max_cqe;
+	uint64_t max_msg_size;
 	uint64_t retry_ns;	/* unanswered for so long: IBV_WC_RETRY_EXC_ERR */
 	uint64_t cm_timeout_ns; /* connection message unanswered for so long */
 	uint64_t timewait_ns;	/* from DISCONNECTED to TIMEWAIT_EXIT */

