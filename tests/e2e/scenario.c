@@ -167,9 +167,9 @@ static int run_cancel_again(const struct scenario_config *config, struct vmproc 
 	/* Some versions of QEMU exit when an incoming migration breaks off, others wait for more.
 	 */
 	if (vms[DST].qmp.closed)
-		vm_wait_exit(&vms[DST], qmp_now() + EXIT_TIMEOUT, &not_judged);
+		vm_wait_exit(&vms[DST], wait_now() + EXIT_TIMEOUT, &not_judged);
 	else
-		vm_quit(&vms[DST], qmp_now() + EXIT_TIMEOUT, &not_judged);
+		vm_quit(&vms[DST], wait_now() + EXIT_TIMEOUT, &not_judged);
 	if (start_destination(config, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
@@ -192,10 +192,10 @@ static int wait_counting(struct vmproc *vm, uint32_t from, int64_t deadline,
 	struct qmp *const qmps[] = {&vm->qmp};
 
 	while (live_counter(vm) == from) {
-		if (vm->qmp.closed || qmp_now() >= deadline)
+		if (vm->qmp.closed || wait_now() >= deadline)
 			return fail(failure, "%s: the guest does not run", vm->name);
 		/* The guest cannot signal us: between two looks, wait for anything QEMU says. */
-		qmp_wait(qmps, 1, qmp_now() + 10);
+		qmp_wait(qmps, 1, wait_now() + 10);
 	}
 	return 0;
 }
@@ -261,7 +261,7 @@ static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
 
 	for (int i = 0; i < VMS; i++) {
 		if (vms[i].pid && !failure->text[0])
-			ret |= vm_quit(&vms[i], qmp_now() + EXIT_TIMEOUT, failure);
+			ret |= vm_quit(&vms[i], wait_now() + EXIT_TIMEOUT, failure);
 		if (!vms[i].exited || !vms[i].exit_status ||
 		    (i == DST && scenario->run == run_cancel_again))
 			continue;
@@ -279,7 +279,7 @@ int scenario_run(const struct scenario *scenario, const struct scenario_config *
 	int ret;
 
 	json_object_object_add(report, "migrations", migrations);
-	ret = scenario->run(config, vms, migrations, qmp_now() + config->timeout, failure);
+	ret = scenario->run(config, vms, migrations, wait_now() + config->timeout, failure);
 	ret |= end_processes(scenario, vms, failure);
 	for (int i = 0; i < VMS; i++) {
 		vm_release(&vms[i]);

@@ -13,6 +13,14 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/pattern.h \
 	tools/ab/qmp.c \
 	tools/ab/qmp.h \
+	tools/ab/remote.c \
+	tools/ab/remote.h \
+	tools/ab/vmargs.c \
+	tools/ab/vmargs.h \
 	tools/ab/vmproc.c \
-	tools/ab/vmproc.h
+	tools/ab/vmproc.h \
+	tools/ab/vmroot.c \
+	tools/ab/vmroot.h \
+	tools/ab/wait.c \
+	tools/ab/wait.h
 tools_ab_libab_a_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)

@@ -71,25 +71,45 @@ int migration_set(struct vmproc *vm, const char *name, int64_t value, int64_t de
 	return qmp_execute(&vm->qmp, "migrate-set-parameters", args, deadline, NULL, failure);
 }
 
+/* A number, a size such as 64M, a truth value, or a string. */
+static struct json_object *parameter_value(const char *text)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	int64_t value;
+
+	if (!strcmp(text, "true") || !strcmp(text, "on"))
+		return json_object_new_boolean(true);
+	if (!strcmp(text, "false") || !strcmp(text, "off"))
+		return json_object_new_boolean(false);
+	errno = 0;
+	value = strtoll(text, &end, 0);
+	if (errno || end == text)
+		return json_object_new_string(text);
+	if (!*end)
+		return json_object_new_int64(value);
+	unit = strchr(units, *end);
+	if (end[1] || !unit || value < 0 || value >= INT64_C(1) << 20)
+		return json_object_new_string(text);
+	return json_object_new_int64(value << (10 * (unit - units + 1)));
+}
+
 static int set_parameters(struct vmproc *vm, const struct migration_config *config,
 			  int64_t deadline, struct failure *failure)
 {
 	for (size_t i = 0; config->params[i]; i++) {
 		const char *equals = strchr(config->params[i], '=');
-		char name[80], *end;
-		int64_t value;
+		struct json_object *args;
+		char name[80];
 
 		if (!equals)
-			return fail(failure, "parameter '%s' is not NAME=NUMBER",
-				    config->params[i]);
+			return fail(failure, "parameter '%s' is not NAME=VALUE", config->params[i]);
 		snprintf(name, sizeof(name), "%.*s", (int)(equals - config->params[i]),
 			 config->params[i]);
-		errno = 0;
-		value = strtoll(equals + 1, &end, 0);
-		if (errno || end == equals + 1 || *end)
-			return fail(failure, "parameter '%s' is not NAME=NUMBER",
-				    config->params[i]);
-		if (migration_set(vm, name, value, deadline, failure))
+		args = json_object_new_object();
+		json_object_object_add(args, name, parameter_value(equals + 1));
+		if (qmp_execute(&vm->qmp, "migrate-set-parameters", args, deadline, NULL, failure))
 			return -1;
 	}
 	return 0;
@@ -195,11 +215,12 @@ static int bad_end(struct migration *m, const char *what, struct failure *failur
 	int ret;
 
 	if (!m->from->qmp.closed)
-		info = migration_query(m->from, qmp_now() + 1000);
+		info = migration_query(m->from, wait_now() + 1000);
 	if (info)
 		json_object_object_get_ex(info, "error-desc", &desc);
-	ret = fail(failure, "%s: source %s, destination %s%s%s", what, status_of(m->from),
-		   status_of(m->to), desc ? ": " : "", desc ? json_object_get_string(desc) : "");
+	ret = fail(failure, "%s: source %s, destination %s%s%s",
+		   wait_stop_signal() ? "interrupted" : what, status_of(m->from), status_of(m->to),
+		   desc ? ": " : "", desc ? json_object_get_string(desc) : "");
 	json_object_put(info);
 	return ret;
 }
@@ -208,7 +229,7 @@ static bool wait_any(struct migration *m, int64_t deadline)
 {
 	struct qmp *const qmps[] = {&m->from->qmp, &m->to->qmp};
 
-	return qmp_wait(qmps, 2, deadline) || qmp_now() < deadline;
+	return qmp_wait(qmps, 2, deadline) || !wait_over(deadline);
 }
 
 /* The run state follows the 'completed' event a moment later, without an event of its own. */
@@ -221,10 +242,10 @@ static int wait_postmigrate(struct migration *m, int64_t deadline, struct failur
 			return -1;
 		if (!strcmp(state, "postmigrate"))
 			return 0;
-		if (strcmp(state, "finish-migrate") || qmp_now() >= deadline)
+		if (strcmp(state, "finish-migrate") || wait_now() >= deadline)
 			return fail(failure, "source is in run state '%s', not 'postmigrate'",
 				    state);
-		wait_any(m, qmp_now() + 10);
+		wait_any(m, wait_now() + 10);
 	}
 }
 
@@ -234,7 +255,7 @@ int migration_wait_completed(struct migration *m, int64_t deadline, struct failu
 		/* When one end has failed the other often never says so. */
 		if ((has_ended(m->from) && strcmp(status_of(m->from), "completed")) ||
 		    (has_ended(m->to) && strcmp(status_of(m->to), "completed"))) {
-			int64_t grace = qmp_now() + 2000;
+			int64_t grace = wait_now() + 2000;
 
 			if (deadline > grace)
 				deadline = grace;
@@ -274,8 +295,8 @@ int migration_wait_progress(struct migration *m, uint64_t bytes, int64_t deadlin
 		if (done >= 0 && (uint64_t)done >= bytes)
 			return 0;
 		/* QEMU has no event for progress: between two looks, wait for any other event. */
-		wait_any(m, qmp_now() + 10);
-		if (qmp_now() >= deadline)
+		wait_any(m, wait_now() + 10);
+		if (wait_now() >= deadline)
 			return bad_end(m, "migration made too little progress in time", failure);
 	}
 }

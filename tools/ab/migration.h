@@ -15,7 +15,7 @@ struct migration_config {
 	const char *addr;		 /* IPv4 address; not used by unix */
 	const char *dir;		 /* for unix sockets */
 	const char *caps[VM_LIST_MAX];	 /* set on both ends; NULL ends the list */
-	const char *params[VM_LIST_MAX]; /* NAME=NUMBER, set on both ends; NULL ends the list */
+	const char *params[VM_LIST_MAX]; /* NAME=VALUE, set on both ends; NULL ends the list */
 };
 
 /* Bandwidth that never limits, bytes per second. */

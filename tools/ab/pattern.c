@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "wait.h"
 
 #define PAGE  4096u
 #define MIB   (1024u * 1024u)
@@ -39,34 +40,62 @@ static void fill_page(uint64_t *page, uint64_t seed, uint64_t index)
 	}
 }
 
-static int map_file(int fd, uint64_t size, int prot, unsigned char **mem, struct failure *failure)
+static bool has_data(uint64_t page, const struct pattern *pattern)
 {
-	*mem = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
-	if (*mem == MAP_FAILED)
-		return fail(failure, "cannot map %llu bytes of a RAM file: %s",
-			    (unsigned long long)size, strerror(errno));
+	return pattern->sparse < 2 || page % pattern->sparse == 0;
+}
+
+static int write_all(int fd, const unsigned char *buf, size_t len, uint64_t at,
+		     struct failure *failure)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, buf, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return fail(failure, "cannot fill a RAM file: %s", strerror(errno));
+		buf += n;
+		len -= (size_t)n;
+		at += (uint64_t)n;
+	}
 	return 0;
 }
 
+/* write(2), not stores into a mapping: a full file system is an error then, and not a signal. */
 static int fill(int fd, uint64_t size, const struct pattern *pattern, bool junk,
 		struct failure *failure)
 {
-	unsigned char *mem;
+	unsigned char *buf;
+	int ret = 0;
 
-	if (ftruncate(fd, (off_t)size))
+	if (ftruncate(fd, 0) || ftruncate(fd, (off_t)size))
 		return fail(failure, "cannot size a RAM file: %s", strerror(errno));
-	if (map_file(fd, size, PROT_READ | PROT_WRITE, &mem, failure))
-		return -1;
-	for (uint64_t at = 0; at < size; at += PAGE) {
+	buf = malloc(MIB);
+	if (!buf)
+		return fail(failure, "no memory");
+	for (uint64_t at = 0; at < size && !ret; at += MIB) {
+		size_t len = size - at < MIB ? (size_t)(size - at) : MIB;
 		bool zero = is_zero_mib(at / MIB, pattern);
 
-		if (junk && zero)
-			memset(mem + at, 0xa5, PAGE);
-		else if (!junk && !zero)
-			fill_page((uint64_t *)(mem + at), pattern->seed, at / PAGE);
+		if (wait_stop_signal())
+			ret = fail(failure, "interrupted");
+		if (ret || junk != zero)
+			continue;
+		memset(buf, junk ? 0xa5 : 0, len);
+		for (size_t i = 0; !junk && i < len; i += PAGE)
+			if (has_data((at + i) / PAGE, pattern))
+				fill_page((uint64_t *)(buf + i), pattern->seed, (at + i) / PAGE);
+		if (junk || pattern->sparse < 2) {
+			ret = write_all(fd, buf, len, at, failure);
+			continue;
+		}
+		for (size_t i = 0; i < len && !ret; i += PAGE)
+			if (has_data((at + i) / PAGE, pattern))
+				ret = write_all(fd, buf + i, PAGE, at + i, failure);
 	}
-	munmap(mem, size);
-	return 0;
+	free(buf);
+	return ret;
 }
 
 int pattern_fill(int fd, uint64_t size, const struct pattern *pattern, struct failure *failure)
@@ -79,26 +108,42 @@ int pattern_fill_junk(int fd, uint64_t size, const struct pattern *pattern, stru
 	return fill(fd, size, pattern, true, failure);
 }
 
+static int read_all(int fd, unsigned char *buf, size_t len, uint64_t at, struct failure *failure)
+{
+	while (len) {
+		ssize_t n = pread(fd, buf, len, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return fail(failure, "cannot read a RAM file: %s",
+				    n ? strerror(errno) : "it is too short");
+		buf += n;
+		len -= (size_t)n;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 int pattern_compare(int fd_a, int fd_b, uint64_t size, struct comparison *result,
 		    struct failure *failure)
 {
-	unsigned char *a, *b;
+	unsigned char *a = malloc(2 * MIB), *b = a + MIB;
+	int ret = a ? 0 : fail(failure, "no memory");
 
 	*result = (struct comparison){0};
-	if (map_file(fd_a, size, PROT_READ, &a, failure))
-		return -1;
-	if (map_file(fd_b, size, PROT_READ, &b, failure)) {
-		munmap(a, size);
-		return -1;
-	}
-	for (uint64_t at = 0; at < size; at += PAGE) {
-		if (!memcmp(a + at, b + at, PAGE))
+	for (uint64_t at = 0; at < size && !ret; at += MIB) {
+		size_t len = size - at < MIB ? (size_t)(size - at) : MIB;
+
+		if (wait_stop_signal())
+			ret = fail(failure, "interrupted");
+		if (ret || (ret = read_all(fd_a, a, len, at, failure)) ||
+		    (ret = read_all(fd_b, b, len, at, failure)) || !memcmp(a, b, len))
 			continue;
-		for (size_t i = 0; i < PAGE; i++)
-			if (a[at + i] != b[at + i] && !result->differing_bytes++)
+		for (size_t i = 0; i < len; i++)
+			if (a[i] != b[i] && !result->differing_bytes++)
 				result->first_difference = at + i;
 	}
-	munmap(a, size);
-	munmap(b, size);
-	return 0;
+	free(a);
+	return ret;
 }

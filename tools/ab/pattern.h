@@ -10,6 +10,7 @@
 struct pattern {
 	uint64_t seed;
 	double zero_fraction; /* of all MiBs, spread evenly: 0.25 makes every fourth one zero */
+	unsigned int sparse;  /* only one in so many pages of the others has data; 0 and 1: all */
 };
 
 struct comparison {
@@ -19,7 +20,8 @@ struct comparison {
 
 /*
  * Make the file @fd @size bytes long (a multiple of 4 KiB), fill the MiBs that are not zero with
- * pages that all differ from each other, and leave the others as holes.
+ * pages that all differ from each other, and leave the others as holes. A full file system is a
+ * failure, as is a request to stop (see wait.h), here and in pattern_compare.
  */
 int pattern_fill(int fd, uint64_t size, const struct pattern *pattern, struct failure *failure);
 

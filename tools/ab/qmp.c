@@ -2,32 +2,14 @@
 #include "qmp.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/socket.h>
 
-#define QMPS_MAX 8
-
-int64_t qmp_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int poll_timeout(int64_t deadline)
-{
-	int64_t left = deadline - qmp_now();
-
-	if (left < 0)
-		return 0;
-	return left > 60000 ? 60000 : (int)left;
-}
+/* A reply larger than this is none of QEMU's. */
+#define MESSAGE_MAX (16u << 20)
 
 void qmp_forget_migration(struct qmp *qmp)
 {
@@ -54,6 +36,10 @@ static void read_available(struct qmp *qmp)
 {
 	ssize_t n;
 
+	if (qmp->used > MESSAGE_MAX) {
+		qmp->closed = qmp->garbage = true;
+		return;
+	}
 	if (qmp->size - qmp->used < 4096) {
 		qmp->size = qmp->size * 2 + 8192;
 		qmp->buf = realloc(qmp->buf, qmp->size);
@@ -83,8 +69,9 @@ static struct json_object *next_message(struct qmp *qmp)
 		len = (size_t)(newline - qmp->buf) + 1;
 		qmp->used -= len;
 		memmove(qmp->buf, qmp->buf + len, qmp->used);
-		if (!message) {
-			qmp->closed = true;
+		if (!json_object_is_type(message, json_type_object)) {
+			json_object_put(message);
+			qmp->closed = qmp->garbage = true;
 			return NULL;
 		}
 		if (!json_object_object_get_ex(message, "event", &event))
@@ -105,17 +92,17 @@ static void take_events(struct qmp *qmp)
 
 bool qmp_wait(struct qmp *const qmps[], size_t n, int64_t deadline)
 {
-	struct pollfd fds[QMPS_MAX];
-	struct qmp *open[QMPS_MAX];
+	struct pollfd fds[WAIT_FDS_MAX];
+	struct qmp *open[WAIT_FDS_MAX];
 	size_t n_open = 0;
 
-	for (size_t i = 0; i < n && n_open < QMPS_MAX; i++) {
+	for (size_t i = 0; i < n && n_open < WAIT_FDS_MAX; i++) {
 		if (qmps[i]->closed || qmps[i]->fd < 0)
 			continue;
 		open[n_open] = qmps[i];
 		fds[n_open++] = (struct pollfd){.fd = qmps[i]->fd, .events = POLLIN};
 	}
-	if (!n_open || poll(fds, n_open, poll_timeout(deadline)) <= 0)
+	if (!n_open || !wait_fds(fds, n_open, deadline))
 		return false;
 	for (size_t i = 0; i < n_open; i++) {
 		if (!fds[i].revents)
@@ -135,18 +122,23 @@ static struct json_object *wait_message(struct qmp *qmp, int64_t deadline)
 		message = next_message(qmp);
 		if (message || qmp->closed)
 			return message;
-		if (poll(&pfd, 1, poll_timeout(deadline)) <= 0 && qmp_now() >= deadline)
+		if (!wait_fds(&pfd, 1, deadline))
 			return NULL;
-		if (pfd.revents)
-			read_available(qmp);
+		read_available(qmp);
 	}
 }
 
 static int no_answer(struct qmp *qmp, const char *command, struct failure *failure)
 {
-	return fail(failure, "%s: %s %s", qmp->name,
-		    qmp->closed ? "QEMU closed its QMP connection during" : "no answer in time to",
-		    command);
+	const char *what = "no answer in time to";
+
+	if (wait_stop_signal())
+		what = "interrupted during";
+	else if (qmp->garbage)
+		what = "what QEMU said is not QMP, during";
+	else if (qmp->closed)
+		what = "QEMU closed its QMP connection during";
+	return fail(failure, "%s: %s %s", qmp->name, what, command);
 }
 
 int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, int64_t deadline,
@@ -210,6 +202,11 @@ int qmp_open(struct qmp *qmp, const char *name, int fd, int64_t deadline, struct
 	greeting = wait_message(qmp, deadline);
 	if (!greeting)
 		return no_answer(qmp, "the greeting", failure);
+	if (!json_object_object_get_ex(greeting, "QMP", NULL)) {
+		json_object_put(greeting);
+		qmp->closed = qmp->garbage = true;
+		return no_answer(qmp, "the greeting", failure);
+	}
 	take_version(qmp, greeting);
 	json_object_put(greeting);
 	return qmp_execute(qmp, "qmp_capabilities", NULL, deadline, NULL, failure);

@@ -3,55 +3,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#define ARGS_MAX (40 + VM_LIST_MAX)
+#include "vmroot.h"
+
+#define ENV_MAX (VM_LIST_MAX + 4)
 
 int vm_prepare(struct vmproc *vm, const char *name, const struct vm_start *start,
 	       struct failure *failure)
 {
-	*vm = (struct vmproc){.pidfd = -1, .listen_fd = -1, .ram_fd = -1, .qmp.fd = -1};
+	*vm = (struct vmproc){
+		.pidfd = -1, .qmp_fd = -1, .ram_fd = -1, .qmp.fd = -1, .cpu_seconds = -1};
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	snprintf(vm->ram, sizeof(vm->ram), "%s/%s.ram", start->ram_dir, name);
-	/* On the tmpfs: logs may be on a file system that has no sockets, such as 9p. */
-	snprintf(vm->socket, sizeof(vm->socket), "%s/%s.qmp", start->ram_dir, name);
 	snprintf(vm->out, sizeof(vm->out), "%s/%s.stdout", start->dir, name);
 	snprintf(vm->err, sizeof(vm->err), "%s/%s.stderr", start->dir, name);
 	snprintf(vm->counts, sizeof(vm->counts), "%s/%s.counts", start->dir, name);
 	snprintf(vm->stats, sizeof(vm->stats), "%s/%s.stats", start->dir, name);
 	unlink(vm->counts);
 	unlink(vm->stats);
-	vm->ram_fd = open(vm->ram, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (start->no_ram)
+		return 0;
+	if (start->reuse_ram_fd) {
+		vm->ram_fd = fcntl(start->reuse_ram_fd, F_DUPFD_CLOEXEC, 3);
+		return vm->ram_fd < 0 ? fail(failure, "dup: %s", strerror(errno)) : 0;
+	}
+	vm->ram_fd = open(start->ram_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (vm->ram_fd < 0 || ftruncate(vm->ram_fd, (off_t)start->ram_size))
-		return fail(failure, "%s: cannot create %s: %s", name, vm->ram, strerror(errno));
-	return 0;
-}
-
-static int listen_for_qemu(struct vmproc *vm, struct failure *failure)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	if (strlen(vm->socket) >= sizeof(addr.sun_path))
-		return fail(failure, "%s is too long for a socket", vm->socket);
-	strcpy(addr.sun_path, vm->socket);
-	unlink(vm->socket);
-	vm->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (vm->listen_fd < 0 || bind(vm->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    listen(vm->listen_fd, 1))
-		return fail(failure, "%s: cannot listen on %s: %s", vm->name, vm->socket,
+		return fail(failure, "%s: cannot create a RAM file in %s: %s", name, start->ram_dir,
 			    strerror(errno));
 	return 0;
 }
@@ -63,60 +51,6 @@ static void redirect(const char *path, int fd)
 	if (file < 0 || dup2(file, fd) < 0)
 		_exit(126);
 	close(file);
-}
-
-static void die(const char *what)
-{
-	dprintf(STDERR_FILENO, "cannot %s: %s\n", what, strerror(errno));
-	_exit(126);
-}
-
-static void mkdirs(char *path)
-{
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		mkdir(path, 0755);
-		*p = '/';
-	}
-	mkdir(path, 0755);
-}
-
-/* Make @dir of ours appear at the same path below @root. */
-static void bind_into(const char *root, const char *dir)
-{
-	char target[512];
-
-	snprintf(target, sizeof(target), "%s%s", root, dir);
-	mkdirs(target);
-	if (mount(dir, target, NULL, MS_BIND | MS_REC, NULL))
-		die(target);
-}
-
-/* In a mount namespace of its own: nothing of it outlives the process. */
-static void enter_root(const struct vm_config *config, const struct vm_start *start)
-{
-	char list[4096], *save, *dir;
-
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		die("make a mount namespace");
-	bind_into(config->root, "/dev");
-	bind_into(config->root, "/proc");
-	bind_into(config->root, "/sys");
-	bind_into(config->root, start->dir);
-	bind_into(config->root, start->ram_dir);
-	snprintf(list, sizeof(list), "%s", config->preload ? config->preload : "");
-	for (dir = strtok_r(list, " :", &save); dir; dir = strtok_r(NULL, " :", &save)) {
-		char *slash = strrchr(dir, '/');
-
-		if (!slash || slash == dir)
-			continue;
-		*slash = '\0';
-		bind_into(config->root, dir);
-	}
-	if (chroot(config->root) || chdir("/"))
-		die(config->root);
 }
 
 static void clear_prefix(const char *prefix)
@@ -132,77 +66,125 @@ static void clear_prefix(const char *prefix)
 	}
 }
 
-static void set_environment(const struct vmproc *vm, const struct vm_config *config)
+/* What QEMU's environment gets on top of its user's. */
+struct additions {
+	char counts[352], stats[352], preload[1100];
+	const char *v[ENV_MAX + 1];
+};
+
+static void make_additions(struct additions *a, const struct vmproc *vm,
+			   const struct vm_config *config)
 {
-	/* The driver's own environment must not decide what is tested. */
+	const struct remote *r = config->remote;
+	size_t n = 0;
+
+	if (r) {
+		snprintf(a->counts, sizeof(a->counts), "RDMACOUNT_FILE=%s/counts", r->dir);
+		snprintf(a->stats, sizeof(a->stats), "RDMACHUNK_STATS=%s/stats", r->dir);
+	} else {
+		snprintf(a->counts, sizeof(a->counts), "RDMACOUNT_FILE=%s", vm->counts);
+		snprintf(a->stats, sizeof(a->stats), "RDMACHUNK_STATS=%s", vm->stats);
+	}
+	snprintf(a->preload, sizeof(a->preload), "LD_PRELOAD=%s",
+		 config->preload ? config->preload : "");
+	a->v[n++] = a->counts;
+	if (config->stats)
+		a->v[n++] = a->stats;
+	for (size_t i = 0; i < VM_LIST_MAX && config->env[i]; i++)
+		a->v[n++] = config->env[i];
+	if (config->preload && *config->preload)
+		a->v[n++] = a->preload;
+	a->v[n] = NULL;
+}
+
+/* The environment that we were started in must not decide what is tested. */
+static void set_environment(const struct additions *additions)
+{
 	unsetenv("LD_PRELOAD");
 	clear_prefix("RDMACHUNK_");
 	clear_prefix("RDMACOUNT_");
-	setenv("RDMACOUNT_FILE", vm->counts, 1);
-	if (config->stats)
-		setenv("RDMACHUNK_STATS", vm->stats, 1);
-	for (size_t i = 0; config->env[i]; i++)
-		putenv((char *)config->env[i]);
-	if (config->preload && *config->preload)
-		setenv("LD_PRELOAD", config->preload, 1);
+	for (size_t i = 0; additions->v[i]; i++)
+		putenv((char *)additions->v[i]);
 }
 
-__attribute__((noreturn)) static void
-exec_qemu(const struct vmproc *vm, const struct vm_config *config, const struct vm_start *start)
+static int build_line(struct vm_args *args, const struct vmproc *vm, const struct vm_config *config,
+		      const struct vm_start *start, int qmp_fd, struct failure *failure)
 {
-	char machine[128], memory[512], size[32], chardev[320];
-	const char *args[ARGS_MAX];
-	size_t n = 0;
+	char ram[320], chardev[64];
+	struct vm_line line = {
+		.binary = config->binary,
+		.machine = config->machine,
+		.extra = config->extra,
+		.command = config->command,
+		.end = start->incoming ? "destination" : "source",
+		.ram = ram,
+		.ram_size = start->ram_size,
+		.chardev = chardev,
+		.bios = start->bios,
+		.incoming = start->incoming,
+		.paused = start->paused,
+	};
 
-	snprintf(machine, sizeof(machine), "%s,memory-backend=ram0", config->machine);
-	snprintf(memory, sizeof(memory),
-		 "memory-backend-file,id=ram0,size=%llu,mem-path=%s,share=on",
-		 (unsigned long long)start->ram_size, vm->ram);
-	snprintf(size, sizeof(size), "%lluM", (unsigned long long)(start->ram_size >> 20));
-	snprintf(chardev, sizeof(chardev), "socket,id=qmp,path=%s", vm->socket);
-	args[n++] = config->binary;
-	args[n++] = "-nodefaults";
-	args[n++] = "-no-user-config";
-	args[n++] = "-display";
-	args[n++] = "none";
-	args[n++] = "-accel";
-	args[n++] = "tcg";
-	args[n++] = "-machine";
-	args[n++] = machine;
-	args[n++] = "-object";
-	args[n++] = memory;
-	args[n++] = "-m";
-	args[n++] = size;
-	args[n++] = "-chardev";
-	args[n++] = chardev;
-	args[n++] = "-mon";
-	args[n++] = "chardev=qmp,mode=control";
-	if (start->paused)
-		args[n++] = "-S";
-	if (start->incoming) {
-		args[n++] = "-incoming";
-		args[n++] = "defer";
+	if (config->remote) {
+		snprintf(ram, sizeof(ram), "%s/ram", config->remote->dir);
+		snprintf(chardev, sizeof(chardev), "stdio,signal=off");
+	} else {
+		/* Neither file has a name, so that neither can stay behind. */
+		snprintf(ram, sizeof(ram), "/proc/self/fd/%d", vm->ram_fd);
+		snprintf(chardev, sizeof(chardev), "socket,fd=%d", qmp_fd);
 	}
-	if (start->bios) {
-		args[n++] = "-bios";
-		args[n++] = start->bios;
-	}
-	for (size_t i = 0; config->extra[i]; i++)
-		args[n++] = config->extra[i];
-	args[n] = NULL;
-	execvp(config->binary, (char *const *)args);
-	die(config->binary);
-	_exit(126);
+	return vm_args_build(args, &line, failure);
 }
 
-int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_start *start,
-	     struct failure *failure)
+__attribute__((noreturn)) static void become(const struct vmproc *vm,
+					     const struct vm_config *config,
+					     const struct vm_start *start, struct vm_args *args,
+					     const struct additions *additions, int qmp_fd)
 {
-	pid_t driver = getpid();
+	const char *const dirs[] = {start->dir, start->ram_dir, NULL};
 
-	snprintf(vm->preload, sizeof(vm->preload), "%s", config->preload ? config->preload : "");
-	if (listen_for_qemu(vm, failure))
-		return -1;
+	if (start->in_child)
+		start->in_child();
+	redirect(vm->err, STDERR_FILENO);
+	if (config->remote) {
+		dup2(qmp_fd, STDIN_FILENO);
+		dup2(qmp_fd, STDOUT_FILENO);
+	} else {
+		redirect("/dev/null", STDIN_FILENO);
+		redirect(vm->out, STDOUT_FILENO);
+		fcntl(qmp_fd, F_SETFD, 0);
+		if (vm->ram_fd >= 0)
+			fcntl(vm->ram_fd, F_SETFD, 0);
+		if (config->root)
+			vmroot_enter(config->root, dirs, config->preload);
+		set_environment(additions);
+	}
+	execvp(args->v[0], args->v);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", args->v[0], strerror(errno));
+	_exit(127);
+}
+
+/* Small enough for a socket's buffer, and nobody else writes to it: it goes out whole. */
+static int send_script(struct vmproc *vm, const struct vm_config *config,
+		       const struct vm_args *line, const struct additions *additions,
+		       struct failure *failure)
+{
+	char *script = remote_script(config->remote, line, additions->v);
+	size_t len = script ? strlen(script) : 0;
+	int ret = 0;
+
+	if (!script || send(vm->qmp_fd, script, len, MSG_NOSIGNAL) != (ssize_t)len)
+		ret = fail(failure, "%s: cannot talk to %s", vm->name, config->remote->ssh);
+	free(script);
+	return ret;
+}
+
+static int start_process(struct vmproc *vm, const struct vm_config *config,
+			 const struct vm_start *start, struct vm_args *args,
+			 const struct additions *additions, int qmp_fd, struct failure *failure)
+{
+	pid_t parent = getpid();
+
 	fflush(NULL);
 	vm->pid = fork();
 	if (vm->pid < 0) {
@@ -211,20 +193,45 @@ int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_
 	}
 	if (!vm->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != driver)
+		setpgid(0, 0);
+		if (getppid() != parent)
 			_exit(126);
-		redirect("/dev/null", STDIN_FILENO);
-		redirect(vm->out, STDOUT_FILENO);
-		redirect(vm->err, STDERR_FILENO);
-		if (config->root)
-			enter_root(config, start);
-		set_environment(vm, config);
-		exec_qemu(vm, config, start);
+		become(vm, config, start, args, additions, qmp_fd);
 	}
+	setpgid(vm->pid, vm->pid);
 	vm->pidfd = (int)syscall(SYS_pidfd_open, vm->pid, 0);
 	if (vm->pidfd < 0)
 		return fail(failure, "pidfd_open: %s", strerror(errno));
 	return 0;
+}
+
+int vm_start(struct vmproc *vm, const struct vm_config *config, const struct vm_start *start,
+	     struct failure *failure)
+{
+	struct vm_args line = {0}, shell = {0};
+	struct additions additions;
+	int fds[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return fail(failure, "%s: socketpair: %s", vm->name, strerror(errno));
+	vm->qmp_fd = fds[0];
+	vm->remote = config->remote;
+	if (!config->remote)
+		snprintf(vm->preload, sizeof(vm->preload), "%s",
+			 config->preload ? config->preload : "");
+	make_additions(&additions, vm, config);
+	ret = build_line(&line, vm, config, start, fds[1], failure);
+	if (!ret && config->remote)
+		ret = remote_shell(config->remote, &shell, failure);
+	if (!ret)
+		ret = start_process(vm, config, start, config->remote ? &shell : &line, &additions,
+				    fds[1], failure);
+	close(fds[1]);
+	if (!ret && config->remote)
+		ret = send_script(vm, config, &line, &additions, failure);
+	vm_args_free(&line);
+	vm_args_free(&shell);
+	return ret;
 }
 
 /*
@@ -238,6 +245,8 @@ static int check_preloads(struct vmproc *vm, struct failure *failure)
 	FILE *f;
 	int ret = 0;
 
+	if (!vm->preload[0])
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)vm->pid);
 	f = fopen(path, "re");
 	if (!f || getdelim(&maps, &size, '\0', f) < 0)
@@ -255,41 +264,53 @@ static int check_preloads(struct vmproc *vm, struct failure *failure)
 
 int vm_connect(struct vmproc *vm, int64_t deadline, struct failure *failure)
 {
-	struct pollfd fds[2] = {{.fd = vm->listen_fd, .events = POLLIN},
-				{.fd = vm->pidfd, .events = POLLIN}};
-	int64_t left = deadline - qmp_now();
-	int fd;
+	int fd = vm->qmp_fd;
 
-	if (poll(fds, 2, left > 0 ? (int)left : 0) <= 0)
-		return fail(failure, "%s: QEMU did not connect in time", vm->name);
-	if (!fds[0].revents)
-		return fail(failure, "%s: QEMU ended before it connected", vm->name);
-	fd = accept4(vm->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0)
-		return fail(failure, "%s: accept: %s", vm->name, strerror(errno));
+	vm->qmp_fd = -1;
 	if (qmp_open(&vm->qmp, vm->name, fd, deadline, failure))
 		return -1;
-	unlink(vm->ram);
-	unlink(vm->socket);
 	return check_preloads(vm, failure);
+}
+
+double vm_cpu_seconds(const struct vmproc *vm)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (!vm->pid || vm->remote || clock_getcpuclockid(vm->pid, &clock) ||
+	    clock_gettime(clock, &ts))
+		return -1;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static double seconds(const struct timeval *tv)
+{
+	return (double)tv->tv_sec + (double)tv->tv_usec / 1e6;
 }
 
 static void reap(struct vmproc *vm)
 {
-	while (waitpid(vm->pid, &vm->exit_status, 0) < 0 && errno == EINTR)
+	struct remote_end end;
+	struct rusage usage = {0};
+
+	while (wait4(vm->pid, &vm->exit_status, 0, &usage) < 0 && errno == EINTR)
 		;
 	vm->pid = 0;
 	vm->exited = true;
+	vm->cpu_seconds = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+	if (vm->remote) {
+		remote_read_end(vm->err, vm->stats, vm->counts, &end);
+		vm->cpu_seconds = end.cpu_seconds;
+	}
 }
 
 int vm_wait_exit(struct vmproc *vm, int64_t deadline, struct failure *failure)
 {
 	struct pollfd pfd = {.fd = vm->pidfd, .events = POLLIN};
-	int64_t left = deadline - qmp_now();
 
 	if (!vm->pid)
 		return 0;
-	if (poll(&pfd, 1, left > 0 ? (int)left : 0) <= 0)
+	if (!wait_fds(&pfd, 1, deadline))
 		return fail(failure, "%s: QEMU did not exit in time", vm->name);
 	reap(vm);
 	return 0;
@@ -304,6 +325,48 @@ int vm_quit(struct vmproc *vm, int64_t deadline, struct failure *failure)
 	return vm_wait_exit(vm, deadline, failure);
 }
 
+/* The last line with something in it, without its newline. */
+static void last_line(const char *path, char *text, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t capacity = 0;
+
+	text[0] = '\0';
+	while (f && getline(&line, &capacity, f) > 0) {
+		line[strcspn(line, "\r\n")] = '\0';
+		if (*line)
+			snprintf(text, size, "%s", line);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+void vm_describe_end(struct vmproc *vm, char *text, size_t size)
+{
+	struct failure ignored = {""};
+	char line[400];
+	int used;
+
+	if (vm->pid)
+		vm_wait_exit(vm, wait_now() + 1000, &ignored);
+	if (!vm->exited)
+		used = snprintf(text, size, "%s has not ended", vm->name);
+	else if (WIFSIGNALED(vm->exit_status))
+		used = snprintf(text, size, "%s was ended by signal %d (%s)%s", vm->name,
+				WTERMSIG(vm->exit_status), strsignal(WTERMSIG(vm->exit_status)),
+				WTERMSIG(vm->exit_status) == SIGBUS
+					? "; is there room left for its RAM file?"
+					: "");
+	else
+		used = snprintf(text, size, "%s exited with status %d", vm->name,
+				WEXITSTATUS(vm->exit_status));
+	last_line(vm->err, line, sizeof(line));
+	if (line[0] && used > 0 && (size_t)used < size)
+		snprintf(text + used, size - (size_t)used, ": %s", line);
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
@@ -311,19 +374,32 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/*
+ * The script at the other end of ssh ends QEMU and itself when the connection is closed, and ssh
+ * with it; one that does not is ended like any other process.
+ */
+static void hang_up(struct vmproc *vm)
+{
+	struct pollfd pfd = {.fd = vm->pidfd, .events = POLLIN};
+
+	qmp_close(&vm->qmp);
+	close_fd(&vm->qmp_fd);
+	/* Even when we have been asked to stop: it is a matter of milliseconds. */
+	if (vm->remote && vm->pid && poll(&pfd, 1, 3000) > 0)
+		reap(vm);
+}
+
 void vm_release(struct vmproc *vm)
 {
 	if (!vm->name[0])
 		return;
+	hang_up(vm);
 	if (vm->pid) {
+		kill(-vm->pid, SIGKILL);
 		kill(vm->pid, SIGKILL);
 		reap(vm);
 		vm->killed = true;
 	}
-	qmp_close(&vm->qmp);
 	close_fd(&vm->pidfd);
-	close_fd(&vm->listen_fd);
 	close_fd(&vm->ram_fd);
-	unlink(vm->ram);
-	unlink(vm->socket);
 }
