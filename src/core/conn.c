@@ -71,7 +71,7 @@ static void release_held(struct conn *c)
 		push(c, conn_due(c, CONN_RECV_CQ), &wc);
 }
 
-void conn_fail(struct conn *c)
+static void flush_recvs(struct conn *c)
 {
 	struct recv_request request;
 	struct completion wc = {
@@ -79,11 +79,16 @@ void conn_fail(struct conn *c)
 		.opcode = VERBS_WC_RECV,
 	};
 
-	c->state = CONN_FAILED;
 	while (recv_queue_take(&c->recvs, &request)) {
 		wc.wr_id = request.wr_id;
 		push(c, conn_due(c, CONN_RECV_CQ), &wc);
 	}
+}
+
+void conn_fail(struct conn *c)
+{
+	c->state = CONN_FAILED;
+	flush_recvs(c);
 }
 
 static void fill(struct conn *c, const struct recv_request *request, const void *msg, uint32_t len)
@@ -103,8 +108,8 @@ int conn_post_recv(struct conn *c, const struct recv_request *request, void *con
 	ret = recv_queue_post(&c->recvs, request);
 	if (ret)
 		return ret;
-	if (c->state == CONN_FAILED) {
-		conn_fail(c);
+	if (c->state == CONN_FAILED || c->recvs_flushed) {
+		flush_recvs(c);
 		return 0;
 	}
 	if (c->state == CONN_ACTIVE && recv_queue_next_arrival(&c->recvs, &arrival)) {
@@ -259,7 +264,9 @@ void conn_recv_completed(struct conn *c, unsigned int buffer, const struct compl
 	struct recv_request request;
 	struct completion due = *wc;
 
-	if (wc->status == VERBS_WC_SUCCESS) {
+	if (wc->status != VERBS_WC_SUCCESS) {
+		c->recvs_flushed = true;
+	} else {
 		count_message(c->counters.received, buffers[buffer], wc->byte_len);
 		source_receive(&c->source, buffers[buffer], wc->byte_len);
 	}

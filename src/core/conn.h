@@ -66,6 +66,8 @@ struct conn {
 	struct completion_queue due[CONN_CQS];
 	/* RECV completions kept back until a SEND's has been delivered */
 	struct completion_queue held;
+	/* The real receive queue is being flushed: whatever QEMU posts is, too. */
+	bool recvs_flushed;
 	/* Own receive buffers to be posted again: bit n is buffer n. The engine
 	 * clears what it has posted. */
 	unsigned int repost;

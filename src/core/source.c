@@ -119,6 +119,11 @@ static enum source_verdict send_unregister(struct source *s, const void *msg, si
 		return SOURCE_FORWARD;
 	}
 	block = block_at(s, reg.block);
+	if (block && !s->chunk_size) {
+		/* Which extent goes cannot be told; none of them may be used again. */
+		extent_map_clear(&block->remote);
+		s->widening = false;
+	}
 	if (!block || !s->chunk_size || reg.addr >= block->length / s->chunk_size + 1 ||
 	    !widen_chunk_range(block->length, reg.addr * s->chunk_size, 0, s->chunk_size, &chunk))
 		return SOURCE_FORWARD;

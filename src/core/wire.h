@@ -98,7 +98,7 @@ size_t wire_build_register_request(void *msg, const struct wire_register *reg);
 size_t wire_build_register_result(void *msg, const struct wire_result *result);
 size_t wire_build_empty(void *msg, enum wire_type type);
 
-/* "REGISTER_REQUEST" and so on; "unknown" for anything else. */
+/* "register_request" and so on; "unknown" for anything else. */
 const char *wire_type_name(uint32_t type);
 
 #endif

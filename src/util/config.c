@@ -10,10 +10,17 @@
 static void complain(char (*list)[CONFIG_MESSAGE_LEN], size_t *count, const char *name,
 		     const char *value, const char *rest)
 {
+	char *message = list[*count];
+
 	if (*count == CONFIG_MESSAGES_MAX)
 		return;
 	/* A long value must not push what is allowed out of the line. */
-	snprintf(list[(*count)++], CONFIG_MESSAGE_LEN, "%.64s=%.64s %s", name, value, rest);
+	snprintf(message, CONFIG_MESSAGE_LEN, "%.64s=%.64s %s", name, value, rest);
+	(*count)++;
+	/* One line, and nothing that a terminal would act on. */
+	for (; *message; message++)
+		if ((unsigned char)*message < 0x20 || *message == 0x7f)
+			*message = '?';
 }
 
 static bool parse_decimal(const char *s, unsigned int *out)
@@ -23,7 +30,7 @@ static bool parse_decimal(const char *s, unsigned int *out)
 	if (!*s)
 		return false;
 	for (; *s; s++) {
-		if (*s < '0' || *s > '9' || value > 100000)
+		if (*s < '0' || *s > '9' || value > 100000000)
 			return false;
 		value = value * 10 + (unsigned int)(*s - '0');
 	}
