@@ -61,7 +61,7 @@ step_man() {
 
 step_fabric() {
 	build_tree gcc
-	cd "$BUILD_DIR/gcc"
+	cd "$BUILD_DIR/gcc" || return
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
 }
 
