@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_LAUNCHER_ELF_FILE_H
+#define RDMACHUNK_LAUNCHER_ELF_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ELF_FILE_NEEDED_MAX 256
+
+/* What the loader would read from an ELF file. Strings point into the mapped file. */
+struct elf_file {
+	unsigned char class;  /* ELFCLASS32 or ELFCLASS64 */
+	unsigned char data;   /* ELFDATA2LSB or ELFDATA2MSB */
+	unsigned int machine; /* EM_* */
+
+	/*
+	 * Of this program's own class and byte order. Nothing below is known of
+	 * other files; they cannot be loaded together with the library anyway.
+	 */
+	bool native;
+	const char *interpreter; /* the loader; NULL: statically linked, or a library */
+	bool dynamic;		 /* has a dynamic section */
+	const char *runpath;	 /* DT_RUNPATH or DT_RPATH, or NULL */
+	const char *needed[ELF_FILE_NEEDED_MAX];
+	size_t needed_count;
+
+	const unsigned char *map;
+	size_t size;
+};
+
+/*
+ * Map and read the file at `path`. Returns 0, to be ended with elf_file_close(), or a negative
+ * errno: -ENOEXEC when the file is not ELF or is damaged, else what opening it gave.
+ */
+int elf_file_open(struct elf_file *elf, const char *path);
+void elf_file_close(struct elf_file *elf);
+
+/* May the two be loaded into one process? */
+bool elf_file_same_machine(const struct elf_file *a, const struct elf_file *b);
+
+/* Room for elf_file_machine(). */
+#define ELF_FILE_MACHINE_LEN 64
+
+/* "64-bit x86-64" and the like, for people. Returns `out`. */
+const char *elf_file_machine(char out[ELF_FILE_MACHINE_LEN], const struct elf_file *elf);
+
+/* Does the file contain these bytes anywhere? */
+bool elf_file_contains(const struct elf_file *elf, const char *string);
+
+#endif

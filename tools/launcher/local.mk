@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+bin_PROGRAMS += tools/launcher/rdmachunk
+tools_launcher_rdmachunk_SOURCES = \
+	src/util/config.c \
+	src/util/config.h \
+	tools/launcher/check.c \
+	tools/launcher/check.h \
+	tools/launcher/check_host.c \
+	tools/launcher/check_host.h \
+	tools/launcher/check_program.c \
+	tools/launcher/check_program.h \
+	tools/launcher/elf_deps.c \
+	tools/launcher/elf_deps.h \
+	tools/launcher/elf_file.c \
+	tools/launcher/elf_file.h \
+	tools/launcher/findings.c \
+	tools/launcher/findings.h \
+	tools/launcher/options.c \
+	tools/launcher/options.h \
+	tools/launcher/preload.c \
+	tools/launcher/preload.h \
+	tools/launcher/probe.c \
+	tools/launcher/probe.h \
+	tools/launcher/rdma_device.c \
+	tools/launcher/rdma_device.h \
+	tools/launcher/rdmachunk.c
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"' \
+	-DVERSION_STRING='"$(PACKAGE_VERSION)"'
+tools_launcher_rdmachunk_LDADD = $(DL_LIBS)
