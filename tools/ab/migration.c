@@ -100,6 +100,7 @@ static int set_parameters(struct vmproc *vm, const struct migration_config *conf
 {
 	for (size_t i = 0; config->params[i]; i++) {
 		const char *equals = strchr(config->params[i], '=');
+		struct failure why = {""};
 		struct json_object *args;
 		char name[80];
 
@@ -109,8 +110,13 @@ static int set_parameters(struct vmproc *vm, const struct migration_config *conf
 			 config->params[i]);
 		args = json_object_new_object();
 		json_object_object_add(args, name, parameter_value(equals + 1));
-		if (qmp_execute(&vm->qmp, "migrate-set-parameters", args, deadline, NULL, failure))
-			return -1;
+		if (!qmp_execute(&vm->qmp, "migrate-set-parameters", args, deadline, NULL, &why))
+			continue;
+		/* QEMU's way of saying that it does not know it. */
+		if (strstr(why.text, "is unexpected"))
+			return fail(failure, "%s: QEMU %s has no parameter %s", vm->name,
+				    vm->qmp.version, name);
+		return fail(failure, "%s", why.text);
 	}
 	return 0;
 }

@@ -199,6 +199,7 @@ static int start_process(struct vmproc *vm, const struct vm_config *config,
 		become(vm, config, start, args, additions, qmp_fd);
 	}
 	setpgid(vm->pid, vm->pid);
+	vm->group = vm->pid;
 	vm->pidfd = (int)syscall(SYS_pidfd_open, vm->pid, 0);
 	if (vm->pidfd < 0)
 		return fail(failure, "pidfd_open: %s", strerror(errno));
@@ -394,8 +395,10 @@ void vm_release(struct vmproc *vm)
 	if (!vm->name[0])
 		return;
 	hang_up(vm);
+	/* What a wrapper has left behind, too. */
+	if (vm->group)
+		kill(-vm->group, SIGKILL);
 	if (vm->pid) {
-		kill(-vm->pid, SIGKILL);
 		kill(vm->pid, SIGKILL);
 		reap(vm);
 		vm->killed = true;

@@ -27,7 +27,8 @@ struct vm_config {
 
 struct vmproc {
 	char name[16];
-	pid_t pid; /* 0 when there is no process to wait for */
+	pid_t pid;   /* 0 when there is no process to wait for */
+	pid_t group; /* its process group, which lives on if it leaves others behind; 0: none */
 	int pidfd, qmp_fd;
 	int ram_fd;	    /* the guest's RAM file, -1 before vm_start or on another host */
 	int exit_status;    /* waitpid's; valid when @exited */

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "counts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <json-c/json.h>
+
+/* Of one end; NAN: unknown. */
+struct end_counts {
+	enum sample_counts from;
+	double registrations, work_requests;
+	double messages_sent, messages_received;
+};
+
+static double number(struct json_object *o, const char *name)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(o, name, &value))
+		return NAN;
+	return json_object_get_double(value);
+}
+
+static double sum_of_members(struct json_object *o, const char *name)
+{
+	struct json_object *members;
+	double sum = 0;
+
+	if (!json_object_object_get_ex(o, name, &members) ||
+	    !json_object_is_type(members, json_type_object))
+		return NAN;
+	json_object_object_foreach(members, key, value)
+	{
+		(void)key;
+		sum += json_object_get_double(value);
+	}
+	return sum;
+}
+
+static void add_connection(struct end_counts *c, struct json_object *line)
+{
+	double sent = sum_of_members(line, "messages_sent");
+
+	c->registrations += number(line, "registrations_made");
+	c->messages_sent += sent;
+	c->messages_received += sum_of_members(line, "messages_received");
+	c->work_requests += number(line, "writes") + sent;
+}
+
+/* One line for each connection: postcopy has two. */
+static void read_stats(struct end_counts *c, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		struct json_object *o = json_tokener_parse(line);
+
+		if (json_object_is_type(o, json_type_object)) {
+			if (c->from == COUNTS_UNKNOWN)
+				*c = (struct end_counts){.from = COUNTS_SHIM};
+			add_connection(c, o);
+		}
+		json_object_put(o);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static void read_counts(struct end_counts *c, const char *path)
+{
+	struct json_object *o = access(path, R_OK) ? NULL : json_object_from_file(path);
+
+	if (json_object_is_type(o, json_type_object))
+		*c = (struct end_counts){
+			.from = COUNTS_PRELOAD,
+			.registrations = number(o, "reg_mr_calls"),
+			.messages_sent = number(o, "sends"),
+			.messages_received = c->messages_received,
+			.work_requests = number(o, "send_wrs"),
+		};
+	json_object_put(o);
+}
+
+static struct end_counts read_end(const struct counts_files *files)
+{
+	struct end_counts c = {COUNTS_UNKNOWN, NAN, NAN, NAN, NAN};
+
+	read_stats(&c, files->stats);
+	read_counts(&c, files->counts);
+	return c;
+}
+
+void counts_read(const struct counts_files *source, const struct counts_files *destination,
+		 struct sample *sample)
+{
+	struct end_counts s = read_end(source), d = read_end(destination);
+	double messages = s.messages_sent + d.messages_sent;
+
+	/* What one end has received is what the other has sent. */
+	if (isnan(messages))
+		messages = s.messages_sent + s.messages_received;
+	if (isnan(messages))
+		messages = d.messages_sent + d.messages_received;
+	sample->counts_source = s.from;
+	sample->counts_destination = d.from;
+	sample->value[METRIC_REGISTRATIONS_SOURCE] = s.registrations;
+	sample->value[METRIC_REGISTRATIONS_DESTINATION] = d.registrations;
+	sample->value[METRIC_MESSAGES] = messages;
+	sample->value[METRIC_WORK_REQUESTS] = s.work_requests;
+}

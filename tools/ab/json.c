@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "json.h"
+
+#include <math.h>
+#include <string.h>
+#include <json-c/json.h>
+
+#include "summary.h"
+
+/* Numbers as short as they can be while telling what was measured: nanoseconds at most. */
+static struct json_object *number(double value)
+{
+	char text[40];
+
+	if (isnan(value))
+		return NULL;
+	if (value == floor(value) && fabs(value) < 1e15)
+		return json_object_new_int64((int64_t)value);
+	snprintf(text, sizeof(text), "%.9g", value);
+	return json_object_new_double_s(value, text);
+}
+
+static void add_string(struct json_object *o, const char *name, const char *value)
+{
+	json_object_object_add(o, name, json_object_new_string(value));
+}
+
+static void add_number(struct json_object *o, const char *name, double value)
+{
+	json_object_object_add(o, name, number(value));
+}
+
+static struct json_object *setup_object(const struct results *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_string(o, "transport", r->transport);
+	add_string(o, "address", r->address);
+	add_string(o, "destination_host", r->destination_host);
+	add_string(o, "qemu_source", r->qemu_source);
+	add_string(o, "qemu_destination", r->qemu_destination);
+	add_string(o, "command", r->command);
+	json_object_object_add(o, "ram_bytes", json_object_new_int64((int64_t)r->ram_size));
+	json_object_object_add(o, "seed", json_object_new_int64((int64_t)r->seed));
+	add_number(o, "zero_fraction", r->zero_fraction);
+	add_number(o, "sparse", r->sparse);
+	add_number(o, "rounds", r->rounds);
+	add_number(o, "warmup", r->warmup);
+	return o;
+}
+
+static struct json_object *sample_object(const struct results *r, const struct sample *s)
+{
+	struct json_object *o = json_object_new_object(), *values = json_object_new_object();
+
+	add_string(o, "variant", r->variants[s->variant]);
+	add_number(o, "round", s->round);
+	json_object_object_add(o, "warmup", json_object_new_boolean(s->warmup));
+	add_string(o, "status", sample_status_names[s->status]);
+	add_string(o, "reason", s->reason);
+	add_string(o, "ram", sample_ram_names[s->ram]);
+	add_string(o, "counts_source", sample_counts_names[s->counts_source]);
+	add_string(o, "counts_destination", sample_counts_names[s->counts_destination]);
+	for (int m = 0; m < METRICS; m++)
+		add_number(values, metric_info[m].name, s->value[m]);
+	json_object_object_add(o, "values", values);
+	return o;
+}
+
+static struct json_object *ratio_object(const struct summary *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_number(o, "estimate", s->ratio.estimate);
+	add_number(o, "low", s->ratio.confidence > 0 ? s->ratio.low : NAN);
+	add_number(o, "high", s->ratio.confidence > 0 ? s->ratio.high : NAN);
+	add_number(o, "confidence", s->ratio.confidence);
+	add_number(o, "pairs", (double)s->pairs);
+	return o;
+}
+
+static struct json_object *summary_object(const struct results *r, size_t variant,
+					  enum metric metric)
+{
+	struct json_object *o = json_object_new_object();
+	struct summary s = summarize(r, variant, metric);
+
+	add_string(o, "variant", r->variants[variant]);
+	add_string(o, "metric", metric_info[metric].name);
+	add_number(o, "rounds", (double)s.rounds);
+	add_number(o, "median", s.median);
+	add_number(o, "min", s.min);
+	add_number(o, "max", s.max);
+	if (s.verdict != VERDICT_FIRST && s.verdict != VERDICT_UNKNOWN)
+		json_object_object_add(o, "ratio", ratio_object(&s));
+	else
+		json_object_object_add(o, "ratio", NULL);
+	add_string(o, "verdict", verdict_names[s.verdict]);
+	return o;
+}
+
+int json_write(FILE *f, const struct results *results)
+{
+	struct json_object *o = json_object_new_object(), *variants = json_object_new_array();
+	struct json_object *samples = json_object_new_array(), *summary = json_object_new_array();
+	int ret;
+
+	json_object_object_add(o, "version", json_object_new_int(JSON_VERSION));
+	add_string(o, "created", results->created);
+	add_string(o, "title", results->title);
+	add_string(o, "note", results->note);
+	add_string(o, "stopped", results->stopped);
+	json_object_object_add(o, "setup", setup_object(results));
+	for (size_t v = 0; v < results->n_variants; v++)
+		json_object_array_add(variants, json_object_new_string(results->variants[v]));
+	json_object_object_add(o, "variants", variants);
+	for (size_t i = 0; i < results->n_samples; i++)
+		json_object_array_add(samples, sample_object(results, &results->samples[i]));
+	json_object_object_add(o, "samples", samples);
+	for (size_t v = 0; v < results->n_variants; v++)
+		for (int m = 0; m < METRICS; m++)
+			json_object_array_add(summary, summary_object(results, v, (enum metric)m));
+	add_string(o, "method", summary_method);
+	json_object_object_add(o, "summary", summary);
+	ret = fprintf(f, "%s\n",
+		      json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+								JSON_C_TO_STRING_SPACED |
+								JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return ret < 0 || fflush(f) ? -1 : 0;
+}
+
+static struct json_object *member(struct json_object *o, const char *name, enum json_type type)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(o, name, &value) || !json_object_is_type(value, type))
+		return NULL;
+	return value;
+}
+
+static void get_string(struct json_object *o, const char *name, char *text, size_t size)
+{
+	struct json_object *value = member(o, name, json_type_string);
+
+	snprintf(text, size, "%s", value ? json_object_get_string(value) : "");
+}
+
+static double get_number(struct json_object *o, const char *name)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(o, name, &value) ||
+	    (!json_object_is_type(value, json_type_int) &&
+	     !json_object_is_type(value, json_type_double)))
+		return NAN;
+	return json_object_get_double(value);
+}
+
+/* For numbers that are to be integers of some size: 0 for what is not. */
+static uint64_t get_count(struct json_object *o, const char *name)
+{
+	double value = get_number(o, name);
+
+	return value >= 0 && value < 9e15 ? (uint64_t)value : 0;
+}
+
+/* The index of a member's value in @names, or -1. */
+static int get_name(struct json_object *o, const char *name, const char *const *names, int n)
+{
+	char text[64];
+
+	get_string(o, name, text, sizeof(text));
+	for (int i = 0; i < n; i++)
+		if (!strcmp(text, names[i]))
+			return i;
+	return -1;
+}
+
+static int read_sample(struct json_object *o, struct results *r)
+{
+	struct json_object *values = member(o, "values", json_type_object), *warmup;
+	int status = get_name(o, "status", sample_status_names, SAMPLE_STATUSES);
+	int ram = get_name(o, "ram", sample_ram_names, SAMPLE_RAMS);
+	int source = get_name(o, "counts_source", sample_counts_names, SAMPLE_COUNTS);
+	int destination = get_name(o, "counts_destination", sample_counts_names, SAMPLE_COUNTS);
+	char variant[RESULT_NAME_MAX];
+	struct sample s;
+
+	get_string(o, "variant", variant, sizeof(variant));
+	s = sample_new(results_variant(r, variant), (unsigned int)get_count(o, "round"), false);
+	if (!values || status < 0 || ram < 0 || source < 0 || destination < 0 || !s.round ||
+	    s.variant == r->n_variants)
+		return -1;
+	s.warmup =
+		json_object_object_get_ex(o, "warmup", &warmup) && json_object_get_boolean(warmup);
+	s.status = (enum sample_status)status;
+	s.ram = (enum sample_ram)ram;
+	s.counts_source = (enum sample_counts)source;
+	s.counts_destination = (enum sample_counts)destination;
+	get_string(o, "reason", s.reason, sizeof(s.reason));
+	for (int m = 0; m < METRICS; m++)
+		s.value[m] = get_number(values, metric_info[m].name);
+	return results_add(r, &s);
+}
+
+static int read_setup(struct json_object *o, struct results *r)
+{
+	if (!o)
+		return -1;
+	get_string(o, "transport", r->transport, sizeof(r->transport));
+	get_string(o, "address", r->address, sizeof(r->address));
+	get_string(o, "destination_host", r->destination_host, sizeof(r->destination_host));
+	get_string(o, "qemu_source", r->qemu_source, sizeof(r->qemu_source));
+	get_string(o, "qemu_destination", r->qemu_destination, sizeof(r->qemu_destination));
+	get_string(o, "command", r->command, sizeof(r->command));
+	r->ram_size = get_count(o, "ram_bytes");
+	r->seed = get_count(o, "seed");
+	r->zero_fraction = get_number(o, "zero_fraction");
+	r->sparse = (unsigned int)get_count(o, "sparse");
+	r->rounds = (unsigned int)get_count(o, "rounds");
+	r->warmup = (unsigned int)get_count(o, "warmup");
+	return 0;
+}
+
+static int read_variants(struct json_object *list, struct results *r)
+{
+	if (!list || json_object_array_length(list) > RESULT_VARIANTS_MAX)
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *name = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(name, json_type_string))
+			return -1;
+		snprintf(r->variants[r->n_variants++], RESULT_NAME_MAX, "%s",
+			 json_object_get_string(name));
+	}
+	return r->n_variants ? 0 : -1;
+}
+
+static int read_results(struct json_object *o, struct results *r)
+{
+	struct json_object *samples = member(o, "samples", json_type_array);
+
+	get_string(o, "created", r->created, sizeof(r->created));
+	get_string(o, "title", r->title, sizeof(r->title));
+	get_string(o, "note", r->note, sizeof(r->note));
+	get_string(o, "stopped", r->stopped, sizeof(r->stopped));
+	if (read_setup(member(o, "setup", json_type_object), r) ||
+	    read_variants(member(o, "variants", json_type_array), r) || !samples)
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(samples); i++)
+		if (read_sample(json_object_array_get_idx(samples, i), r))
+			return -1;
+	return 0;
+}
+
+int json_read(const char *path, struct results *results, struct failure *failure)
+{
+	struct json_object *o = json_object_from_file(path);
+	int ret = 0;
+
+	*results = (struct results){0};
+	if (!json_object_is_type(o, json_type_object))
+		ret = fail(failure, "%s: cannot be read as JSON", path);
+	else if (get_number(o, "version") != JSON_VERSION)
+		ret = fail(failure, "%s: not version %d of rdmachunk-ab's results", path,
+			   JSON_VERSION);
+	else if (read_results(o, results))
+		ret = fail(failure, "%s: not results of rdmachunk-ab", path);
+	json_object_put(o);
+	if (ret)
+		results_free(results);
+	return ret;
+}

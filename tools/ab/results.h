@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What was measured, and under which conditions: all that a report is made from. */
+#ifndef TOOLS_AB_RESULTS_H
+#define TOOLS_AB_RESULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum metric {
+	METRIC_TOTAL,
+	METRIC_SETUP,
+	METRIC_DOWNTIME,
+	METRIC_THROUGHPUT,
+	METRIC_REGISTRATIONS_SOURCE,
+	METRIC_REGISTRATIONS_DESTINATION,
+	METRIC_MESSAGES,
+	METRIC_WORK_REQUESTS,
+	METRIC_CPU_SOURCE,
+	METRIC_CPU_DESTINATION,
+	METRICS
+};
+
+struct metric_info {
+	const char *name;  /* in JSON and CSV, with its unit */
+	const char *title; /* for people */
+	const char *unit;
+	int decimals;
+};
+
+extern const struct metric_info metric_info[METRICS];
+
+/* How a value of @metric is written for people; NAN is "-". */
+void metric_format(char *text, size_t size, enum metric metric, double value);
+
+enum sample_status { SAMPLE_OK, SAMPLE_FAILED, SAMPLE_INTERRUPTED, SAMPLE_STATUSES };
+enum sample_ram { RAM_UNKNOWN, RAM_IDENTICAL, RAM_DIFFERENT, SAMPLE_RAMS };
+/* Where an end's counts come from. */
+enum sample_counts { COUNTS_UNKNOWN, COUNTS_SHIM, COUNTS_PRELOAD, SAMPLE_COUNTS };
+
+extern const char *const sample_status_names[SAMPLE_STATUSES];
+extern const char *const sample_ram_names[SAMPLE_RAMS];
+extern const char *const sample_counts_names[SAMPLE_COUNTS];
+
+/* One migration. */
+struct sample {
+	size_t variant;	    /* index */
+	unsigned int round; /* from 1 on; warm-up rounds count for themselves */
+	bool warmup;
+	enum sample_status status;
+	enum sample_ram ram;
+	enum sample_counts counts_source, counts_destination;
+	double value[METRICS]; /* NAN: unknown */
+	char reason[512];      /* why it failed, else empty */
+};
+
+#define RESULT_VARIANTS_MAX 16
+#define RESULT_NAME_MAX	    96
+
+struct results {
+	char created[32]; /* UTC, ISO 8601 */
+	char title[160], note[320];
+	char transport[8], address[80], destination_host[160];
+	char qemu_source[32], qemu_destination[32]; /* versions; empty: not known yet */
+	char command[1024];			    /* somebody's own; empty: the built-in guest */
+	uint64_t ram_size, seed;
+	double zero_fraction;
+	unsigned int sparse, rounds, warmup;
+	char stopped[64]; /* why not all rounds were made, else empty */
+	char variants[RESULT_VARIANTS_MAX][RESULT_NAME_MAX];
+	size_t n_variants;
+	struct sample *samples;
+	size_t n_samples, size_samples;
+};
+
+/* A sample whose values are all unknown. */
+struct sample sample_new(size_t variant, unsigned int round, bool warmup);
+
+/* Append a copy. Returns 0, or -1 without memory. */
+int results_add(struct results *results, const struct sample *sample);
+
+/* The measured, not warm-up, sample of @variant in @round, or NULL. */
+const struct sample *results_find(const struct results *results, size_t variant,
+				  unsigned int round);
+
+/* Index of the variant with this name, or n_variants. */
+size_t results_variant(const struct results *results, const char *name);
+
+/* Measured and warm-up samples with that status. */
+size_t results_count(const struct results *results, enum sample_status status);
+
+void results_free(struct results *results);
+
+#endif
