@@ -242,6 +242,20 @@ case_chroot() {
 	expect "copied by way of the share" "$(cat "$tmp/results/copy")" bound
 }
 
+case_systemd() {
+	need systemctl systemd
+	mkdir "$tmp/results"
+	echo kept >"$tmp/results/before"
+	vm 3 --init systemd --share "$tmp/results" -- sh -c '
+		readlink -f /proc/1/exe >"$0/results/init"
+		systemctl is-active vm-run.service basic.target >"$0/results/units"
+		ibv_devinfo -l | grep -q rxe0 || exit 4
+		exit 3' "$tmp"
+	expect "first process" "$(cat "$tmp/results/init")" /usr/lib/systemd/systemd
+	expect "units" "$(tr '\n' ' ' <"$tmp/results/units")" "activating active "
+	expect "a file that was in the share" "$(cat "$tmp/results/before")" kept
+}
+
 # As nobody: another cache, since this one's is the caller's.
 case_ordinary_user() {
 	local cache=$tmp/cache
