@@ -96,7 +96,7 @@ int chart_script(FILE *f, const struct results *results, const char *prefix)
 		put_quoted(f, path);
 		fputs("\nplot $medians using ($1-0.25):2:(0.5):(0) with vectors nohead lw 3 "
 		      "lc rgb '#d95f02' title 'median', "
-		      "$rounds using 1:2 with points pt 7 ps 0.7 lc rgb '#1b6ca8' title 'one round'\n",
+		      "$rounds using 1:2 with points pt 7 ps 1 lc rgb '#1b6ca8' title 'one round'\n",
 		      f);
 	}
 	fputs("set output\n", f);

@@ -101,11 +101,12 @@ void counts_read(const struct counts_files *source, const struct counts_files *d
 	struct end_counts s = read_end(source), d = read_end(destination);
 	double messages = s.messages_sent + d.messages_sent;
 
-	/* What one end has received is what the other has sent. */
+	/*
+	 * What the source has received is what the destination has sent. A shim at the destination
+	 * alone does not see what arrives there.
+	 */
 	if (isnan(messages))
 		messages = s.messages_sent + s.messages_received;
-	if (isnan(messages))
-		messages = d.messages_sent + d.messages_received;
 	sample->counts_source = s.from;
 	sample->counts_destination = d.from;
 	sample->value[METRIC_REGISTRATIONS_SOURCE] = s.registrations;

@@ -7,10 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "cleanup.h"
 #include "counts.h"
+
+/*
+ * The shim writes its statistics when QEMU destroys the connection, which QEMU does some time after
+ * the migration has completed, in a thread that does not hold up its exit.
+ */
+#define STATS_TIMEOUT 2000
 
 /* A QEMU that has not ended by then after it was told to is not going to. */
 #define EXIT_TIMEOUT 20000
@@ -242,7 +249,21 @@ static int compare_ram(struct round *r, struct sample *sample, struct failure *f
 	return 0;
 }
 
-/* QEMU's exit is when the shim writes its statistics, and when a crash at the end shows. */
+static void wait_for_stats(const struct round *r, const struct vmproc *vm,
+			   const struct vm_config *config)
+{
+	int64_t deadline = wait_now() + STATS_TIMEOUT;
+	struct stat st;
+
+	if (!config->stats || config->remote || !r->variant->enabled ||
+	    strcmp(r->o->transport, "rdma"))
+		return;
+	/* A line comes with one write, whole. */
+	while ((stat(vm->stats, &st) || !st.st_size) && !wait_over(deadline))
+		wait_fds(NULL, 0, wait_now() + 5);
+}
+
+/* A crash at the end is a failure, too. */
 static int end_one(struct vmproc *vm, struct failure *failure)
 {
 	char how[512];
@@ -253,6 +274,13 @@ static int end_one(struct vmproc *vm, struct failure *failure)
 		return 0;
 	vm_describe_end(vm, how, sizeof(how));
 	return fail(failure, "after the migration, %s", how);
+}
+
+static int end_both(struct round *r, struct failure *failure)
+{
+	wait_for_stats(r, &r->source, &r->source_config);
+	wait_for_stats(r, &r->destination, &r->destination_config);
+	return end_one(&r->source, failure) || end_one(&r->destination, failure) ? -1 : 0;
 }
 
 static void take_counts(struct round *r, struct sample *sample)
@@ -321,8 +349,7 @@ void round_run(struct rounds *rounds, const struct variant *variant, struct samp
 	r->deadline = wait_now() + r->o->timeout;
 	configure(r);
 	if (start_both(r, &failure) || migrate(r, sample, &failure) ||
-	    compare_ram(r, sample, &failure) || end_one(&r->source, &failure) ||
-	    end_one(&r->destination, &failure))
+	    compare_ram(r, sample, &failure) || end_both(r, &failure))
 		explain(r, sample, &failure);
 	note_versions(r, results);
 	if (sample->status == SAMPLE_OK)

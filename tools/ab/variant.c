@@ -148,6 +148,7 @@ static int check_environment(struct variant *v, const char *whole, struct failur
 		return fail(failure, "variant %s: %s", whole, config.error[0]);
 	if (config.warnings)
 		return fail(failure, "variant %s: %s", whole, config.warning[0]);
+	v->enabled = config.enabled;
 	return 0;
 }
 

@@ -15,6 +15,7 @@ enum preload { PRELOAD_DEFAULT, PRELOAD_NONE, PRELOAD_SOURCE, PRELOAD_DESTINATIO
 struct variant {
 	char name[96];
 	bool shim;		       /* the library is preloaded at the ends that @preload says */
+	bool enabled;		       /* nothing it has been told turns it off */
 	enum preload preload;	       /* PRELOAD_DEFAULT: what the command line says for all */
 	char *env[VM_LIST_MAX - 4];    /* NAME=VALUE, for both ends */
 	char *params[VM_LIST_MAX - 4]; /* migration parameters of both ends, NAME=VALUE */

@@ -68,7 +68,8 @@ bool wait_fds(struct pollfd *fds, size_t n, int64_t deadline)
 
 	if (n > WAIT_FDS_MAX)
 		n = WAIT_FDS_MAX;
-	memcpy(all, fds, n * sizeof(*fds));
+	if (n)
+		memcpy(all, fds, n * sizeof(*fds));
 	/* poll(2) ignores the -1 of a process that takes no signals. */
 	all[n] = (struct pollfd){.fd = stop_pipe[0], .events = POLLIN};
 	for (;;) {
