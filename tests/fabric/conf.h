@@ -53,10 +53,20 @@ struct conf_case {
 	void (*server)(struct side *side); /* NULL: the client is alone */
 	struct shape shape;
 	bool unconnected; /* the functions connect themselves */
+
+	/* For the fabric's own tests: settings of one side, and how its server is to end. */
+	const char *client_env, *server_env;
+	int server_exit;
 };
 
 extern const struct conf_case conf_data_cases[], conf_error_cases[], conf_event_cases[],
 	conf_cm_cases[], conf_object_cases[];
+
+/*
+ * Runs the cases that argv selects ([ADDRESS [CASE...]], or --list) of the lists, each of which
+ * ends with a nameless one. Prints a line for each and the count; returns the exit status.
+ */
+int conf_main(int argc, char **argv, const struct conf_case *const *lists, int list_count);
 
 /* Ends the case's process as failed or skipped. */
 __attribute__((format(printf, 1, 2), noreturn)) void conf_fail(const char *format, ...);

@@ -288,16 +288,16 @@ static void early_server(struct side *side)
 }
 
 const struct conf_case conf_cm_cases[] = {
-	{"private_data", private_client, private_server, {0}, true},
-	{"private_data_limit", private_limit_client, listening_server, {0}, true},
-	{"reject", rejected_client, rejecting_server, {0}, true},
-	{"no_listener", no_listener_client, departed_server, {0}, true},
-	{"listener_goes", ignored_client, ignoring_server, {0}, true},
-	{"port_in_use", port_in_use_client, NULL, {0}, true},
-	{"foreign_address", foreign_address_client, NULL, {0}, true},
-	{"disconnect", parting_client, parted_server, {0}, false},
-	{"destroy_disconnects", deserted_client, deserting_server, {0}, false},
-	{"disconnect_unconnected", unconnected_client, listening_server, {0}, true},
-	{"send_after_accept", early_client, early_server, {0}, true},
-	{NULL, NULL, NULL, {0}, false},
+	{"private_data", private_client, private_server, {0}, true, NULL, NULL, 0},
+	{"private_data_limit", private_limit_client, listening_server, {0}, true, NULL, NULL, 0},
+	{"reject", rejected_client, rejecting_server, {0}, true, NULL, NULL, 0},
+	{"no_listener", no_listener_client, departed_server, {0}, true, NULL, NULL, 0},
+	{"listener_goes", ignored_client, ignoring_server, {0}, true, NULL, NULL, 0},
+	{"port_in_use", port_in_use_client, NULL, {0}, true, NULL, NULL, 0},
+	{"foreign_address", foreign_address_client, NULL, {0}, true, NULL, NULL, 0},
+	{"disconnect", parting_client, parted_server, {0}, false, NULL, NULL, 0},
+	{"destroy_disconnects", deserted_client, deserting_server, {0}, false, NULL, NULL, 0},
+	{"disconnect_unconnected", unconnected_client, listening_server, {0}, true, NULL, NULL, 0},
+	{"send_after_accept", early_client, early_server, {0}, true, NULL, NULL, 0},
+	{NULL, NULL, NULL, {0}, false, NULL, NULL, 0},
 };

@@ -239,12 +239,12 @@ static void idle(struct side *side)
 }
 
 const struct conf_case conf_event_cases[] = {
-	{"armed_once", sender, once_server, {0}, false},
-	{"armed_for_solicited", sender, solicited_server, {0}, false},
-	{"arm_poll_sleep", sender, waiting_server, {0}, false},
-	{"destroy_waits_for_ack", parting_sender, destroy_waits_server, {0}, false},
-	{"untaken_event", parting_sender, untaken_server, {0}, false},
-	{"channel_nonblocking", nonblock_client, idle, {0}, false},
-	{"error_event", error_event_client, leaving_server, {0}, false},
-	{NULL, NULL, NULL, {0}, false},
+	{"armed_once", sender, once_server, {0}, false, NULL, NULL, 0},
+	{"armed_for_solicited", sender, solicited_server, {0}, false, NULL, NULL, 0},
+	{"arm_poll_sleep", sender, waiting_server, {0}, false, NULL, NULL, 0},
+	{"destroy_waits_for_ack", parting_sender, destroy_waits_server, {0}, false, NULL, NULL, 0},
+	{"untaken_event", parting_sender, untaken_server, {0}, false, NULL, NULL, 0},
+	{"channel_nonblocking", nonblock_client, idle, {0}, false, NULL, NULL, 0},
+	{"error_event", error_event_client, leaving_server, {0}, false, NULL, NULL, 0},
+	{NULL, NULL, NULL, {0}, false, NULL, NULL, 0},
 };

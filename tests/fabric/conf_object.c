@@ -196,11 +196,11 @@ static void iova_server(struct side *side)
 }
 
 const struct conf_case conf_object_cases[] = {
-	{"device", device_client, NULL, {0}, true},
-	{"register", register_client, NULL, {0}, true},
-	{"busy_objects", busy_client, idle, {0}, false},
-	{"cq_limits", limits_client, NULL, {0}, true},
-	{"before_connecting", before_connecting_client, listening_server, {0}, true},
-	{"register_iova", iova_client, iova_server, {0}, false},
-	{NULL, NULL, NULL, {0}, false},
+	{"device", device_client, NULL, {0}, true, NULL, NULL, 0},
+	{"register", register_client, NULL, {0}, true, NULL, NULL, 0},
+	{"busy_objects", busy_client, idle, {0}, false, NULL, NULL, 0},
+	{"cq_limits", limits_client, NULL, {0}, true, NULL, NULL, 0},
+	{"before_connecting", before_connecting_client, listening_server, {0}, true, NULL, NULL, 0},
+	{"register_iova", iova_client, iova_server, {0}, false, NULL, NULL, 0},
+	{NULL, NULL, NULL, {0}, false, NULL, NULL, 0},
 };

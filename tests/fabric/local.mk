@@ -4,6 +4,7 @@
 # build shared objects: they are used from $(builddir)/tests/fabric/.libs by LD_LIBRARY_PATH.
 if HAVE_VERBS
 check_LTLIBRARIES += tests/fabric/libibverbs.la tests/fabric/librdmacm.la
+check_PROGRAMS += tests/fabric/conformance tests/fabric/knobs
 endif
 
 fabric_cppflags = -D_GNU_SOURCE -I$(top_srcdir)/tests/fabric
@@ -53,7 +54,29 @@ tests_fabric_librdmacm_la_LDFLAGS = $(fabric_ldflags) \
 tests_fabric_librdmacm_la_LIBADD = tests/fabric/libibverbs.la $(PTHREAD_LIBS)
 tests_fabric_librdmacm_la_DEPENDENCIES = tests/fabric/librdmacm.map tests/fabric/libibverbs.la
 
+# Linked to the system's libraries: what they run on is chosen when they are run.
+fabric_case_sources = \
+	tests/fabric/conf.h \
+	tests/fabric/conf_run.c \
+	tests/fabric/conf_side.c
+tests_fabric_conformance_SOURCES = $(fabric_case_sources) \
+	tests/fabric/conf_cm.c \
+	tests/fabric/conf_data.c \
+	tests/fabric/conf_error.c \
+	tests/fabric/conf_event.c \
+	tests/fabric/conf_object.c \
+	tests/fabric/conformance.c
+tests_fabric_conformance_CPPFLAGS = $(fabric_cppflags)
+tests_fabric_conformance_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+tests_fabric_conformance_LDADD = $(VERBS_LIBS) $(PTHREAD_LIBS)
+
+tests_fabric_knobs_SOURCES = $(fabric_case_sources) tests/fabric/knobs.c
+tests_fabric_knobs_CPPFLAGS = $(fabric_cppflags)
+tests_fabric_knobs_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+tests_fabric_knobs_LDADD = $(VERBS_LIBS) $(PTHREAD_LIBS)
+
 EXTRA_DIST += \
 	tests/fabric/README.md \
 	tests/fabric/libibverbs.map \
-	tests/fabric/librdmacm.map
+	tests/fabric/librdmacm.map \
+	tests/fabric/test-fabric.sh

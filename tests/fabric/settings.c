@@ -95,17 +95,17 @@ static const struct preset presets[] = {
 	{"hca100g",
 	 {{"REG_COST", "50us"},
 	  {"REG_PAGE_COST", "250ns"},
-	  {"BANDWIDTH", "97G"},
+	  {"BANDWIDTH", "96.6G"},
 	  {"LATENCY", "1us"},
 	  {"IRQ_LATENCY", "5us"},
-	  {"WR_COST", "10ns"}}},
+	  {"WR_COST", "380ns"}}},
 	{"hca400g",
 	 {{"REG_COST", "50us"},
 	  {"REG_PAGE_COST", "250ns"},
-	  {"BANDWIDTH", "390G"},
+	  {"BANDWIDTH", "386G"},
 	  {"LATENCY", "1us"},
 	  {"IRQ_LATENCY", "5us"},
-	  {"WR_COST", "5ns"}}},
+	  {"WR_COST", "380ns"}}},
 };
 
 static struct fabric_config config;

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests the fabric itself: conformance in both ways of copying, every knob and fault, the report, and
+# that programs find all symbols in the versions they want. Run where it was built:
+#
+#	tests/fabric/test-fabric.sh [BUILD_DIRECTORY]
+
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+build=${1:-${top_builddir:-.}}
+libs=$(realpath "$build/tests/fabric/.libs") || exit 2
+scratch=$(mktemp -d) || exit 2
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+failed=0
+skipped=0
+
+ok() {
+	echo "ok $1"
+	passed=$((passed + 1))
+}
+
+fail() {
+	echo "FAIL $1 $2"
+	failed=$((failed + 1))
+}
+
+skip() {
+	echo "skip $1 $2"
+	skipped=$((skipped + 1))
+}
+
+# result NAME REASON: by the exit status of the command before
+result() {
+	if [ $? -eq 0 ]; then ok "$1"; else fail "$1" "$2"; fi
+}
+
+# program NAME: where libtool put it
+program() {
+	if [ -x "$libs/$1" ]; then echo "$libs/$1"; else echo "$build/tests/fabric/$1"; fi
+}
+
+# A program's own lines, its count folded into ours; $1 goes before each name.
+fold() {
+	local prefix=$1 word rest
+	while read -r word rest; do
+		case $word in
+		ok) ok "$prefix$rest" ;;
+		FAIL) fail "$prefix${rest%% *}" "${rest#* }" ;;
+		skip) skip "$prefix${rest%% *}" "${rest#* }" ;;
+		*) counts="$word $rest" ;;
+		esac
+	done
+}
+
+run_cases() {
+	local prefix=$1
+	shift
+	counts=
+	fold "$prefix" < <(LD_LIBRARY_PATH=$libs "$@" 2>"$scratch/stderr")
+	# Without its closing line the program ended early.
+	[[ $counts == *" passed, "* ]]
+	result "${prefix}complete" "$(tail -n 3 "$scratch/stderr")"
+}
+
+conformance=$(program conformance)
+knobs=$(program knobs)
+
+run_cases conformance. "$conformance" 127.0.0.1
+# Here the data leaves with the request, so that one case is not for this way of copying.
+mapfile -t names < <(LD_LIBRARY_PATH=$libs "$conformance" --list | grep -vx source_read_late)
+run_cases socket. env RDMAFABRIC_COPY=socket "$conformance" 127.0.0.1 "${names[@]}"
+run_cases knobs. "$knobs" 127.0.0.1
+
+# Both ends of a connection that was closed properly report nothing alive, and what was called.
+RDMAFABRIC_REPORT=$scratch/report-%p.json LD_LIBRARY_PATH=$libs \
+	"$conformance" 127.0.0.1 send_recv >"$scratch/out" 2>&1
+reports=("$scratch"/report-*.json)
+[ ${#reports[@]} -eq 2 ]
+result report.both_ends "${#reports[@]} reports, expected 2"
+! grep -hE '"live_[a-z]+": [^0]' "${reports[@]}" >"$scratch/alive"
+result report.nothing_alive "$(tr -d '\t\n' <"$scratch/alive")"
+[ "$(cat "${reports[@]}" | grep -c '"post_send": 1,')" = 1 ]
+result report.calls "not one of two ends posted one SEND"
+
+# The README's table is the program's.
+grep -oE '^	\{"[A-Z_0-9]+", KIND' "$here/settings.c" | grep -oE '[A-Z][A-Z_0-9]+"' | tr -d '"' |
+	sort >"$scratch/known"
+# shellcheck disable=SC2016
+grep -oE '^\| `RDMAFABRIC_[A-Z_0-9]+`' "$here/README.md" | grep -oE '_[A-Z_0-9]+' | cut -c2- |
+	grep -vx PRESET | sort >"$scratch/told"
+[ -s "$scratch/known" ] && cmp -s "$scratch/known" "$scratch/told"
+result readme.settings "$(diff "$scratch/known" "$scratch/told" | tr '\n' ' ')"
+
+# All symbols resolved at once, and no complaint about versions.
+qemu=$(command -v "${RDMACHUNK_QEMU:-qemu-system-x86_64}")
+if [ -n "$qemu" ]; then
+	LD_BIND_NOW=1 LD_LIBRARY_PATH=$libs "$qemu" --version >"$scratch/out" 2>&1 &&
+		! grep -q 'version information' "$scratch/out"
+	result qemu.symbols "$(head -n 2 "$scratch/out")"
+	LD_LIBRARY_PATH=$libs ldd "$qemu" | grep -q "libibverbs.so.1 => $libs/"
+	result qemu.uses_fabric "$qemu does not load the fabric"
+else
+	skip qemu.symbols "no qemu-system-x86_64; install qemu-system-x86"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
