@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dist_man_MANS += man/librdmachunk.7
+dist_man_MANS += man/librdmachunk.7 man/rdmachunk.1
 
 check_PROGRAMS += man/list-variables
 man_list_variables_SOURCES = man/list-variables.c src/util/config.c src/util/config.h

@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests the example units with systemd as the first process of a soft-RoCE guest: guests started by
+# qemu@.service, with the drop-in and without it, migrate over RDMA. Prints a line for each test and
+# the totals.
+#
+#   test-systemd.sh [--build-dir DIR] [--log-dir DIR]
+set -u
+
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+readonly SIZE=64M SHIFT=25
+
+. "$here/report.sh"
+
+usage() {
+	sed -n '3,/^set/s/^# \{0,1\}//p' "$0"
+}
+
+# Outside of the guest: install below a directory that the guest shows, and run ourselves in it.
+outside() {
+	local build=$here/../.. log= status
+
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--build-dir) build=$2 ;;
+		--log-dir) log=$2 ;;
+		*)
+			usage >&2
+			exit 2
+			;;
+		esac
+		shift 2
+	done
+	for tool in systemctl:systemd python3:python3 qemu-system-x86_64:qemu-system-x86; do
+		command -v "${tool%:*}" >/dev/null || {
+			skip "units" "needs ${tool%:*}; install the package ${tool#*:}"
+			totals
+			exit
+		}
+	done
+	tmp=$(mktemp -d) || exit 1
+	trap 'rm -rf "$tmp"' EXIT
+	log=${log:-$tmp/log}
+	if ! make -C "$build" install DESTDIR="$tmp/dest" >"$tmp/install.log" 2>&1; then
+		tail -n 20 "$tmp/install.log"
+		not_ok "install" "make install failed"
+		totals
+		exit
+	fi
+	"$here/../vm/vm-run" --init systemd --timeout 400 --share "$log" -- \
+		/bin/bash "$here/test-systemd.sh" --inside "$tmp/dest" "$log"
+	status=$?
+	[ "$status" -eq 0 ] || [ -s "$log/totals" ] ||
+		not_ok "guest" "it ended with $status before the totals" || totals
+	exit "$status"
+}
+
+await() {
+	local deadline=$((SECONDS + $1))
+	shift
+
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.1
+	done
+}
+
+main_pid() {
+	systemctl show --property MainPID --value "qemu@$1"
+}
+
+has_library() {
+	grep -qF "$library" "/proc/$(main_pid "$1")/maps"
+}
+
+limit() {
+	awk '/^Max locked memory/ { print $4 }' "/proc/$(main_pid "$1")/limits"
+}
+
+# start_guest NAME ARGUMENT...: writes /etc/qemu/NAME.conf and starts the unit.
+start_guest() {
+	local name=$1
+	shift
+
+	echo "QEMU_ARGS=-S -machine q35,accel=tcg,memory-backend=ram -m $SIZE" \
+		"-object memory-backend-file,id=ram,size=$SIZE,mem-path=/dev/shm/$name,share=on $*" \
+		>"/etc/qemu/$name.conf"
+	systemctl start "qemu@$name" && await 60 test -S "/run/qemu-$name/qmp" &&
+		await 60 "$here/qmp" "/run/qemu-$name/qmp" query-status
+}
+
+# Two guests, and a migration between them. Fails with what went wrong.
+migrate() {
+	local status
+
+	head -c "$SIZE" /dev/urandom >/dev/shm/src
+	rm -f /dev/shm/dst "$stats"
+	start_guest dst -incoming "rdma:$RDMATEST_ADDR:4444" || return 1
+	start_guest src || return 1
+	src_pid=$(main_pid src)
+	is_loaded=no
+	! has_library src || is_loaded=yes
+	memlock=$(limit src)
+	status=$("$here/qmp" /run/qemu-src/qmp migrate-to "rdma:$RDMATEST_ADDR:4444")
+	migration=${status%% *}
+	same=no
+	cmp /dev/shm/src /dev/shm/dst && same=yes
+	systemctl stop qemu@src qemu@dst
+}
+
+# The line of this source in the statistics.
+source_line() {
+	grep -s "\"pid\":$src_pid," "$stats" | grep '"role":"source"'
+}
+
+check_with() {
+	expect "migration with the drop-in" "$migration" completed
+	expect "its memory at the destination" "$same" yes
+	expect "library in the source's process" "$is_loaded" yes
+	expect "limit of locked memory" "$memlock" unlimited
+	expect "state in the statistics" "$(source_line | jq -r .state)" active
+	expect "shift in the statistics" "$(source_line | jq -r .shift)" "$SHIFT"
+	expect "largest registration is a region" "$(source_line | jq -r .largest_registration_bytes)" \
+		$((1 << SHIFT))
+}
+
+check_without() {
+	expect "migration without the drop-in" "$migration" completed
+	expect "its memory at the destination" "$same" yes
+	expect "no library in the source's process" "$is_loaded" no
+	expect "no statistics" "$(source_line)" ""
+}
+
+check_check() {
+	local out status
+
+	out=$(rdmachunk --check --memory "$SIZE" /usr/bin/qemu-system-x86_64)
+	status=$?
+	echo "$out" >"$log/check"
+	expect "exit status of --check where all is well" "$status" 0
+	expect_line "its link" "$out" "ok: RDMA link rxe0/1 is ACTIVE"
+	expect_line "limit of the device's MRs" "$out" "ok: an MR of rxe0 may have .*, regions have 1024 MiB"
+	expect_line "number of the device's MRs" "$out" "ok: rxe0 has [0-9]+ MRs.*"
+}
+
+inside() {
+	local dest=$1 log=$2 stats=/run/rdmachunk.json examples library
+
+	examples=$(dirname "$(find "$dest" -name 'qemu@.service')")
+	cp -a "$dest"/. /
+	mkdir -p /etc/qemu /etc/systemd/system
+	cp "$examples/qemu@.service" /etc/systemd/system/
+	cp -r "$examples/qemu@.service.d" /etc/systemd/system/
+	cp "$examples/rdmachunk.default" /etc/default/rdmachunk
+	printf 'RDMACHUNK_SHIFT=%s\nRDMACHUNK_STATS=%s\n' "$SHIFT" "$stats" >>/etc/default/rdmachunk
+	library=$(sed -n 's/^Environment=LD_PRELOAD=//p' /etc/systemd/system/qemu@.service.d/rdmachunk.conf)
+	systemctl daemon-reload
+	expect "first process" "$(readlink -f /proc/1/exe)" "$(realpath /lib/systemd/systemd)"
+	expect "systemd-analyze verify" \
+		"$(systemd-analyze verify /etc/systemd/system/qemu@.service 2>&1 | grep -i qemu@)" ""
+	expect "the drop-in is in the unit" \
+		"$(systemctl show --property DropInPaths --value qemu@src)" \
+		/etc/systemd/system/qemu@.service.d/rdmachunk.conf
+
+	if migrate; then
+		check_with
+	else
+		not_ok "units with the drop-in" "they do not start"
+		systemctl status 'qemu@*' --no-pager
+	fi
+	rm /etc/systemd/system/qemu@.service.d/rdmachunk.conf
+	systemctl daemon-reload
+	if migrate; then
+		check_without
+	else
+		not_ok "units without the drop-in" "they do not start"
+		systemctl status 'qemu@*' --no-pager
+	fi
+	check_check
+	journalctl --no-pager -u 'qemu@*' >"$log/journal" 2>&1
+	totals | tee "$log/totals"
+	grep -q ', 0 failed,' "$log/totals"
+}
+
+if [ "${1:-}" = --inside ]; then
+	inside "$2" "$3"
+else
+	outside "$@"
+fi
