@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stands for QEMU. With --version it says VERSION; else it shows its arguments and what the launcher
- * is to set, a line each. Compiled and linked in several ways by run-tests.
+ * Stands for QEMU. With --version it says VERSION; else it shows its arguments and what the
+ * launcher is to set, a line each. Compiled and linked in several ways by run-tests.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -130,6 +130,9 @@ static void check_limits(struct findings *findings, const char *device, unsigned
 			"an MR of %s has %s at most, regions of %s are larger and will be halved; "
 			"mend: --size %s or less",
 			device, size, region, size);
+	/* As rxe has it. */
+	else if (limits.max_mr_size == ULLONG_MAX)
+		finding(findings, FINDING_OK, "an MR of %s may have any size", device);
 	else
 		finding(findings, FINDING_OK, "an MR of %s may have %s, regions have %s", device,
 			size, region);

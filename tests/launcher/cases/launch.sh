@@ -64,7 +64,7 @@ expect "without options only the preload" "$out" "LD_PRELOAD=$library"
 run "${launch[@]}" --size 32M -- "$qemu"
 launched "size" RDMACHUNK_SIZE=32M
 RDMACHUNK_SHIFT=20 run "${launch[@]}" --size 32M -- "$qemu"
-expect "--size wins over the variable of --shift" "$out" "LD_PRELOAD=$library
+expect "--size wins over the variable of --shift" "$(sort <<<"$out")" "LD_PRELOAD=$library
 RDMACHUNK_SIZE=32M"
 RDMACHUNK_SIZE=1M run "${launch[@]}" --shift off -- "$qemu"
 expect "--shift wins over the variable of --size" "$(sort <<<"$out")" "LD_PRELOAD=$library
@@ -87,7 +87,8 @@ expect "the loader has taken the library" "$(grep -cF "$library" <<<"$out" | sed
 
 run "${launch[@]}" "$qemu" exit 77
 expect "exit status is QEMU's" "$status" 77
-run "${launch[@]}" sh -c 'kill -9 $$'
+# In a shell, which would otherwise be this one and complain.
+run sh -c '"$@"; exit $?' sh "${launch[@]}" sh -c 'kill -9 $$'
 expect "signals end QEMU as usual" "$status" 137
 run "${launch[@]}" "$tmp/missing"
 expect "missing program: exit status" "$status" 127

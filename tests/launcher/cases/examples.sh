@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # run-tests sets the variables
+#
+# The manual page: its form, its options against --help, and its examples, which are run where the
+# programs that they name stand for QEMU on a host on which all is well.
+
+page=$source_dir/man/rdmachunk.1
+
+if command -v mandoc >/dev/null; then
+	# The style messages depend on which other manual pages are installed.
+	expect "manual page: lint" "$(mandoc -T lint -W warning "$page" 2>&1)" ""
+else
+	skip "manual page: lint" "needs mandoc; install the package mandoc"
+fi
+expect "manual page: the options are those of --help" \
+	"$(sed -n 's/^\.It Fl Fl \([a-z-]*\).*/--\1/p' "$page" | sort)" \
+	"$("$launcher" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort)"
+
+bin=$tmp/examples/bin
+host=$tmp/examples/root
+port=$host/sys/class/infiniband/plant0/ports/1
+mkdir -p "$bin" "$port" "$host/sys/class/infiniband_verbs/uverbs0" "$host/dev/infiniband"
+echo "4: ACTIVE" >"$port/state"
+echo plant0 >"$host/sys/class/infiniband_verbs/uverbs0/ibdev"
+: >"$host/dev/infiniband/uverbs0"
+: >"$host/dev/infiniband/rdma_cm"
+ln -sf "$qemu" "$bin/qemu-system-x86_64"
+ln -sf "$qemu" "$bin/qemu-system-$(uname -m)"
+printf '#!/bin/sh\nexec %q --lib %q --root %q "$@"\n' "$launcher" "$library" "$host" >"$bin/rdmachunk"
+chmod +x "$bin/rdmachunk"
+
+# The limit of locked memory is this host's own.
+usual=()
+! prlimit --memlock=unlimited true 2>/dev/null || usual=(prlimit --memlock=unlimited)
+
+# example NUMBER: the source of this literal block.
+example() {
+	awk -v wanted="$1" '
+	/^\.Sh / { inside = ($0 == ".Sh EXAMPLES") }
+	/^\.Ed/ { block = 0 }
+	block && number == wanted
+	inside && /^\.Bd -literal/ { block = 1; number++ }' "$page" | sed 's/\\e/\\/g'
+}
+
+# example_runs NUMBER PATTERN: it succeeds, says nothing on standard error, and prints such a line.
+example_runs() {
+	example "$1" >"$tmp/example.sh"
+	run env PATH="$bin:$PATH" "${usual[@]}" sh "$tmp/example.sh"
+	expect "example $1: exit status" "$status" 0
+	expect "example $1: standard error" "$err" ""
+	expect_line "example $1: output" "$out" "$2"
+}
+
+expect "examples in the manual page" "$(grep -c '^\.Bd -literal' "$page")" 6
+example_runs 1 "LD_PRELOAD=$library"
+example_runs 2 "RDMACHUNK_SIZE=32M"
+expect_line "example 2: statistics" "$out" "RDMACHUNK_STATS=/tmp/rdmachunk-%p\.json"
+expect_line "example 2: arguments" "$out" "argument=-nographic"
+example_runs 3 "RDMACHUNK_SHIFT=off"
+example_runs 4 "ok: RDMA link plant0/1 is ACTIVE"
+example_runs 5 "RDMACHUNK_LOG=info"
+echo "1: DOWN" >"$port/state"
+example_runs 6 "plug in its cable, .*"
+# The script of example 5 stops there.
+example 5 >"$tmp/example.sh"
+run env PATH="$bin:$PATH" sh "$tmp/example.sh"
+expect "example 5, not ready: exit status" "$status" 1
+expect "example 5, not ready: message" "$err" "this host is not ready"
+expect "example 5, not ready: QEMU is not started" "$(grep -c LD_PRELOAD= <<<"$out")" 0
