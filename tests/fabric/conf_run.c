@@ -172,7 +172,7 @@ static bool selected(const char *name, char *const *names, int count)
 int conf_main(int argc, char **argv, const struct conf_case *const *lists, int list_count)
 {
 	int passed = 0, failed = 0, skipped = 0, result, i;
-	const char *address = argc > 1 ? argv[1] : getenv("RDMACHUNK_TEST_ADDR");
+	const char *address = argc > 1 ? argv[1] : getenv("RDMATEST_ADDR");
 	const struct conf_case *one;
 
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
