@@ -11,6 +11,7 @@ set -u
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 readonly SIZE=64M SHIFT=25
 
+# shellcheck source=tests/launcher/report.sh
 . "$here/report.sh"
 
 usage() {
@@ -19,7 +20,7 @@ usage() {
 
 # Outside of the guest: install below a directory that the guest shows, and run ourselves in it.
 outside() {
-	local build=$here/../.. log= status
+	local build=$here/../.. log="" status
 
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -99,8 +100,12 @@ migrate() {
 	start_guest dst -incoming "rdma:$RDMATEST_ADDR:4444" || return 1
 	start_guest src || return 1
 	src_pid=$(main_pid src)
-	is_loaded=no
-	! has_library src || is_loaded=yes
+	is_loaded=unknown
+	if has_library src; then
+		is_loaded=yes
+	elif grep -q /qemu-system-x86_64 "/proc/$src_pid/maps"; then
+		is_loaded=no
+	fi
 	memlock=$(limit src)
 	status=$("$here/qmp" /run/qemu-src/qmp migrate-to "rdma:$RDMATEST_ADDR:4444")
 	migration=${status%% *}
