@@ -22,6 +22,7 @@
 #define WIRE_RAM_BLOCK_LEN 32u
 #define WIRE_REGISTER_LEN  24u
 #define WIRE_RESULT_LEN	   16u
+#define WIRE_COMPRESS_LEN  24u
 
 /* RDMA_CONTROL_*; the statistics count messages by these. */
 enum wire_type {
@@ -77,7 +78,7 @@ struct wire_result {
 struct wire_compress {
 	uint32_t value;
 	uint32_t block;
-	uint64_t addr;   /* destination ram_addr_t */
+	uint64_t addr;	 /* destination ram_addr_t */
 	uint64_t length; /* bytes */
 };
 

@@ -46,8 +46,7 @@ bool write_queue_overlaps(const struct write_queue *q, struct range remote);
 
 static inline bool write_overlaps(const struct write *write, struct range remote)
 {
-	return write->remote_addr < remote.end &&
-	       remote.start < write->remote_addr + write->length;
+	return write->remote_addr < remote.end && remote.start < write->remote_addr + write->length;
 }
 
 #endif

@@ -22,7 +22,7 @@
 
 struct zero_run {
 	struct wire_compress message; /* what will be, or was, sent */
-	struct range remote;          /* the destination addresses it zeroes */
+	struct range remote;	      /* the destination addresses it zeroes */
 };
 
 /* All zero is an empty queue. */

@@ -45,6 +45,16 @@ static int hooked_poll_cq(struct ibv_cq *cq, int entries, struct ibv_wc *wc)
 	return ops->poll_cq(cq, entries, wc);
 }
 
+static int hooked_req_notify_cq(struct ibv_cq *cq, int solicited_only)
+{
+	const struct verbs_ops *ops = original(cq->context);
+	struct session *s = registry_find_cq(cq);
+
+	if (s)
+		datapath_arm(s, cq);
+	return ops->req_notify_cq(cq, solicited_only);
+}
+
 const struct verbs_ops *ops_patch(struct ibv_context *context)
 {
 	struct verbs_ops *ops;
@@ -59,6 +69,7 @@ const struct verbs_ops *ops_patch(struct ibv_context *context)
 	ops->post_send = context->ops.post_send;
 	ops->post_recv = context->ops.post_recv;
 	ops->poll_cq = context->ops.poll_cq;
+	ops->req_notify_cq = context->ops.req_notify_cq;
 	if (lookup_insert(&contexts, context, ops)) {
 		free(ops);
 		ops = NULL;
@@ -68,6 +79,7 @@ const struct verbs_ops *ops_patch(struct ibv_context *context)
 	__atomic_store_n(&context->ops.post_send, hooked_post_send, __ATOMIC_RELEASE);
 	__atomic_store_n(&context->ops.post_recv, hooked_post_recv, __ATOMIC_RELEASE);
 	__atomic_store_n(&context->ops.poll_cq, hooked_poll_cq, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.req_notify_cq, hooked_req_notify_cq, __ATOMIC_RELEASE);
 out:
 	pthread_mutex_unlock(&lock);
 	return ops;
@@ -84,6 +96,7 @@ void ops_forget(struct ibv_context *context)
 		__atomic_store_n(&context->ops.post_send, ops->post_send, __ATOMIC_RELEASE);
 		__atomic_store_n(&context->ops.post_recv, ops->post_recv, __ATOMIC_RELEASE);
 		__atomic_store_n(&context->ops.poll_cq, ops->poll_cq, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.req_notify_cq, ops->req_notify_cq, __ATOMIC_RELEASE);
 		lookup_remove(&contexts, context);
 		free(ops);
 	}
