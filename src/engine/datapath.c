@@ -124,7 +124,7 @@ static void pump(struct session *s)
 			continue;
 		/* A queue that is full for now drains; the next completion comes back here. */
 		if (ret != ENOMEM || !s->conn.transmit.in_flight)
-			session_fail(s, strerror(ret));
+			session_fail(s, ret, "posting to the send queue");
 		return;
 	}
 }
@@ -168,6 +168,8 @@ static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
 	if (ret)
 		return ret;
 	ret = -conn_post_send(&s->conn, &seen, &own);
+	if (s->conn.state == CONN_FAILED)
+		return s->error ? s->error : EIO;
 	if (!ret && own.len)
 		memcpy(send_slot(s, SEND_SLOT_STRICT), own.message, own.len);
 	return ret;
@@ -190,9 +192,12 @@ int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr 
 		ret = post_one_send(s, wr);
 		settle(s);
 		if (!ret && s->conn.state == CONN_FAILED)
-			ret = EIO;
+			ret = s->error ? s->error : EIO;
 	}
 out:
+	/* Not what verbs promise, but QEMU prints it. */
+	if (ret)
+		errno = ret;
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
@@ -263,7 +268,7 @@ static void complete(struct session *s, const struct ibv_wc *wc)
 	switch (wc->wr_id & WR_ID_MARK_MASK) {
 	case WR_ID_MARK_SEND:
 		if (conn_send_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done))
-			session_fail(s, "a completion for no request of ours");
+			session_fail(s, EIO, "a completion for no request of ours");
 		break;
 	case WR_ID_MARK_RECV:
 		conn_recv_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done, s->buffers);

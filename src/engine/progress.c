@@ -68,6 +68,7 @@ void progress_want(struct session *s)
 {
 	struct progress *p = &s->progress;
 	sigset_t all, before;
+	int error;
 
 	p->wanted = true;
 	if (p->created) {
@@ -77,10 +78,11 @@ void progress_want(struct session *s)
 	/* QEMU's signals are for QEMU's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	p->created = !pthread_create(&p->thread, NULL, run, s);
+	error = pthread_create(&p->thread, NULL, run, s);
+	p->created = !error;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!p->created)
-		session_fail(s, "no thread could be started");
+		session_fail(s, error, "no thread to listen for the destination");
 }
 
 void progress_stop(struct session *s)

@@ -86,6 +86,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	s->ops = ops;
 	s->memory = NULL;
 	s->memory_mr = NULL;
+	s->error = 0;
 	s->warned_fallback = false;
 	s->passthrough_reason = NULL;
 	s->peer[0] = '\0';
@@ -333,13 +334,14 @@ int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 	return verbs->accept(id, param);
 }
 
-void session_fail(struct session *s, const char *why)
+void session_fail(struct session *s, int error, const char *why)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 
 	if (s->conn.state == CONN_FAILED)
 		return;
-	log_error("%s; failing the migration", why);
+	log_error("%s: %s; failing the migration", why, strerror(error));
+	s->error = error;
 	conn_fail(&s->conn);
 	if (verbs->modify_qp)
 		verbs->modify_qp(s->qp, &attr, IBV_QP_STATE);
@@ -349,11 +351,14 @@ void session_fail(struct session *s, const char *why)
 
 void session_repost(struct session *s)
 {
+	int ret;
+
 	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
 		if (!(s->conn.repost & 1u << i))
 			continue;
 		s->conn.repost &= ~(1u << i);
-		if (datapath_post_own_recv(s, i))
-			session_fail(s, "a receive buffer could not be posted");
+		ret = datapath_post_own_recv(s, i);
+		if (ret)
+			session_fail(s, ret, "a receive buffer could not be posted");
 	}
 }

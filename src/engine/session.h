@@ -57,6 +57,7 @@ struct session {
 	struct ibv_mr *memory_mr;
 	void *buffers[RECV_QUEUE_BUFFERS];
 	struct progress progress;
+	int error; /* when the connection has failed */
 	bool warned_fallback;
 	const char *passthrough_reason;
 	struct session_counters counters;
@@ -91,8 +92,9 @@ int session_pass_through(struct session *s, const char *reason);
 void session_repost(struct session *s);
 
 /* The connection cannot be kept right: fail it, at both ends, and see to it that
- * QEMU wakes up to learn. Lock held. */
-void session_fail(struct session *s, const char *why);
+ * QEMU wakes up to learn. `error`: what posting to it returns from now on, a
+ * positive errno. Lock held. */
+void session_fail(struct session *s, int error, const char *why);
 
 /* Publish how many completions are due. Lock held. */
 void session_publish_due(struct session *s);
