@@ -328,8 +328,11 @@ int conn_send_completed(struct conn *c, uint64_t serial, const struct completion
 {
 	int ret = transmit_completed(&c->transmit, serial, wc, conn_due(c, CONN_SEND_CQ));
 
+	/* A lost completion is a hang: fail instead. */
+	if (ret == -ENOSPC)
+		conn_fail(c);
 	release_held(c);
-	return ret;
+	return ret == -ENOSPC ? 0 : ret;
 }
 
 /* A message that is not for QEMU: the READY for a zero run it believes answered. */

@@ -58,6 +58,9 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	struct completion wc = {.wr_id = write->wr_id, .opcode = VERBS_WC_RDMA_WRITE};
 	int ret;
 
+	/* What completes must fit, and what has completed is there to be polled. */
+	if (due->count + t->withheld.count >= COMPLETION_QUEUE_ROOM / 2)
+		return -ENOMEM;
 	/* One withheld completion is enough to wake QEMU up again. */
 	if (t->policy.early && window_full(t) && t->withheld.count)
 		return -ENOMEM;
@@ -263,9 +266,9 @@ void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigne
 		t->counters.doorbells++;
 }
 
-/* What QEMU is due for one WR that has completed. */
-static void settle(struct transmit *t, const struct send_record *record,
-		   const struct completion *wc, struct completion_queue *due)
+/* What QEMU is due for one WR that has completed. 0, or -ENOSPC: it is lost. */
+static int settle(struct transmit *t, const struct send_record *record, const struct completion *wc,
+		  struct completion_queue *due)
 {
 	struct completion own = *wc;
 
@@ -275,13 +278,13 @@ static void settle(struct transmit *t, const struct send_record *record,
 		t->ahead_bytes -= record->length;
 		/* QEMU has had this one, unless it failed and nobody said so yet. */
 		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || t->broken))
-			return;
+			return 0;
 	} else if (record->kind == TRANSMIT_ZERO) {
 		/* QEMU believes it sent: a failure has no request of its own there. */
 		if (wc->status == VERBS_WC_SUCCESS || t->broken)
-			return;
+			return 0;
 	}
-	completion_queue_push(due, &own);
+	return completion_queue_push(due, &own);
 }
 
 int transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
@@ -289,6 +292,7 @@ int transmit_completed(struct transmit *t, uint64_t serial, const struct complet
 {
 	struct completion before = *wc;
 	struct send_record record;
+	int ret = 0;
 
 	/* An unsignalled WR says nothing when it succeeds: a later one's
 	 * completion says it. A failed one always speaks for itself. */
@@ -297,15 +301,15 @@ int transmit_completed(struct transmit *t, uint64_t serial, const struct complet
 		return -ENOENT;
 	while (t->sends.oldest < serial) {
 		send_queue_complete(&t->sends, t->sends.oldest, &record);
-		settle(t, &record, &before, due);
+		ret |= settle(t, &record, &before, due);
 	}
 	send_queue_complete(&t->sends, serial, &record);
-	settle(t, &record, wc, due);
+	ret |= settle(t, &record, wc, due);
 	if (wc->status != VERBS_WC_SUCCESS)
 		transmit_break(t, due);
 	else if (t->withheld.count && window_open(t))
 		release_withheld(t, VERBS_WC_SUCCESS, due);
-	return 0;
+	return ret;
 }
 
 bool transmit_ready(struct transmit *t)

@@ -128,8 +128,8 @@ void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigne
 
 /*
  * WR `serial` completed with `wc`. Pushes to `due` what QEMU is due for that. A
- * failed WR makes the connection broken. 0, or -ENOENT for a serial that is not
- * on the queue.
+ * failed WR makes the connection broken. 0; -ENOENT for a serial that is not on
+ * the queue; -ENOSPC when `due` was full, and a completion is lost.
  */
 int transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
 		       struct completion_queue *due);
