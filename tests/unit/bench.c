@@ -71,10 +71,11 @@ static void to_wire(struct bench *b, const struct transmit_out *out)
 		break;
 	case TRANSMIT_STRICT:
 		m->len = out->strict.own ? b->slots[out->slot].len : out->strict.length;
-		memcpy(m->data,
-		       out->strict.own ? b->slots[out->slot].message
-				       : (const void *)(uintptr_t)out->strict.addr,
-		       m->len);
+		if (m->len)
+			memcpy(m->data,
+			       out->strict.own ? b->slots[out->slot].message
+					       : (const void *)(uintptr_t)out->strict.addr,
+			       m->len);
 		break;
 	}
 	if (b->outgoing_count < BENCH_QUEUE)

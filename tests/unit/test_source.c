@@ -163,9 +163,9 @@ END_TEST
 
 START_TEST(other_messages_pass)
 {
-	static const enum wire_type types[] = {WIRE_QEMU_FILE,	       WIRE_COMPRESS,
-					       WIRE_REGISTER_FINISHED, WIRE_RAM_BLOCKS_REQUEST,
-					       WIRE_READY,	       WIRE_ERROR};
+	static const enum wire_type types[] = {
+		WIRE_QEMU_FILE,		 WIRE_COMPRESS, WIRE_REGISTER_FINISHED,
+		WIRE_RAM_BLOCKS_REQUEST, WIRE_READY,	WIRE_ERROR};
 	struct source source = {0};
 	struct source_reply own;
 	struct message m;
