@@ -122,8 +122,9 @@ static void pump(struct session *s)
 		conn_posted(&s->conn, out, posted);
 		if (!ret)
 			continue;
-		/* A queue that is full for now drains; the next completion comes back here. */
-		if (ret != ENOMEM || !s->conn.transmit.in_flight)
+		/* A queue that is full for now drains, and the next completion comes back
+		 * here: if there is one, for what fitted last may be unsignalled. */
+		if (ret != ENOMEM || s->conn.transmit.in_flight <= s->conn.transmit.unsignaled)
 			session_fail(s, ret, "posting to the send queue");
 		return;
 	}
