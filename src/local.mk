@@ -10,9 +10,12 @@ core_sources = \
 	src/core/registration.c src/core/registration.h \
 	src/core/send_queue.c src/core/send_queue.h \
 	src/core/source.c src/core/source.h \
+	src/core/transmit.c src/core/transmit.h \
 	src/core/verbs_values.h \
 	src/core/widen.c src/core/widen.h \
-	src/core/wire.c src/core/wire.h
+	src/core/wire.c src/core/wire.h \
+	src/core/write_queue.c src/core/write_queue.h \
+	src/core/zero_queue.c src/core/zero_queue.h
 
 util_sources = \
 	src/util/config.c src/util/config.h \
@@ -23,6 +26,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/datapath.c src/engine/datapath.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mr.c src/engine/mr.h \
+	src/engine/progress.c src/engine/progress.h \
 	src/engine/registry.c src/engine/registry.h \
 	src/engine/report.c src/engine/report.h \
 	src/engine/session.c src/engine/session.h \

@@ -6,14 +6,14 @@
 
 #include "core/verbs_values.h"
 
-void conn_init(struct conn *c, bool one_cq, unsigned int shift)
+void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
 {
 	memset(c, 0, sizeof(*c));
 	c->one_cq = one_cq;
-	c->shift = shift;
-	c->policy.shift = shift;
-	send_queue_init(&c->sends);
-	source_init(&c->source, shift);
+	c->options = *options;
+	c->policy.shift = options->shift;
+	transmit_init(&c->transmit);
+	source_init(&c->source, options->shift);
 }
 
 void conn_clear(struct conn *c)
@@ -27,10 +27,14 @@ void conn_pass_through(struct conn *c)
 	c->state = CONN_PASSTHROUGH;
 }
 
-void conn_start(struct conn *c, enum conn_role role)
+void conn_start(struct conn *c, enum conn_role role, uint64_t max_message)
 {
+	uint64_t region = UINT64_C(1) << c->options.shift;
+
 	c->role = role;
 	c->state = CONN_ACTIVE;
+	c->transmit.policy.early = c->options.writes && role == CONN_SOURCE;
+	c->transmit.policy.merge_max = region < max_message ? region : max_message;
 }
 
 struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
@@ -55,8 +59,8 @@ static void push(struct conn *c, struct completion_queue *q, const struct comple
  */
 static void deliver_recv(struct conn *c, const struct completion *wc)
 {
-	bool keep = c->one_cq && wc->status == VERBS_WC_SUCCESS &&
-		    (c->sends.messages > 0 || c->held.count > 0);
+	bool sending = c->transmit.strict.pending || c->transmit.sends.messages;
+	bool keep = c->one_cq && wc->status == VERBS_WC_SUCCESS && (sending || c->held.count);
 
 	push(c, keep ? &c->held : conn_due(c, CONN_RECV_CQ), wc);
 }
@@ -65,7 +69,7 @@ static void release_held(struct conn *c)
 {
 	struct completion wc;
 
-	if (c->sends.messages)
+	if (c->transmit.strict.pending || c->transmit.sends.messages)
 		return;
 	while (completion_queue_pop(&c->held, &wc))
 		push(c, conn_due(c, CONN_RECV_CQ), &wc);
@@ -87,7 +91,17 @@ static void flush_recvs(struct conn *c)
 
 void conn_fail(struct conn *c)
 {
+	struct completion wc = {
+		.wr_id = c->transmit.strict.wr_id,
+		.status = VERBS_WC_WR_FLUSH_ERR,
+		.opcode = VERBS_WC_SEND,
+	};
+
 	c->state = CONN_FAILED;
+	transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
+	if (c->transmit.strict.pending)
+		push(c, conn_due(c, CONN_SEND_CQ), &wc);
+	transmit_abandon_strict(&c->transmit);
 	flush_recvs(c);
 }
 
@@ -136,36 +150,97 @@ static bool is_type(const struct conn_wr *wr, enum wire_type type)
 	       header.type == (uint32_t)type;
 }
 
-/* An answer needs two RECVs: one for it, one for the READY that follows. */
-static bool can_answer(const struct conn *c)
+/* Room for what an answer of ours completes: QEMU's SEND and `recvs` RECVs. */
+static bool can_answer(const struct conn *c, unsigned int recvs)
 {
-	return c->recvs.count >= 2 && !c->recvs.arrived_count &&
-	       c->due[CONN_SEND_CQ].count + 3 <= COMPLETION_QUEUE_ROOM &&
-	       c->due[CONN_RECV_CQ].count + 2 <= COMPLETION_QUEUE_ROOM;
+	return c->recvs.count >= recvs && !c->recvs.arrived_count &&
+	       c->due[CONN_SEND_CQ].count + recvs + 1 <= COMPLETION_QUEUE_ROOM &&
+	       c->due[CONN_RECV_CQ].count + recvs <= COMPLETION_QUEUE_ROOM;
 }
 
-static void answer(struct conn *c, const struct conn_wr *wr, const struct source_reply *reply)
+static void answer_sent(struct conn *c, const struct conn_wr *wr)
 {
 	struct completion sent = {.wr_id = wr->wr_id, .opcode = VERBS_WC_SEND};
-	struct recv_request request;
-	uint8_t ready[WIRE_HEADER_LEN];
 
-	if (wr->signaled)
-		push(c, conn_due(c, CONN_SEND_CQ), &sent);
-	recv_queue_take(&c->recvs, &request);
-	fill(c, &request, reply->message, (uint32_t)reply->len);
-	recv_queue_take(&c->recvs, &request);
-	fill(c, &request, ready, (uint32_t)wire_build_empty(ready, WIRE_READY));
+	push(c, conn_due(c, CONN_SEND_CQ), &sent);
 }
 
-/* The message has been decided on; decides what goes out for it. */
-static int send_message(struct conn *c, const struct conn_wr *wr, struct conn_post *post)
+static void answer_recv(struct conn *c, const void *msg, size_t len)
+{
+	struct recv_request request;
+
+	recv_queue_take(&c->recvs, &request);
+	fill(c, &request, msg, (uint32_t)len);
+}
+
+static void answer_ready(struct conn *c)
+{
+	uint8_t ready[WIRE_HEADER_LEN];
+
+	answer_recv(c, ready, wire_build_empty(ready, WIRE_READY));
+}
+
+/* Keep a COMPRESS back, to merge it with its neighbours. False when it has to
+ * go out as any other message. */
+static bool keep_zero(struct conn *c, const struct conn_wr *wr)
+{
+	struct zero_run run;
+	struct ram_block *block;
+	uint64_t start;
+
+	if (!c->options.zeros || !can_answer(c, 1) ||
+	    wire_parse_compress(wr->data, wr->length, &run.message) ||
+	    run.message.block >= c->source.blocks.count)
+		return false;
+	block = &c->source.blocks.block[run.message.block];
+	start = run.message.addr - block->offset;
+	if (run.message.addr < block->offset || start >= block->length || !run.message.length ||
+	    run.message.length > block->length - start)
+		return false;
+	run.remote.start = block->host_addr + start;
+	run.remote.end = run.remote.start + run.message.length;
+	if (transmit_zero(&c->transmit, &run))
+		return false;
+	answer_sent(c, wr);
+	answer_ready(c);
+	return true;
+}
+
+static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
+{
+	struct transmit_strict strict = {
+		.own = own,
+		.urgent = c->role == CONN_DESTINATION || is_type(wr, WIRE_READY) ||
+			  is_type(wr, WIRE_ERROR),
+		.wr_id = wr->wr_id,
+		.addr = wr->local_addr,
+		.length = (uint32_t)wr->length,
+		.lkey = wr->lkey,
+	};
+
+	/*
+	 * QEMU waits for each SEND. Only when it has given up on one, and says so
+	 * with an ERROR, is there another: the first then lies in a buffer that
+	 * QEMU has written over.
+	 */
+	if (strict.urgent)
+		transmit_abandon_strict(&c->transmit);
+	return transmit_strict(&c->transmit, &strict) ? -EIO : 0;
+}
+
+static int send_message(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
 {
 	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
+	bool replace = false;
 
+	if (is_type(wr, WIRE_COMPRESS)) {
+		c->counters.zeros_seen++;
+		if (keep_zero(c, wr))
+			return 0;
+	}
 	if (request)
 		c->counters.requests_seen++;
-	switch (source_send(&c->source, wr->data, wr->length, can_answer(c), &post->own)) {
+	switch (source_send(&c->source, wr->data, wr->length, can_answer(c, 2), own)) {
 	case SOURCE_FAIL:
 		conn_fail(c);
 		return -EIO;
@@ -174,26 +249,28 @@ static int send_message(struct conn *c, const struct conn_wr *wr, struct conn_po
 			c->counters.requests_answered++;
 		else
 			c->counters.unregisters_answered++;
-		answer(c, wr, &post->own);
-		post->action = CONN_NOTHING;
+		answer_sent(c, wr);
+		answer_recv(c, own->message, own->len);
+		answer_ready(c);
+		own->len = 0;
 		return 0;
 	case SOURCE_REPLACE:
 		c->counters.requests_widened++;
-		post->action = CONN_POST_OWN;
+		replace = true;
 		break;
 	case SOURCE_FORWARD:
+		own->len = 0;
 		break;
 	}
 	if (request)
 		c->counters.requests_sent++;
 	count_message(c->counters.sent, wr->data, wr->length);
-	return 0;
+	return post_strict(c, wr, replace);
 }
 
 /* The destination tells the source of its RAM blocks, once. */
 static void note_ram_blocks(struct conn *c, const struct conn_wr *wr)
 {
-	count_message(c->counters.sent, wr->data, wr->length);
 	if (c->dest_blocks.count || !is_type(wr, WIRE_RAM_BLOCKS_RESULT) ||
 	    ram_blocks_load(&c->dest_blocks, wr->data, wr->length))
 		return;
@@ -203,59 +280,68 @@ static void note_ram_blocks(struct conn *c, const struct conn_wr *wr)
 	}
 }
 
-int conn_post_send(struct conn *c, const struct conn_wr *wr, struct conn_post *post)
+int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
 {
-	struct send_record record = {
+	struct write write = {
 		.wr_id = wr->wr_id,
-		.message = wr->message,
-		.slot = SEND_NO_SLOT,
+		.local_addr = wr->local_addr,
+		.remote_addr = wr->remote_addr,
+		.length = wr->length,
+		.lkey = wr->lkey,
+		.rkey = wr->rkey,
 	};
-	int ret = 0;
 
+	own->len = 0;
 	if (c->state != CONN_ACTIVE)
 		return -EIO;
-	post->action = CONN_POST;
-	post->slot = send_queue_free_slot(&c->sends);
-	/* Both are larger than anything QEMU has outstanding. */
-	if (c->sends.next - c->sends.oldest == SEND_QUEUE_ROOM || post->slot == SEND_NO_SLOT)
-		return -ENOMEM;
-	if (wr->message && c->role == CONN_SOURCE) {
-		ret = send_message(c, wr, post);
-	} else if (wr->message) {
-		note_ram_blocks(c, wr);
-	} else {
-		c->counters.writes++;
-		c->counters.write_bytes += wr->length;
-	}
-	if (ret || post->action == CONN_NOTHING)
-		return ret;
-	if (post->action == CONN_POST_OWN)
-		record.slot = post->slot;
-	return send_queue_add(&c->sends, &record, &post->serial);
+	if (!wr->message)
+		return transmit_write(&c->transmit, &write, conn_due(c, CONN_SEND_CQ));
+	if (c->role == CONN_SOURCE)
+		return send_message(c, wr, own);
+	note_ram_blocks(c, wr);
+	count_message(c->counters.sent, wr->data, wr->length);
+	return post_strict(c, wr, false);
 }
 
-void conn_post_refused(struct conn *c, const struct conn_wr *wr)
+unsigned int conn_batch(struct conn *c, struct transmit_out *out)
 {
-	send_queue_undo(&c->sends);
-	if (!wr->message) {
-		c->counters.writes--;
-		c->counters.write_bytes -= wr->length;
-	}
+	return c->state == CONN_ACTIVE ? transmit_batch(&c->transmit, out) : 0;
+}
+
+void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (out[i].kind == TRANSMIT_ZERO)
+			c->counters.sent[WIRE_COMPRESS]++;
+	transmit_posted(&c->transmit, out, count);
+}
+
+bool conn_arm(struct conn *c, enum conn_cq cq)
+{
+	if (c->state != CONN_ACTIVE || conn_due(c, cq)->count)
+		return false;
+	transmit_flush(&c->transmit);
+	return !c->one_cq && cq == CONN_SEND_CQ && transmit_waits_for_ready(&c->transmit);
 }
 
 int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
 {
-	struct send_record record;
-	struct completion due = *wc;
-	int ret;
+	int ret = transmit_completed(&c->transmit, serial, wc, conn_due(c, CONN_SEND_CQ));
 
-	ret = send_queue_complete(&c->sends, serial, &record);
-	if (ret)
-		return ret;
-	due.wr_id = record.wr_id;
-	push(c, conn_due(c, CONN_SEND_CQ), &due);
+	/* A lost completion is a hang: fail instead. */
+	if (ret == -ENOSPC)
+		conn_fail(c);
 	release_held(c);
-	return 0;
+	return ret == -ENOSPC ? 0 : ret;
+}
+
+/* A message that is not for QEMU: the READY for a zero run it believes answered. */
+static bool swallow(struct conn *c, const void *msg, size_t len)
+{
+	struct wire_header header;
+
+	return !wire_parse_header(msg, len, &header) && header.type == WIRE_READY &&
+	       transmit_ready(&c->transmit);
 }
 
 void conn_recv_completed(struct conn *c, unsigned int buffer, const struct completion *wc,
@@ -266,9 +352,14 @@ void conn_recv_completed(struct conn *c, unsigned int buffer, const struct compl
 
 	if (wc->status != VERBS_WC_SUCCESS) {
 		c->recvs_flushed = true;
+		transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
 	} else {
 		count_message(c->counters.received, buffers[buffer], wc->byte_len);
 		source_receive(&c->source, buffers[buffer], wc->byte_len);
+		if (swallow(c, buffers[buffer], wc->byte_len)) {
+			c->repost |= 1u << buffer;
+			return;
+		}
 	}
 	if (!recv_queue_take(&c->recvs, &request)) {
 		struct recv_arrival arrival = {buffer, wc->byte_len};

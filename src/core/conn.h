@@ -9,8 +9,8 @@
 #include "core/completion_queue.h"
 #include "core/recv_queue.h"
 #include "core/registration.h"
-#include "core/send_queue.h"
 #include "core/source.h"
+#include "core/transmit.h"
 
 /*
  * One migration connection, without any I/O: the engine tells what QEMU and the
@@ -47,21 +47,27 @@ struct conn_counters {
 	uint64_t requests_widened;  /* of those, widened */
 	uint64_t requests_answered; /* locally */
 	uint64_t unregisters_answered;
+	uint64_t zeros_seen;	       /* COMPRESS messages QEMU made */
 	uint64_t sent[WIRE_TYPES];     /* messages on the wire, by type */
 	uint64_t received[WIRE_TYPES]; /* by a source only */
-	uint64_t writes;
-	uint64_t write_bytes;
+};
+
+/* What the user chose. */
+struct conn_options {
+	unsigned int shift; /* regions of 2^shift bytes */
+	bool writes;	    /* complete WRITEs early and merge them */
+	bool zeros;	    /* merge COMPRESS messages */
 };
 
 struct conn {
 	enum conn_state state;
 	enum conn_role role;
 	bool one_cq;
-	unsigned int shift;
+	struct conn_options options;
 	struct source source;	       /* CONN_SOURCE */
 	struct ram_blocks dest_blocks; /* CONN_DESTINATION */
 	struct registration_policy policy;
-	struct send_queue sends;
+	struct transmit transmit;
 	struct recv_queue recvs; /* CONN_SOURCE and CONN_CANDIDATE */
 	struct completion_queue due[CONN_CQS];
 	/* RECV completions kept back until a SEND's has been delivered */
@@ -75,7 +81,7 @@ struct conn {
 };
 
 /* `one_cq`: SENDs and RECVs complete on the same CQ. */
-void conn_init(struct conn *c, bool one_cq, unsigned int shift);
+void conn_init(struct conn *c, bool one_cq, const struct conn_options *options);
 
 /* Frees what the connection holds. MRs must have been forgotten or released. */
 void conn_clear(struct conn *c);
@@ -84,10 +90,11 @@ void conn_clear(struct conn *c);
  * engine to post. */
 void conn_pass_through(struct conn *c);
 
-/* candidate -> active. A source's own receive buffers are posted by now. */
-void conn_start(struct conn *c, enum conn_role role);
+/* candidate -> active. A source's own receive buffers are posted by now.
+ * `max_message`: bytes that one WRITE of the port's can have. */
+void conn_start(struct conn *c, enum conn_role role, uint64_t max_message);
 
-/* -> failed: every RECV of QEMU's completes with a flush error. */
+/* -> failed: everything that QEMU waits for completes with a flush error. */
 void conn_fail(struct conn *c);
 
 /* Which of c->due the completions for this CQ are in. */
@@ -99,32 +106,35 @@ int conn_post_recv(struct conn *c, const struct recv_request *request, void *con
 /* One WR that QEMU posts on its send queue. */
 struct conn_wr {
 	uint64_t wr_id;
-	bool message;	  /* a SEND */
-	const void *data; /* the message; not read for anything else */
+	bool message;	  /* a SEND; else an RDMA WRITE */
+	const void *data; /* the message; not read for a WRITE */
 	uint64_t length;  /* bytes */
-	bool signaled;
+	uint64_t local_addr;
+	uint64_t remote_addr; /* WRITE */
+	uint32_t lkey;
+	uint32_t rkey; /* WRITE */
 };
 
-enum conn_action {
-	CONN_POST,     /* post it under wr_id `serial` */
-	CONN_POST_OWN, /* post `own` in its place, signalled as it was */
-	CONN_NOTHING,  /* it has been dealt with */
-};
+/*
+ * 0; -ENOMEM when a WRITE has to wait for the completion of another; -EIO when
+ * the connection has failed. The engine then posts what conn_batch() says. For a
+ * message sent in the place of QEMU's, *own is filled and own->len is not 0: the
+ * engine copies it to SEND_SLOT_STRICT first.
+ */
+int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply *own);
 
-struct conn_post {
-	enum conn_action action;
-	uint64_t serial;
-	int slot; /* CONN_POST_OWN: the send slot to copy `own` to */
-	struct source_reply own;
-};
+/* transmit_batch() and transmit_posted() for an active connection. */
+unsigned int conn_batch(struct conn *c, struct transmit_out *out);
+void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count);
 
-/* 0 with *post filled; -ENOMEM when the queue is full; -EIO when failed. */
-int conn_post_send(struct conn *c, const struct conn_wr *wr, struct conn_post *post);
+/*
+ * QEMU arms a CQ: unless a completion is due there it sleeps next. Returns true
+ * when somebody else must then listen for the destination's READY, because QEMU
+ * sleeps on the other CQ.
+ */
+bool conn_arm(struct conn *c, enum conn_cq cq);
 
-/* The real queue refused what conn_post_send() had it post for `wr`. */
-void conn_post_refused(struct conn *c, const struct conn_wr *wr);
-
-/* WR `serial` completed; wc->wr_id is filled in here. 0, or -ENOENT. */
+/* WR `serial` completed; its wr_id is filled in here. 0, or -ENOENT. */
 int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc);
 
 /* Own receive buffer `buffer` completed; on success buffers[buffer] holds

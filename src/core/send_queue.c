@@ -36,11 +36,6 @@ int send_queue_add(struct send_queue *q, const struct send_record *record, uint6
 	return 0;
 }
 
-void send_queue_undo(struct send_queue *q)
-{
-	retire(q, record_at(q, --q->next));
-}
-
 int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_record *record)
 {
 	if (serial < q->oldest || serial >= q->next)
@@ -53,7 +48,7 @@ int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_recor
 
 int send_queue_free_slot(const struct send_queue *q)
 {
-	for (int slot = 0; slot < SEND_SLOTS; slot++)
+	for (int slot = SEND_SLOT_STRICT + 1; slot < SEND_SLOTS; slot++)
 		if (q->slots & 1u << slot)
 			return slot;
 	return SEND_NO_SLOT;

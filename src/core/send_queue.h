@@ -11,14 +11,17 @@
  * order, so a completion retires every WR posted before it as well.
  */
 
-#define SEND_QUEUE_ROOM 2048 /* at least any max_send_wr a provider rounds 512 up to */
-#define SEND_SLOTS	4    /* messages of our own that can be on the wire at once */
-#define SEND_NO_SLOT	(-1)
+#define SEND_QUEUE_ROOM	 2048 /* at least any max_send_wr a provider rounds 512 up to */
+#define SEND_SLOTS	 4    /* messages of our own that can be on the wire at once */
+#define SEND_NO_SLOT	 (-1)
+#define SEND_SLOT_STRICT 0 /* for the message that takes the place of QEMU's own */
 
 struct send_record {
-	uint64_t wr_id; /* QEMU's */
-	bool message;	/* a SEND: a control message */
-	int slot;	/* the own message it sends, or SEND_NO_SLOT */
+	uint64_t wr_id;	 /* QEMU's */
+	uint64_t length; /* bytes, of a WRITE */
+	bool message;	 /* a SEND whose completion QEMU waits for */
+	int kind;	 /* the owner's */
+	int slot;	 /* the own message it sends, or SEND_NO_SLOT */
 };
 
 /* send_queue_init() before use. */
@@ -35,15 +38,12 @@ void send_queue_init(struct send_queue *q);
 /* Sets *serial; 0, or -ENOMEM when the queue is full. */
 int send_queue_add(struct send_queue *q, const struct send_record *record, uint64_t *serial);
 
-/* The newest WR was refused by the real queue. */
-void send_queue_undo(struct send_queue *q);
-
 /* The WR `serial` has completed: sets *record and retires it and all before it.
  * 0, or -ENOENT when no such WR is on the queue. */
 int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_record *record);
 
-/* A free slot for an own message, or SEND_NO_SLOT. Recording a WR with it takes
- * it; it becomes free when that WR retires. */
+/* A free slot for an own message other than SEND_SLOT_STRICT, or SEND_NO_SLOT.
+ * Recording a WR with it takes it; it becomes free when that WR retires. */
 int send_queue_free_slot(const struct send_queue *q);
 
 #endif

@@ -155,19 +155,15 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len, b
 		s->widening = false;
 		return SOURCE_FORWARD;
 	}
-	/* READY belongs to the return path and ERROR needs no credit. */
+	/* READY belongs to the return path, and neither is part of an exchange. */
 	if (header.type == WIRE_READY || header.type == WIRE_ERROR)
 		return SOURCE_FORWARD;
 
 	drop_request(s);
-	/* An answer of ours ends in a READY, which must stand for a real one. */
-	can_answer = can_answer && s->credits > 0;
 	if (header.type == WIRE_REGISTER_REQUEST)
 		verdict = send_register(s, msg, len, can_answer, reply);
 	else if (header.type == WIRE_UNREGISTER_REQUEST)
 		verdict = send_unregister(s, msg, len, can_answer, reply);
-	if ((verdict == SOURCE_FORWARD || verdict == SOURCE_REPLACE) && s->credits > 0)
-		s->credits--;
 	return verdict;
 }
 
@@ -199,9 +195,6 @@ void source_receive(struct source *s, const void *msg, size_t len)
 	if (wire_parse_header(msg, len, &header))
 		return;
 	switch (header.type) {
-	case WIRE_READY:
-		s->credits++;
-		break;
 	case WIRE_REGISTER_RESULT:
 		receive_result(s, msg, len);
 		break;

@@ -46,8 +46,6 @@ struct source {
 	 * destination as QEMU wrote them. Extents already made stay valid. */
 	bool widening;
 	struct source_request request;
-	/* READY messages received and not yet used by a message sent. */
-	unsigned int credits;
 };
 
 enum source_verdict {

@@ -104,6 +104,19 @@ int wire_parse_result(const void *msg, size_t len, struct wire_result *result)
 	return 0;
 }
 
+int wire_parse_compress(const void *msg, size_t len, struct wire_compress *compress)
+{
+	const uint8_t *p = parse_single(msg, len, WIRE_COMPRESS, WIRE_COMPRESS_LEN);
+
+	if (!p)
+		return -EBADMSG;
+	compress->value = get32(p);
+	compress->block = get32(p + 4);
+	compress->addr = get64(p + 8);
+	compress->length = get64(p + 16);
+	return 0;
+}
+
 static uint8_t *build(void *msg, enum wire_type type, uint32_t body)
 {
 	uint8_t *p = msg;
@@ -134,6 +147,17 @@ size_t wire_build_register_result(void *msg, const struct wire_result *result)
 	put32(p + 4, 0);
 	put64(p + 8, result->host_addr);
 	return WIRE_HEADER_LEN + WIRE_RESULT_LEN;
+}
+
+size_t wire_build_compress(void *msg, const struct wire_compress *compress)
+{
+	uint8_t *p = build(msg, WIRE_COMPRESS, WIRE_COMPRESS_LEN);
+
+	put32(p, compress->value);
+	put32(p + 4, compress->block);
+	put64(p + 8, compress->addr);
+	put64(p + 16, compress->length);
+	return WIRE_HEADER_LEN + WIRE_COMPRESS_LEN;
 }
 
 size_t wire_build_empty(void *msg, enum wire_type type)

@@ -22,6 +22,7 @@
 #define WIRE_RAM_BLOCK_LEN 32u
 #define WIRE_REGISTER_LEN  24u
 #define WIRE_RESULT_LEN	   16u
+#define WIRE_COMPRESS_LEN  24u
 
 /* RDMA_CONTROL_*; the statistics count messages by these. */
 enum wire_type {
@@ -73,6 +74,14 @@ struct wire_result {
 	uint64_t host_addr; /* base of the RAM block at the destination */
 };
 
+/* RDMACompress: fill a range with one byte value, at the destination */
+struct wire_compress {
+	uint32_t value;
+	uint32_t block;
+	uint64_t addr;	 /* destination ram_addr_t */
+	uint64_t length; /* bytes */
+};
+
 /* The capabilities, from private data of any length: `len` may be larger than
  * what QEMU sent, because rdma_cm pads what the other end receives. */
 int wire_parse_caps(const void *data, size_t len, struct wire_caps *caps);
@@ -92,10 +101,13 @@ int wire_parse_register(const void *msg, size_t len, enum wire_type type,
 			struct wire_register *reg);
 int wire_parse_result(const void *msg, size_t len, struct wire_result *result);
 
+int wire_parse_compress(const void *msg, size_t len, struct wire_compress *compress);
+
 /* Messages of our own. `msg` has room for WIRE_HEADER_LEN plus the body; the
  * whole length in bytes is returned. */
 size_t wire_build_register_request(void *msg, const struct wire_register *reg);
 size_t wire_build_register_result(void *msg, const struct wire_result *result);
+size_t wire_build_compress(void *msg, const struct wire_compress *compress);
 size_t wire_build_empty(void *msg, enum wire_type type);
 
 /* "register_request" and so on; "unknown" for anything else. */

@@ -11,9 +11,10 @@
  * 16 and, for writes, a chunk number above bit 30; none of QEMU's is on a queue
  * whose completions we read, except its own RECVs at a destination (4000 + n).
  */
-#define WR_ID_MARK_SEND (UINT64_C(0x5d4c) << 48)
-#define WR_ID_MARK_RECV (UINT64_C(0x5d4d) << 48)
-#define WR_ID_MARK_MASK (UINT64_C(0xffff) << 48)
+#define WR_ID_MARK_SEND	   (UINT64_C(0x5d4c) << 48)
+#define WR_ID_MARK_RECV	   (UINT64_C(0x5d4d) << 48)
+#define WR_ID_MARK_NOTHING (UINT64_C(0x5d4e) << 48)
+#define WR_ID_MARK_MASK	   (UINT64_C(0xffff) << 48)
 
 int datapath_post_own_recv(struct session *s, unsigned int buffer)
 {
@@ -45,11 +46,17 @@ int datapath_post_real_recv(struct session *s, const struct recv_request *reques
 	return s->ops->post_recv(s->qp, &wr, &bad);
 }
 
-/* Everything that can have changed while the lock was held. */
-static void settle(struct session *s)
+void datapath_post_nothing(struct session *s)
 {
-	session_repost(s);
-	session_publish_due(s);
+	struct ibv_send_wr wr = {
+		.wr_id = WR_ID_MARK_NOTHING,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+	struct ibv_send_wr *bad;
+
+	/* Should even this fail, QEMU still wakes for the disconnection. */
+	s->ops->post_send(s->qp, &wr, &bad);
 }
 
 static char *send_slot(struct session *s, int slot)
@@ -58,49 +65,114 @@ static char *send_slot(struct session *s, int slot)
 	       (size_t)slot * SESSION_SEND_SLOT_LEN;
 }
 
-static void describe(const struct ibv_send_wr *wr, struct conn_wr *out)
+/* One WR of a batch. */
+static void compose(struct session *s, const struct transmit_out *out, struct ibv_send_wr *wr,
+		    struct ibv_sge *sge)
 {
-	memset(out, 0, sizeof(*out));
-	out->wr_id = wr->wr_id;
-	out->message = wr->opcode == IBV_WR_SEND;
-	out->signaled = wr->send_flags & IBV_SEND_SIGNALED;
-	/* A message in pieces is nothing QEMU sends; it reads as malformed. */
-	if (out->message && wr->num_sge == 1)
-		out->data = (const void *)(uintptr_t)wr->sg_list[0].addr;
-	else if (out->message)
+	*wr = (struct ibv_send_wr){
+		.wr_id = WR_ID_MARK_SEND | out->serial,
+		.sg_list = sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+		.send_flags = out->signaled ? IBV_SEND_SIGNALED : 0,
+	};
+	if (out->slot != SEND_NO_SLOT) {
+		sge->addr = (uintptr_t)send_slot(s, out->slot);
+		sge->lkey = s->memory_mr->lkey;
+	}
+	switch (out->kind) {
+	case TRANSMIT_WRITE:
+		wr->opcode = IBV_WR_RDMA_WRITE;
+		wr->wr.rdma.remote_addr = out->write.remote_addr;
+		wr->wr.rdma.rkey = out->write.rkey;
+		sge->addr = out->write.local_addr;
+		sge->length = (uint32_t)out->write.length;
+		sge->lkey = out->write.lkey;
+		break;
+	case TRANSMIT_ZERO:
+		sge->length = (uint32_t)wire_build_compress(send_slot(s, out->slot), &out->zero);
+		break;
+	case TRANSMIT_STRICT:
+		sge->length = out->strict.length;
+		if (out->strict.own)
+			break;
+		sge->addr = out->strict.addr;
+		sge->lkey = out->strict.lkey;
+		break;
+	}
+}
+
+/* Give the NIC all that is due to it. Lock held. */
+static void pump(struct session *s)
+{
+	struct transmit_out out[TRANSMIT_BATCH];
+	struct ibv_send_wr wr[TRANSMIT_BATCH], *bad;
+	struct ibv_sge sge[TRANSMIT_BATCH];
+	unsigned int count, posted;
+	int ret;
+
+	while ((count = conn_batch(&s->conn, out)) > 0) {
+		for (unsigned int i = 0; i < count; i++) {
+			compose(s, &out[i], &wr[i], &sge[i]);
+			wr[i].next = i + 1 < count ? &wr[i + 1] : NULL;
+		}
+		bad = &wr[0];
+		ret = s->ops->post_send(s->qp, wr, &bad);
+		posted = ret ? (unsigned int)(bad - wr) : count;
+		conn_posted(&s->conn, out, posted);
+		if (!ret)
+			continue;
+		/* A queue that is full for now drains, and the next completion comes back
+		 * here: if there is one, for what fitted last may be unsignalled. */
+		if (ret != ENOMEM || s->conn.transmit.in_flight <= s->conn.transmit.unsignaled)
+			session_fail(s, ret, "posting to the send queue");
 		return;
-	for (int i = 0; i < wr->num_sge; i++)
-		out->length += wr->sg_list[i].length;
+	}
+}
+
+/* Everything that can have changed while the lock was held. */
+static void settle(struct session *s)
+{
+	session_repost(s);
+	pump(s);
+	session_publish_due(s);
+}
+
+/* 0, or EINVAL for what QEMU never posts. */
+static int describe(const struct ibv_send_wr *wr, struct conn_wr *out)
+{
+	if ((wr->opcode != IBV_WR_SEND && wr->opcode != IBV_WR_RDMA_WRITE) || wr->num_sge != 1 ||
+	    !(wr->send_flags & IBV_SEND_SIGNALED))
+		return EINVAL;
+	*out = (struct conn_wr){
+		.wr_id = wr->wr_id,
+		.message = wr->opcode == IBV_WR_SEND,
+		.data = (const void *)(uintptr_t)wr->sg_list[0].addr,
+		.length = wr->sg_list[0].length,
+		.local_addr = wr->sg_list[0].addr,
+		.lkey = wr->sg_list[0].lkey,
+	};
+	if (!out->message) {
+		out->remote_addr = wr->wr.rdma.remote_addr;
+		out->rkey = wr->wr.rdma.rkey;
+	}
+	return 0;
 }
 
 /* Lock held. One WR; 0 or a positive errno. */
 static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
 {
-	struct ibv_send_wr copy = *wr, *bad;
-	struct conn_post post;
+	struct source_reply own;
 	struct conn_wr seen;
-	struct ibv_sge sge;
-	int ret;
+	int ret = describe(wr, &seen);
 
-	describe(wr, &seen);
-	ret = conn_post_send(&s->conn, &seen, &post);
 	if (ret)
-		return -ret;
-	if (post.action == CONN_NOTHING)
-		return 0;
-	copy.next = NULL;
-	copy.wr_id = WR_ID_MARK_SEND | post.serial;
-	if (post.action == CONN_POST_OWN) {
-		memcpy(send_slot(s, post.slot), post.own.message, post.own.len);
-		sge.addr = (uintptr_t)send_slot(s, post.slot);
-		sge.length = (uint32_t)post.own.len;
-		sge.lkey = s->memory_mr->lkey;
-		copy.sg_list = &sge;
-		copy.num_sge = 1;
-	}
-	ret = s->ops->post_send(s->qp, &copy, &bad);
-	if (ret)
-		conn_post_refused(&s->conn, &seen);
+		return ret;
+	ret = -conn_post_send(&s->conn, &seen, &own);
+	if (s->conn.state == CONN_FAILED)
+		return s->error ? s->error : EIO;
+	if (!ret && own.len)
+		memcpy(send_slot(s, SEND_SLOT_STRICT), own.message, own.len);
 	return ret;
 }
 
@@ -119,11 +191,30 @@ int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr 
 	for (; wr && !ret; wr = wr->next) {
 		*bad_wr = wr;
 		ret = post_one_send(s, wr);
+		settle(s);
+		if (!ret && s->conn.state == CONN_FAILED)
+			ret = s->error ? s->error : EIO;
 	}
 out:
-	settle(s);
+	/* Not what verbs promise, but QEMU prints it. */
+	if (ret)
+		errno = ret;
 	pthread_mutex_unlock(&s->lock);
 	return ret;
+}
+
+static enum conn_cq which_cq(const struct session *s, const struct ibv_cq *cq)
+{
+	return cq == s->cq[CONN_SEND_CQ] ? CONN_SEND_CQ : CONN_RECV_CQ;
+}
+
+void datapath_arm(struct session *s, const struct ibv_cq *cq)
+{
+	pthread_mutex_lock(&s->lock);
+	if (conn_arm(&s->conn, which_cq(s, cq)))
+		progress_want(s);
+	settle(s);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static bool receives_are_ours(const struct session *s)
@@ -177,13 +268,13 @@ static void complete(struct session *s, const struct ibv_wc *wc)
 
 	switch (wc->wr_id & WR_ID_MARK_MASK) {
 	case WR_ID_MARK_SEND:
-		if (conn_send_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done)) {
-			log_error("a completion for no request of ours; failing the migration");
-			conn_fail(&s->conn);
-		}
+		if (conn_send_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done))
+			session_fail(s, EIO, "a completion for no request of ours");
 		break;
 	case WR_ID_MARK_RECV:
 		conn_recv_completed(&s->conn, wc->wr_id & ~WR_ID_MARK_MASK, &done, s->buffers);
+		break;
+	case WR_ID_MARK_NOTHING:
 		break;
 	default:
 		conn_foreign_recv_completed(&s->conn, &done);
@@ -212,7 +303,7 @@ static int take_due(struct session *s, enum conn_cq which, int entries, struct i
 int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_cq *cq, int entries,
 		     struct ibv_wc *wc)
 {
-	enum conn_cq which = cq == s->cq[CONN_SEND_CQ] ? CONN_SEND_CQ : CONN_RECV_CQ;
+	enum conn_cq which = which_cq(s, cq);
 	int found = 0, taken = 0;
 
 	/*
@@ -240,4 +331,15 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 		pthread_mutex_unlock(&s->lock);
 	}
 	return taken;
+}
+
+bool datapath_drain_recvs(struct session *s)
+{
+	struct ibv_wc wc[RECV_QUEUE_BUFFERS];
+	int found = s->ops->poll_cq(s->cq[CONN_RECV_CQ], RECV_QUEUE_BUFFERS, wc);
+
+	for (int i = 0; i < found; i++)
+		complete(s, &wc[i]);
+	settle(s);
+	return found > 0;
 }

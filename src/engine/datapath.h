@@ -14,7 +14,15 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_cq *cq, int entries,
 		     struct ibv_wc *wc);
 
+/* QEMU arms `cq`, and may sleep next: nothing it waits for may be left behind. */
+void datapath_arm(struct session *s, const struct ibv_cq *cq);
+
+/* Take in what has come on the receive side, for a QEMU that is not looking.
+ * Lock held. Returns false when there was nothing. */
+bool datapath_drain_recvs(struct session *s);
+
 /* Lock held. 0 or a positive errno. */
+void datapath_post_nothing(struct session *s); /* a signalled WR without effect */
 int datapath_post_own_recv(struct session *s, unsigned int buffer);
 int datapath_post_real_recv(struct session *s, const struct recv_request *request);
 

@@ -24,22 +24,27 @@ struct lookup_slot {
 
 /* All zero is an empty table. */
 struct lookup {
+	/* One bit for each key's hash: what is not in the table, which is nearly
+	 * everything that is asked for, mostly needs no look at the buckets. */
+	_Atomic uint64_t filter;
 	struct lookup_slot slot[LOOKUP_BUCKETS][LOOKUP_SLOTS];
 };
 
-static inline struct lookup_slot *lookup_bucket(struct lookup *table, const void *key)
+static inline unsigned int lookup_hash(const void *key)
 {
-	uint64_t hash = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-
-	return table->slot[hash >> 58];
+	return (unsigned int)(((uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15)) >> 58);
 }
 
 /* The value of `key`, or NULL. A value may be removed the moment after: the
  * caller knows why it is not, or can tell. */
 static inline void *lookup_find(struct lookup *table, const void *key)
 {
-	struct lookup_slot *slot = lookup_bucket(table, key);
+	unsigned int hash = lookup_hash(key);
+	struct lookup_slot *slot;
 
+	if (!(atomic_load_explicit(&table->filter, memory_order_acquire) & UINT64_C(1) << hash))
+		return NULL;
+	slot = table->slot[hash];
 	for (int i = 0; i < LOOKUP_SLOTS; i++)
 		if (atomic_load_explicit(&slot[i].key, memory_order_acquire) == key)
 			return atomic_load_explicit(&slot[i].value, memory_order_relaxed);

@@ -150,7 +150,7 @@ static void warn_fallback(struct session *s, int access)
 		return;
 	s->warned_fallback = true;
 	log_warn("registering 2^%u bytes at once failed (access 0x%x); continuing with %s",
-		 s->conn.shift, (unsigned int)access,
+		 s->conn.options.shift, (unsigned int)access,
 		 s->conn.policy.shift ? "smaller regions" : "QEMU's own chunks");
 }
 

@@ -66,6 +66,7 @@ static double seconds_since(const struct timespec *start)
 static void compose(struct line *line, const struct session *s)
 {
 	const struct conn_counters *c = &s->conn.counters;
+	const struct transmit_counters *t = &s->conn.transmit.counters;
 	const struct counter counters[] = {
 		{"requests_seen", c->requests_seen},
 		{"requests_sent", c->requests_sent},
@@ -77,15 +78,24 @@ static void compose(struct line *line, const struct session *s)
 		{"registration_fallbacks", s->conn.policy.fallbacks},
 		{"largest_registration_bytes", s->counters.largest},
 		{"pinned_peak_bytes", s->counters.pinned_peak},
-		{"writes", c->writes},
-		{"write_bytes", c->write_bytes},
+		{"writes", t->writes},
+		{"write_bytes", t->write_bytes},
+		{"write_wrs", t->write_wrs},
+		{"wrs", t->wrs},
+		{"doorbells", t->doorbells},
+		{"signaled", t->signaled},
+		{"writes_withheld", t->withheld},
+		{"fences", t->fenced},
+		{"zeros", c->zeros_seen},
+		{"zeros_merged", t->zeros_kept},
+		{"zeros_sent", t->zeros_sent},
 	};
 
 	put(line, "{\"pid\": %ld, \"role\": \"%s\", \"state\": \"%s\", \"peer\": \"%s\"",
 	    (long)getpid(), conn_role_name(s->conn.role), conn_state_name(s->conn.state), s->peer);
 	if (s->passthrough_reason)
 		put(line, ", \"reason\": \"%s\"", s->passthrough_reason);
-	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, s->conn.shift,
+	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, s->conn.options.shift,
 	    s->conn.source.chunk_size);
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		put(line, ", \"%s\": %" PRIu64, counters[i].name, counters[i].value);

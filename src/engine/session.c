@@ -74,18 +74,26 @@ bool session_is_candidate(const struct rdma_cm_id *id, const struct ibv_pd *pd,
 static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_init_attr *attr,
 		  const struct verbs_ops *ops)
 {
+	const struct conn_options options = {
+		.shift = session_config()->shift,
+		.writes = session_config()->writes,
+		.zeros = session_config()->zeros,
+	};
+
 	s->qp = id->qp;
 	s->cq[CONN_SEND_CQ] = attr->send_cq;
 	s->cq[CONN_RECV_CQ] = attr->recv_cq;
 	s->ops = ops;
 	s->memory = NULL;
 	s->memory_mr = NULL;
+	s->error = 0;
 	s->warned_fallback = false;
 	s->passthrough_reason = NULL;
 	s->peer[0] = '\0';
 	memset(&s->counters, 0, sizeof(s->counters));
 	memset(&s->started, 0, sizeof(s->started));
-	conn_init(&s->conn, attr->send_cq == attr->recv_cq, session_config()->shift);
+	progress_init(s);
+	conn_init(&s->conn, attr->send_cq == attr->recv_cq, &options);
 	session_publish_due(s);
 }
 
@@ -141,6 +149,7 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	 * The QP goes before the memory it receives into. No one posts to a QP
 	 * that is being destroyed, and polls of its CQs find nothing any more.
 	 */
+	progress_stop(s);
 	registry_untrack(s);
 	verbs->destroy_qp(id);
 	report_session(s);
@@ -231,6 +240,21 @@ static const char *unfit(struct session *s, const struct wire_caps *caps)
 	return NULL;
 }
 
+/* The longest message of the port's, in bytes; QEMU's own chunk when it will not
+ * tell, which every port can do. */
+static uint64_t max_message(const struct rdma_cm_id *id)
+{
+	struct ibv_port_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	if (!verbs->query_port ||
+	    verbs->query_port(id->verbs, id->port_num,
+			      (struct _compat_ibv_port_attr *)(void *)&attr) ||
+	    !attr.max_msg_sz)
+		return UINT64_C(1) << CONFIG_SHIFT_MIN;
+	return attr.max_msg_sz;
+}
+
 /*
  * The connection is made: from here on it is ours, or it passes through.
  * Returns 0, or the errno with which connecting fails.
@@ -280,9 +304,9 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 	ret = role == CONN_DESTINATION ? post_kept_recvs(s) : 0;
 	if (ret)
 		goto out;
-	conn_start(&s->conn, role);
+	conn_start(&s->conn, role, max_message(id));
 	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
-		 s->peer[0] ? s->peer : "unknown", s->conn.shift);
+		 s->peer[0] ? s->peer : "unknown", s->conn.options.shift);
 out:
 	pthread_mutex_unlock(&s->lock);
 	return ret;
@@ -310,15 +334,31 @@ int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 	return verbs->accept(id, param);
 }
 
+void session_fail(struct session *s, int error, const char *why)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	if (s->conn.state == CONN_FAILED)
+		return;
+	log_error("%s: %s; failing the migration", why, strerror(error));
+	s->error = error;
+	conn_fail(&s->conn);
+	if (verbs->modify_qp)
+		verbs->modify_qp(s->qp, &attr, IBV_QP_STATE);
+	/* Flushed at once: an event for a QEMU that sleeps on the send side. */
+	datapath_post_nothing(s);
+}
+
 void session_repost(struct session *s)
 {
+	int ret;
+
 	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
 		if (!(s->conn.repost & 1u << i))
 			continue;
 		s->conn.repost &= ~(1u << i);
-		if (datapath_post_own_recv(s, i)) {
-			log_error("a receive buffer could not be posted; failing the migration");
-			conn_fail(&s->conn);
-		}
+		ret = datapath_post_own_recv(s, i);
+		if (ret)
+			session_fail(s, ret, "a receive buffer could not be posted");
 	}
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/conn.h"
+#include "engine/progress.h"
 #include "engine/verbs.h"
 #include "util/config.h"
 
@@ -55,6 +56,8 @@ struct session {
 	void *memory;
 	struct ibv_mr *memory_mr;
 	void *buffers[RECV_QUEUE_BUFFERS];
+	struct progress progress;
+	int error; /* when the connection has failed */
 	bool warned_fallback;
 	const char *passthrough_reason;
 	struct session_counters counters;
@@ -87,6 +90,11 @@ int session_pass_through(struct session *s, const char *reason);
 
 /* Post the own receive buffers that conn wants posted. Lock held. */
 void session_repost(struct session *s);
+
+/* The connection cannot be kept right: fail it, at both ends, and see to it that
+ * QEMU wakes up to learn. `error`: what posting to it returns from now on, a
+ * positive errno. Lock held. */
+void session_fail(struct session *s, int error, const char *why);
 
 /* Publish how many completions are due. Lock held. */
 void session_publish_due(struct session *s);

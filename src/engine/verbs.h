@@ -18,6 +18,11 @@ struct verbs_calls {
 				       unsigned int access);
 	int (*dereg_mr)(struct ibv_mr *mr);
 	int (*close_device)(struct ibv_context *context);
+	/* The exported function knows the old, shorter struct: pass one that is
+	 * all zero and longer. */
+	int (*query_port)(struct ibv_context *context, uint8_t port,
+			  struct _compat_ibv_port_attr *attr);
+	int (*modify_qp)(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask);
 	int (*create_qp)(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr);
 	void (*destroy_qp)(struct rdma_cm_id *id);
 	int (*connect)(struct rdma_cm_id *id, struct rdma_conn_param *param);
@@ -30,6 +35,7 @@ struct verbs_ops {
 	int (*post_send)(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr);
 	int (*post_recv)(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr);
 	int (*poll_cq)(struct ibv_cq *cq, int entries, struct ibv_wc *wc);
+	int (*req_notify_cq)(struct ibv_cq *cq, int solicited_only);
 };
 
 #endif

@@ -3,18 +3,31 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/datapath.h"
 #include "engine/lookup.h"
 #include "engine/registry.h"
 
-static struct lookup contexts; /* to struct verbs_ops */
+struct patched {
+	const struct ibv_context *context;
+	struct verbs_ops ops; /* what its table held */
+};
+
+static struct lookup contexts; /* to struct patched */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static const struct verbs_ops *original(const struct ibv_context *context)
+/* The context patched last: mostly the only one there is. */
+static _Atomic(struct patched *) latest;
+
+static inline const struct verbs_ops *original(const struct ibv_context *context)
 {
-	return lookup_find(&contexts, context);
+	const struct patched *p = atomic_load_explicit(&latest, memory_order_acquire);
+
+	if (!p || p->context != context)
+		p = lookup_find(&contexts, context);
+	return &p->ops;
 }
 
 static int hooked_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
@@ -40,52 +53,70 @@ static int hooked_poll_cq(struct ibv_cq *cq, int entries, struct ibv_wc *wc)
 	const struct verbs_ops *ops = original(cq->context);
 	struct session *s = registry_find_cq(cq);
 
-	if (s)
+	if (__builtin_expect(!!s, 0))
 		return datapath_poll_cq(s, ops, cq, entries, wc);
 	return ops->poll_cq(cq, entries, wc);
 }
 
+static int hooked_req_notify_cq(struct ibv_cq *cq, int solicited_only)
+{
+	const struct verbs_ops *ops = original(cq->context);
+	struct session *s = registry_find_cq(cq);
+
+	if (s)
+		datapath_arm(s, cq);
+	return ops->req_notify_cq(cq, solicited_only);
+}
+
 const struct verbs_ops *ops_patch(struct ibv_context *context)
 {
-	struct verbs_ops *ops;
+	struct patched *p;
 
 	pthread_mutex_lock(&lock);
-	ops = lookup_find(&contexts, context);
-	if (ops)
+	p = lookup_find(&contexts, context);
+	if (p)
 		goto out;
-	ops = malloc(sizeof(*ops));
-	if (!ops)
+	p = malloc(sizeof(*p));
+	if (!p)
 		goto out;
-	ops->post_send = context->ops.post_send;
-	ops->post_recv = context->ops.post_recv;
-	ops->poll_cq = context->ops.poll_cq;
-	if (lookup_insert(&contexts, context, ops)) {
-		free(ops);
-		ops = NULL;
+	p->context = context;
+	p->ops.post_send = context->ops.post_send;
+	p->ops.post_recv = context->ops.post_recv;
+	p->ops.poll_cq = context->ops.poll_cq;
+	p->ops.req_notify_cq = context->ops.req_notify_cq;
+	if (lookup_insert(&contexts, context, p)) {
+		free(p);
+		p = NULL;
 		goto out;
 	}
+	atomic_store(&latest, p);
 	/* Other threads may be calling through the table right now. */
 	__atomic_store_n(&context->ops.post_send, hooked_post_send, __ATOMIC_RELEASE);
 	__atomic_store_n(&context->ops.post_recv, hooked_post_recv, __ATOMIC_RELEASE);
 	__atomic_store_n(&context->ops.poll_cq, hooked_poll_cq, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.req_notify_cq, hooked_req_notify_cq, __ATOMIC_RELEASE);
 out:
 	pthread_mutex_unlock(&lock);
-	return ops;
+	return p ? &p->ops : NULL;
 }
 
 void ops_forget(struct ibv_context *context)
 {
-	struct verbs_ops *ops;
+	struct patched *p;
 
 	pthread_mutex_lock(&lock);
-	ops = lookup_find(&contexts, context);
-	if (ops) {
+	p = lookup_find(&contexts, context);
+	if (p) {
 		/* Closing may fail, or poll once more on its way. */
-		__atomic_store_n(&context->ops.post_send, ops->post_send, __ATOMIC_RELEASE);
-		__atomic_store_n(&context->ops.post_recv, ops->post_recv, __ATOMIC_RELEASE);
-		__atomic_store_n(&context->ops.poll_cq, ops->poll_cq, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.post_send, p->ops.post_send, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.post_recv, p->ops.post_recv, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.poll_cq, p->ops.poll_cq, __ATOMIC_RELEASE);
+		__atomic_store_n(&context->ops.req_notify_cq, p->ops.req_notify_cq,
+				 __ATOMIC_RELEASE);
+		if (atomic_load(&latest) == p)
+			atomic_store(&latest, NULL);
 		lookup_remove(&contexts, context);
-		free(ops);
+		free(p);
 	}
 	pthread_mutex_unlock(&lock);
 }

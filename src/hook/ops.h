@@ -5,8 +5,8 @@
 #include "engine/verbs.h"
 
 /*
- * ibv_post_send(), ibv_post_recv() and ibv_poll_cq() are inline calls through
- * context->ops, so the table of the context itself is patched, once. The
+ * ibv_post_send(), ibv_post_recv(), ibv_poll_cq() and ibv_req_notify_cq() are
+ * inline calls through context->ops, so the table of the context itself is patched, once. The
  * context is shared by every QP on the device: all but ours pass straight on.
  */
 

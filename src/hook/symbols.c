@@ -27,6 +27,8 @@ struct symbol {
 static const struct symbol symbols[] = {
 	{"ibv_close_device", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, close_device)},
 	{"ibv_dereg_mr", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, dereg_mr)},
+	{"ibv_modify_qp", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, modify_qp)},
+	{"ibv_query_port", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, query_port)},
 	{"ibv_reg_mr", "IBVERBS_1.1", VERBS, offsetof(struct verbs_calls, reg_mr)},
 	{"ibv_reg_mr_iova2", "IBVERBS_1.8", VERBS, offsetof(struct verbs_calls, reg_mr_iova2)},
 	{"rdma_accept", "RDMACM_1.0", CM, offsetof(struct verbs_calls, accept)},

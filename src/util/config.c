@@ -104,6 +104,26 @@ static bool parse_size(struct config *cfg, const char *value)
 	return false;
 }
 
+static bool parse_switch(bool *out, const char *value)
+{
+	bool on = !strcmp(value, "on");
+
+	if (!on && strcmp(value, "off"))
+		return false;
+	*out = on;
+	return true;
+}
+
+static bool parse_writes(struct config *cfg, const char *value)
+{
+	return parse_switch(&cfg->writes, value);
+}
+
+static bool parse_zeros(struct config *cfg, const char *value)
+{
+	return parse_switch(&cfg->zeros, value);
+}
+
 static bool parse_log(struct config *cfg, const char *value)
 {
 	static const char *const names[] = {
@@ -142,6 +162,10 @@ const struct config_variable config_variables[] = {
 	 "region size is 2^N bytes; off passes everything through untouched"},
 	{PREFIX "SIZE", "1G", parse_size, "a power of two from 1M to 1G (suffixes K, M, G)",
 	 "region size in bytes, the other spelling of RDMACHUNK_SHIFT"},
+	{PREFIX "WRITES", "on", parse_writes, "on or off",
+	 "complete RDMA WRITEs early and merge adjacent ones"},
+	{PREFIX "ZEROS", "on", parse_zeros, "on or off",
+	 "merge the messages for adjacent runs of zero pages"},
 	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},
 	{PREFIX "LOG_FILE", "standard error", parse_log_file, "a path (%p is the process id)",
 	 "file the log is appended to"},
@@ -190,6 +214,8 @@ void config_parse(struct config *cfg, char *const *environment)
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->enabled = true;
 	cfg->shift = CONFIG_SHIFT_DEFAULT;
+	cfg->writes = true;
+	cfg->zeros = true;
 	cfg->log_level = CONFIG_LOG_WARN;
 
 	for (; environment && *environment; environment++)

@@ -28,6 +28,8 @@ struct config {
 	bool enabled;
 	/* region size is 2^shift bytes, CONFIG_SHIFT_MIN to CONFIG_SHIFT_MAX */
 	unsigned int shift;
+	bool writes; /* complete WRITEs early and merge them */
+	bool zeros;  /* merge COMPRESS messages */
 	enum config_log_level log_level;
 	/* NULL: standard error. Points into the environment given. */
 	const char *log_file;

@@ -77,6 +77,62 @@ static int check_ram(const struct scenario_config *config, struct vmproc *from, 
 	return 0;
 }
 
+static bool is_end(struct json_object *migration, const char *end, const struct vmproc *vm)
+{
+	struct json_object *name;
+
+	return json_object_object_get_ex(migration, end, &name) &&
+	       !strcmp(json_object_get_string(name), vm->name);
+}
+
+/* With postcopy each migration has a second one, for the return path. */
+static size_t connections_of(const struct scenario_config *config, const struct vmproc *vm,
+			     struct json_object *migrations)
+{
+	size_t connections = 0, each = 1;
+
+	for (size_t i = 0; config->migration.caps[i]; i++)
+		if (!strcmp(config->migration.caps[i], "postcopy-ram"))
+			each = 2;
+	for (size_t i = 0; i < json_object_array_length(migrations); i++) {
+		struct json_object *m = json_object_array_get_idx(migrations, i);
+
+		if (is_end(m, "from", vm) || is_end(m, "to", vm))
+			connections += each;
+	}
+	return connections;
+}
+
+static bool torn_down(const struct vmproc *vm, size_t connections)
+{
+	struct json_object *counts, *list;
+	bool done;
+
+	counts = access(vm->counts, R_OK) ? NULL : json_object_from_file(vm->counts);
+	done = json_object_object_get_ex(counts, "per_connection", &list) &&
+	       json_object_array_length(list) >= connections;
+	json_object_put(counts);
+	return done;
+}
+
+/*
+ * QEMU takes a connection down some time after the migration has completed, and not at all when it
+ * is told to quit before: then what it had registered looks leaked.
+ */
+static void wait_torn_down(const struct scenario_config *config, const struct vmproc *vm,
+			   struct json_object *migrations)
+{
+	size_t connections = connections_of(config, vm, migrations);
+	int64_t deadline = wait_now() + EXIT_TIMEOUT;
+
+	if (strcmp(config->migration.transport, "rdma") || !config->src.preload ||
+	    !config->dst.preload || !strstr(config->src.preload, "librdmachunk-count") ||
+	    !strstr(config->dst.preload, "librdmachunk-count"))
+		return;
+	while (!torn_down(vm, connections) && !wait_over(deadline))
+		wait_fds(NULL, 0, wait_now() + 10);
+}
+
 /* From a started migration to identical RAM, reported. */
 static int finish_migration(const struct scenario_config *config, struct migration *m,
 			    struct json_object *migrations, int64_t deadline,
@@ -94,6 +150,10 @@ static int finish_migration(const struct scenario_config *config, struct migrati
 	info = m->from->qmp.closed ? NULL : migration_query(m->from, deadline);
 	json_object_array_add(migrations, report_migration(m->from, m->to, info, compared));
 	json_object_put(info);
+	if (!ret) {
+		wait_torn_down(config, m->from, migrations);
+		wait_torn_down(config, m->to, migrations);
+	}
 	return ret;
 }
 

@@ -20,7 +20,6 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	switch (verdict) {
 	case SOURCE_ANSWER:
 		expect(q->can_answer, "answered without room for it", q->sent);
-		expect(q->credits > 0, "answered without a credit", q->sent);
 		memcpy(reply->data, own.message, own.len);
 		reply->len = own.len;
 		q->answered++;
@@ -34,9 +33,9 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	case SOURCE_FAIL:
 		return verdict;
 	}
+	expect(q->credits > 0, "sent without a credit", q->sent);
 	q->sent++;
 	q->credits--;
-	expect(q->source.credits == q->credits, "credits", q->sent);
 	if (reply->len)
 		source_receive(&q->source, reply->data, reply->len);
 	qemu_receive_ready(q);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/conn.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "bench.h"
@@ -28,14 +29,38 @@ struct migration {
 	bool send_out, recv_out[BENCH_RECVS];
 	bool ready_expected;
 	uint64_t completions, posted;
+	uint64_t zeros_end;	/* of the last */
+	uint64_t zeros, zeroed; /* bytes QEMU sent COMPRESS for; that arrived */
+	uint64_t written;	/* bytes QEMU wrote */
 };
 
-/* Something happens on the wire; false when nothing can any more. */
-static bool nic_step(struct migration *m)
+/* The destination handles what has come. It sends READY before each message that
+ * it handles, so one more than that is a message without a credit. */
+static void destination_step(struct migration *m)
 {
-	if (random_below(&m->rng, 2))
-		return bench_complete_recv(&m->b) || bench_complete_send(&m->b);
-	return bench_complete_send(&m->b) || bench_complete_recv(&m->b);
+	struct message msg, reply;
+
+	expect(m->b.outgoing_count <= 1, "one message for each READY", m->b.outgoing_count);
+	while (bench_outgoing(&m->b, &msg)) {
+		if (message_get32(msg.data, 4) == WIRE_COMPRESS)
+			m->zeroed += message_get64(msg.data, 32);
+		destination_handle(&m->d, msg.data, msg.len, &reply);
+		if (reply.len)
+			bench_incoming(&m->b, &reply);
+		bench_incoming_ready(&m->b);
+	}
+}
+
+/* Something happens on the wire; false when nothing can any more. A CQ that
+ * nobody polls stays as it is. */
+static bool nic_step(struct migration *m, bool sends, bool recvs)
+{
+	bool first = random_below(&m->rng, 2), done;
+
+	done = (sends && first && bench_complete_send(&m->b)) ||
+	       (recvs && bench_complete_recv(&m->b)) || (sends && bench_complete_send(&m->b));
+	destination_step(m);
+	return done;
 }
 
 /* Each wr_id comes back for what was posted under it, and once. */
@@ -65,6 +90,7 @@ static void wait_for(struct migration *m, uint64_t wrid)
 {
 	enum conn_cq cq = wrid < WRID_RECV ? CONN_SEND_CQ : CONN_RECV_CQ;
 	struct completion c;
+	bool listen;
 
 	for (;;) {
 		while (bench_poll(&m->b, cq, &c)) {
@@ -72,7 +98,11 @@ static void wait_for(struct migration *m, uint64_t wrid)
 			if ((c.wr_id & 0xffff) == wrid)
 				return;
 		}
-		expect(nic_step(m), "QEMU would wait for ever", wrid);
+		listen = bench_arm(&m->b, cq);
+		destination_step(m);
+		expect(nic_step(m, m->b.conn.one_cq || cq == CONN_SEND_CQ,
+				m->b.conn.one_cq || cq == CONN_RECV_CQ || listen),
+		       "QEMU would wait for ever", wrid);
 	}
 }
 
@@ -87,8 +117,6 @@ static void post_recv(struct migration *m, unsigned int n)
 /* qemu_rdma_exchange_send() */
 static void exchange(struct migration *m, const struct message *msg, bool response)
 {
-	struct message reply;
-
 	if (m->ready_expected)
 		wait_for(m, WRID_RECV);
 	if (response)
@@ -96,12 +124,8 @@ static void exchange(struct migration *m, const struct message *msg, bool respon
 	post_recv(m, 0);
 	m->send_out = true;
 	m->posted++;
-	if (bench_send(&m->b, msg) != CONN_NOTHING) {
-		destination_handle(&m->d, m->b.wire.data, m->b.wire.len, &reply);
-		if (reply.len)
-			bench_incoming(&m->b, &reply);
-		bench_incoming_ready(&m->b);
-	}
+	bench_send(&m->b, msg);
+	destination_step(m);
 	wait_for(m, WRID_SEND);
 	if (response)
 		wait_for(m, WRID_RECV + 1);
@@ -116,12 +140,46 @@ static void send_empty(struct migration *m, enum wire_type type, bool response)
 	exchange(m, &msg, response);
 }
 
+static void end_iteration(struct migration *m)
+{
+	/* qemu_rdma_drain_cq() */
+	while (m->writes)
+		wait_for(m, WRID_WRITE);
+	send_empty(m, WIRE_REGISTER_FINISHED, false);
+	/* The completion of that proves all before it. */
+	expect(m->b.written == m->written, "all writes are on the wire", m->b.written);
+	expect(m->zeroed == m->zeros, "all zero runs are handled", m->zeroed);
+	send_empty(m, WIRE_QEMU_FILE, false);
+}
+
+/* Zero pages. Some continue those before, some go where a write is out. */
+static void send_zeros(struct migration *m, uint64_t chunks)
+{
+	uint64_t length = m->d.block[0].length, start = m->zeros_end, len;
+	struct message msg;
+
+	if (random_below(&m->rng, 3) == 0 || start >= length)
+		start = random_below(&m->rng, chunks) * MIB;
+	len = 4096 * (1 + random_below(&m->rng, 256));
+	if (len > length - start)
+		len = length - start;
+	message_begin(&msg, WIRE_COMPRESS, 1);
+	message_put32(&msg, 0);
+	message_put32(&msg, 0);
+	message_put64(&msg, start);
+	message_put64(&msg, len);
+	m->zeros += len;
+	m->zeros_end = start + len;
+	exchange(m, &msg, false);
+}
+
 /* qemu_rdma_write_one() */
 static void write_chunk(struct migration *m, uint64_t chunk)
 {
 	uint64_t start = chunk * m->d.chunk_size, end = start + m->d.chunk_size;
 	struct message msg;
 	struct range want;
+	int ret;
 
 	if (end > m->d.block[0].length)
 		end = m->d.block[0].length;
@@ -138,7 +196,12 @@ static void write_chunk(struct migration *m, uint64_t chunk)
 	}
 	expect(destination_covers(&m->d, 0, m->rkey[chunk], (struct range){start, end}),
 	       "the rkey covers the chunk", chunk);
-	bench_write(&m->b, WRID_WRITE | chunk << 30, end - start);
+	while ((ret = bench_write_at(&m->b, WRID_WRITE | chunk << 30, LOCAL + start, REMOTE + start,
+				     end - start))) {
+		expect(ret == -ENOMEM, "only what QEMU waits out", chunk);
+		wait_for(m, WRID_WRITE);
+	}
+	m->written += end - start;
 	m->transit[chunk] = true;
 	m->writes++;
 	m->posted++;
@@ -156,16 +219,17 @@ static void unregister_chunk(struct migration *m, uint64_t chunk)
 	expect(message_get32(m->b.memory[1], 4) == WIRE_UNREGISTER_FINISHED, "finished", chunk);
 }
 
-static void migrate(bool one_cq, uint64_t seed)
+static void migrate(unsigned int mode, uint64_t seed)
 {
 	static struct migration m;
 	const struct conn_counters *counters = &m.b.conn.counters;
+	const struct transmit_counters *transmit = &m.b.conn.transmit.counters;
 	struct completion c;
 	uint64_t chunks;
 
 	memset(&m, 0, sizeof(m));
 	m.rng.state = seed;
-	bench_start(&m.b, CONN_SOURCE, one_cq, 20 + (unsigned int)random_below(&m.rng, 11));
+	bench_start(&m.b, CONN_SOURCE, mode, 20 + (unsigned int)random_below(&m.rng, 11));
 	m.recv_out[0] = true;
 	m.posted = 1;
 	m.ready_expected = true;
@@ -178,27 +242,22 @@ static void migrate(bool one_cq, uint64_t seed)
 		uint64_t event = random_below(&m.rng, 100), chunk = random_below(&m.rng, chunks);
 
 		if (event < 3) {
-			/* qemu_rdma_drain_cq(), and the end of an iteration */
-			while (m.writes)
-				wait_for(&m, WRID_WRITE);
-			send_empty(&m, WIRE_REGISTER_FINISHED, false);
-			send_empty(&m, WIRE_QEMU_FILE, false);
-		} else if (event < 10) {
-			send_empty(&m, WIRE_COMPRESS, false);
-		} else if (event < 15) {
+			end_iteration(&m);
+		} else if (event < 25) {
+			send_zeros(&m, chunks);
+		} else if (event < 30) {
 			unregister_chunk(&m, chunk);
-		} else if (event < 20) {
-			nic_step(&m);
+		} else if (event < 35) {
+			nic_step(&m, true, true);
 		} else {
 			write_chunk(&m, chunk);
 		}
 	}
-	while (m.writes)
-		wait_for(&m, WRID_WRITE);
+	end_iteration(&m);
 	if (m.ready_expected)
 		wait_for(&m, WRID_RECV);
 	/* Nothing is owed, and nothing came that was not. */
-	while (nic_step(&m))
+	while (nic_step(&m, true, true))
 		;
 	for (int cq = 0; cq < CONN_CQS; cq++)
 		expect(!bench_poll(&m.b, cq, &c), "nothing left", c.wr_id);
@@ -209,13 +268,24 @@ static void migrate(bool one_cq, uint64_t seed)
 	expect(counters->requests_sent == m.d.requests, "requests that arrived", seed);
 	expect(!m.d.repeated, "no first chunk is requested twice", seed);
 	expect(m.b.posted_count == RECV_QUEUE_BUFFERS, "the NIC has all own buffers", seed);
+	expect(counters->zeros_seen - transmit->zeros_kept ==
+		       counters->sent[WIRE_COMPRESS] - transmit->zeros_sent,
+	       "COMPRESS messages sent or merged", seed);
+	expect(mode & BENCH_ZEROS ? transmit->zeros_kept : !transmit->zeros_kept, "zeros", seed);
+	expect(transmit->write_bytes == m.written, "bytes written", seed);
+	expect(transmit->doorbells <= transmit->wrs && transmit->signaled <= transmit->wrs,
+	       "doorbells and signalled WRs", seed);
+	if (!(mode & BENCH_WRITES))
+		expect(transmit->writes == transmit->write_wrs &&
+			       transmit->signaled == transmit->wrs,
+		       "each write is a WR of its own", seed);
 	conn_clear(&m.b.conn);
 }
 
 START_TEST(migrations_end_with_every_completion_seen)
 {
 	for (uint64_t seed = 0; seed < 100; seed++)
-		migrate(_i, seed);
+		migrate((unsigned int)_i, seed);
 }
 END_TEST
 
@@ -224,8 +294,7 @@ int main(void)
 	Suite *suite = suite_create("conn_migration");
 	TCase *tc = tcase_create("conn_migration");
 
-	/* Two CQs, as QEMU has them since 7.0; then one. */
-	tcase_add_loop_test(tc, migrations_end_with_every_completion_seen, 0, 2);
+	tcase_add_loop_test(tc, migrations_end_with_every_completion_seen, 0, BENCH_MODES);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

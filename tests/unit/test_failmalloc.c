@@ -165,7 +165,7 @@ static void migrate_as_destination(void)
 	bench_start(&b, CONN_DESTINATION, false, 22);
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put_block(&m, LOCAL(0), 0, 150 * MIB);
-	expect(bench_send(&b, &m) == CONN_POST, "the list goes out", 0);
+	expect(bench_send(&b, &m) == BENCH_SENT, "the list goes out", 0);
 	for (uint64_t i = 0; i < 300; i++) {
 		uint64_t addr = LOCAL(0) + i * 7 % 150 * MIB;
 

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_CORE_TRANSMIT_H
+#define RDMACHUNK_CORE_TRANSMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/completion_queue.h"
+#include "core/send_queue.h"
+#include "core/write_queue.h"
+#include "core/zero_queue.h"
+
+/*
+ * The order in which things go out on a QP's send queue, and what QEMU is told
+ * of each.
+ *
+ *      QEMU's WRITE ----> writes: merged, completed early within a window
+ *      QEMU's COMPRESS -> zeros:  merged, answered at once
+ *      any other SEND --> strict: after all of the above, completes for real
+ *
+ * An RC QP executes in order, so the completion of a strict SEND proves every
+ * write before it.
+ */
+
+/* Writes may be this much ahead of the wire, in bytes and in number, before QEMU
+ * has to wait for completions; it is let go again at half of that. */
+#define TRANSMIT_WINDOW_BYTES  (UINT64_C(64) << 20)
+#define TRANSMIT_WINDOW_WRITES 512
+
+/* WRs handed to the NIC in one call at most. */
+#define TRANSMIT_BATCH 64
+
+/* The send queue QEMU asks for; all we may count on. */
+#define TRANSMIT_SEND_QUEUE 512
+
+struct transmit_policy {
+	bool early;	    /* complete WRITEs early, merge them */
+	uint64_t merge_max; /* bytes of one WRITE at most */
+};
+
+struct transmit_counters {
+	uint64_t writes;      /* WRITEs QEMU posted */
+	uint64_t write_bytes; /* bytes of them */
+	uint64_t write_wrs;   /* WRITEs given to the NIC */
+	uint64_t doorbells;   /* calls that gave it anything */
+	uint64_t wrs;	      /* WRs of any kind given to it */
+	uint64_t signaled;    /* of those, signalled */
+	uint64_t withheld;    /* completions kept back because the window was full */
+	uint64_t fenced;      /* times the writes waited for a zero run's READY */
+	uint64_t zeros_kept;  /* COMPRESS messages taken in to be merged */
+	uint64_t zeros_sent;  /* COMPRESS messages made of them */
+};
+
+/* A SEND of QEMU's that waits for its turn; there is one at a time, because QEMU
+ * waits for its completion. */
+struct transmit_strict {
+	bool pending;
+	bool urgent; /* READY and ERROR: needs no credit and waits for nothing */
+	bool own;    /* the message is in SEND_SLOT_STRICT, not where QEMU has it */
+	uint64_t wr_id;
+	uint64_t addr; /* QEMU's message */
+	uint32_t length;
+	uint32_t lkey;
+};
+
+struct transmit {
+	struct transmit_policy policy;
+	struct send_queue sends;
+	struct write_queue writes;
+	struct zero_queue zeros;
+	struct transmit_strict strict;
+	unsigned int credits;	 /* READYs received and not used by a SEND */
+	uint64_t ahead_bytes;	 /* of writes queued or on the wire */
+	unsigned int in_flight;	 /* WRs on the wire */
+	unsigned int unsignaled; /* WRs posted since the last signalled one */
+	/* wr_ids of WRITEs whose completions are kept back */
+	struct completion_queue withheld;
+	bool flush;  /* QEMU is about to sleep: hold nothing back */
+	bool broken; /* the QP is in error: it flushes whatever it is given */
+	bool fence_counted;
+	struct transmit_counters counters;
+};
+
+enum transmit_kind {
+	TRANSMIT_WRITE,
+	TRANSMIT_ZERO,	 /* an own message: a COMPRESS */
+	TRANSMIT_STRICT, /* QEMU's message, or an own one in its place */
+};
+
+/* A WR for the real send queue. */
+struct transmit_out {
+	enum transmit_kind kind;
+	uint64_t serial; /* its wr_id */
+	bool signaled;
+	int slot;		       /* own message's slot, or SEND_NO_SLOT */
+	struct write write;	       /* TRANSMIT_WRITE */
+	struct wire_compress zero;     /* TRANSMIT_ZERO */
+	struct transmit_strict strict; /* TRANSMIT_STRICT */
+};
+
+void transmit_init(struct transmit *t);
+
+/* QEMU posts a WRITE. Pushes its completion to `due` at once where the policy
+ * allows. 0, or -ENOMEM: QEMU then waits for a completion, and one will come. */
+int transmit_write(struct transmit *t, const struct write *write, struct completion_queue *due);
+
+/* QEMU posts a COMPRESS. 0 when it is kept, and QEMU may be told it is sent and
+ * answered; -ENOSPC or -EBUSY when it has to go out as a strict SEND. */
+int transmit_zero(struct transmit *t, const struct zero_run *run);
+
+/* QEMU posts a SEND of another kind. 0, or -EBUSY when one is pending already. */
+int transmit_strict(struct transmit *t, const struct transmit_strict *strict);
+
+/* The pending SEND is given up: it will neither go out nor complete. */
+void transmit_abandon_strict(struct transmit *t);
+
+/* QEMU is about to sleep on a completion channel. */
+void transmit_flush(struct transmit *t);
+
+/*
+ * What to give the NIC now, oldest first: at most TRANSMIT_BATCH, 0 when there
+ * is nothing. Report how many of them it took with transmit_posted() before the
+ * next call.
+ */
+unsigned int transmit_batch(struct transmit *t, struct transmit_out *out);
+void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigned int count);
+
+/*
+ * WR `serial` completed with `wc`. Pushes to `due` what QEMU is due for that. A
+ * failed WR makes the connection broken. 0; -ENOENT for a serial that is not on
+ * the queue; -ENOSPC when `due` was full, and a completion is lost.
+ */
+int transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
+		       struct completion_queue *due);
+
+/* A READY came. True when it answers a message of ours that QEMU knows nothing
+ * of: then QEMU must not see it. */
+bool transmit_ready(struct transmit *t);
+
+/* The QP is known to be in error. Pushes the withheld completions, flushed. */
+void transmit_break(struct transmit *t, struct completion_queue *due);
+
+/* Is anything kept back until a READY comes? Then somebody must be listening. */
+bool transmit_waits_for_ready(const struct transmit *t);
+
+#endif
