@@ -44,12 +44,29 @@ static void take(struct guarded *g, const struct message *m)
 	}
 }
 
+/* Ended, but nobody has waited for it: who was to do so may be gone. */
+static bool is_zombie(pid_t pid)
+{
+	char path[40], line[512] = "", *end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	f = fopen(path, "re");
+	if (f && !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	/* The state follows the name, which may have parentheses of its own. */
+	end = strrchr(line, ')');
+	return end && end[1] == ' ' && end[2] == 'Z';
+}
+
 /* A process that has been killed may be writing still. */
 static void wait_for_group(pid_t group)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 
-	for (int i = 0; i < 200 && !kill(-group, 0); i++)
+	for (int i = 0; i < 200 && !kill(-group, 0) && !is_zombie(group); i++)
 		nanosleep(&pause, NULL);
 }
 

@@ -49,33 +49,37 @@ static void put_quoted(FILE *f, const char *word)
 }
 
 /*
- * In braces, so that the shell has read all of it before it runs any: what follows is QEMU's.
- * The first subshell waits for the end of the connection, the shell itself for QEMU's.
+ * In braces, so that the shell has read all of it before it runs any: what follows is QEMU's, for
+ * its two FIFOs (its standard output has more in it than QMP). They are opened for reading and
+ * writing, which waits for nobody. The subshell waits for the end of the connection, the shell
+ * itself for QEMU's.
  */
 static const char script_begin[] = "umask 077\n"
 				   "mkdir \"$d\" || exit 120\n"
 				   "trap '' HUP PIPE\n"
 				   "trap 'kill -9 $q; rm -rf \"$d\"; exit 143' INT TERM\n"
-				   "mkfifo \"$d/in\" || { rm -rf \"$d\"; exit 120; }\n"
-				   "exec 3<&0\n";
+				   "mkfifo \"$d/qmp.in\" \"$d/qmp.out\" &&\n"
+				   "exec 3<&0 4<>\"$d/qmp.in\" 5<>\"$d/qmp.out\" ||\n"
+				   "{ rm -rf \"$d\"; exit 120; }\n";
 
-static const char script_end[] =
-	" <\"$d/in\" 3<&- &\n"
-	"q=$!\n"
-	"{ cat <&3 >\"$d/in\"; kill -9 $q; rm -rf \"$d\"; } >/dev/null 2>&1 &\n"
-	"w=$!\n"
-	"wait $q\n"
-	"s=$?\n"
-	"kill $w\n"
-	"{\n"
-	"echo '" SAID "times'; times; echo '" SAID "end'\n"
-	"[ ! -e \"$d/stats\" ] || sed 's/^/" SAID "stats /' \"$d/stats\"\n"
-	"[ ! -e \"$d/counts\" ] || { printf '" SAID
-	"counts '; tr -d '\\n' <\"$d/counts\"; echo; }\n"
-	"} >&2\n"
-	"rm -rf \"$d\"\n"
-	"exit $s\n"
-	"}\n";
+static const char script_end[] = " </dev/null >/dev/null 3<&- 4<&- 5<&- &\n"
+				 "q=$!\n"
+				 "cat <&5 &\n"
+				 "c=$!\n"
+				 "{ cat <&3 >&4; kill -9 $q; rm -rf \"$d\"; } >/dev/null 2>&1 &\n"
+				 "w=$!\n"
+				 "wait $q\n"
+				 "s=$?\n"
+				 "kill $w $c\n"
+				 "{\n"
+				 "echo '" SAID "times'; times; echo '" SAID "end'\n"
+				 "[ ! -e \"$d/stats\" ] || sed 's/^/" SAID "stats /' \"$d/stats\"\n"
+				 "[ ! -e \"$d/counts\" ] ||\n"
+				 "{ printf '" SAID "counts '; tr -d '\\n' <\"$d/counts\"; echo; }\n"
+				 "} >&2\n"
+				 "rm -rf \"$d\"\n"
+				 "exit $s\n"
+				 "}\n";
 
 char *remote_script(const struct remote *remote, const struct vm_args *line, const char *const *env)
 {

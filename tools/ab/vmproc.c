@@ -110,7 +110,7 @@ static void set_environment(const struct additions *additions)
 static int build_line(struct vm_args *args, const struct vmproc *vm, const struct vm_config *config,
 		      const struct vm_start *start, int qmp_fd, struct failure *failure)
 {
-	char ram[320], chardev[64];
+	char ram[320], chardev[352];
 	struct vm_line line = {
 		.binary = config->binary,
 		.machine = config->machine,
@@ -127,7 +127,7 @@ static int build_line(struct vm_args *args, const struct vmproc *vm, const struc
 
 	if (config->remote) {
 		snprintf(ram, sizeof(ram), "%s/ram", config->remote->dir);
-		snprintf(chardev, sizeof(chardev), "stdio,signal=off");
+		snprintf(chardev, sizeof(chardev), "pipe,path=%s/qmp", config->remote->dir);
 	} else {
 		/* Neither file has a name, so that neither can stay behind. */
 		snprintf(ram, sizeof(ram), "/proc/self/fd/%d", vm->ram_fd);
@@ -265,8 +265,15 @@ static int check_preloads(struct vmproc *vm, struct failure *failure)
 
 int vm_connect(struct vmproc *vm, int64_t deadline, struct failure *failure)
 {
+	struct pollfd fds[2] = {{.fd = vm->qmp_fd, .events = POLLIN},
+				{.fd = vm->pidfd, .events = POLLIN}};
 	int fd = vm->qmp_fd;
 
+	/* Somebody it has started may hold the connection open. */
+	if (wait_fds(fds, 2, deadline) && !fds[0].revents) {
+		vm->qmp.closed = true;
+		return fail(failure, "%s: QEMU ended before its greeting", vm->name);
+	}
 	vm->qmp_fd = -1;
 	if (qmp_open(&vm->qmp, vm->name, fd, deadline, failure))
 		return -1;
