@@ -264,11 +264,11 @@ static void wait_for_stats(const struct round *r, const struct vmproc *vm,
 }
 
 /* A crash at the end is a failure, too. */
-static int end_one(struct vmproc *vm, struct failure *failure)
+static int end_one(struct vmproc *vm, int64_t timeout, struct failure *failure)
 {
 	char how[512];
 
-	if (vm_quit(vm, wait_now() + EXIT_TIMEOUT, failure))
+	if (vm_quit(vm, wait_now() + (timeout < EXIT_TIMEOUT ? timeout : EXIT_TIMEOUT), failure))
 		return -1;
 	if (!vm->exit_status)
 		return 0;
@@ -280,7 +280,9 @@ static int end_both(struct round *r, struct failure *failure)
 {
 	wait_for_stats(r, &r->source, &r->source_config);
 	wait_for_stats(r, &r->destination, &r->destination_config);
-	return end_one(&r->source, failure) || end_one(&r->destination, failure) ? -1 : 0;
+	if (end_one(&r->source, r->o->timeout, failure))
+		return -1;
+	return end_one(&r->destination, r->o->timeout, failure);
 }
 
 static void take_counts(struct round *r, struct sample *sample)

@@ -1,0 +1,512 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests rdmachunk-ab: reports against golden files, QEMUs that misbehave at every step, real ones
+# over TCP and over the software fabric, another host, terminals, and what a killed run leaves.
+#
+#	tests/ab/test-ab.sh [--build-dir DIR] [--kills N]
+
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+build=${top_builddir:-.}
+kills=20
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build-dir) build=$2 ;;
+	--kills) kills=$2 ;;
+	*)
+		echo "usage: test-ab.sh [--build-dir DIR] [--kills N]" >&2
+		exit 2
+		;;
+	esac
+	shift 2
+done
+build=$(realpath "$build") || exit 2
+ab=$build/tools/ab/rdmachunk-ab
+fake=$build/tests/ab/fake-qemu
+fabric=$build/tests/fabric/.libs
+count=$build/tests/e2e/.libs/librdmachunk-count.so
+for file in "$ab" "$fake"; do
+	[ -x "$file" ] || {
+		echo "test-ab.sh: no $file: run 'make && make check TESTS=' in $build" >&2
+		exit 2
+	}
+done
+
+scratch=$(mktemp -d) || exit 2
+shm=$(mktemp -d /dev/shm/test-ab-XXXXXX) || exit 2
+trap 'rm -rf "$scratch" "$shm"' EXIT
+# All that a run makes is below here, and all processes of a run have this variable.
+export TMPDIR=$scratch/tmp RDMATEST_AB_MARK=$scratch
+mkdir "$TMPDIR"
+unset NO_COLOR
+passed=0 failed=0 skipped=0
+
+ok() {
+	echo "ok $1"
+	passed=$((passed + 1))
+}
+
+fail() {
+	echo "FAIL $1 $2"
+	failed=$((failed + 1))
+}
+
+skip() {
+	echo "skip $1 $2"
+	skipped=$((skipped + 1))
+}
+
+# marked: processes of runs, apart from this script and its own children
+marked() {
+	local environ pid
+
+	for environ in /proc/[0-9]*/environ; do
+		pid=${environ#/proc/}
+		pid=${pid%/environ}
+		case $(cat "/proc/$pid/comm" 2>/dev/null) in
+		rdmachunk-ab | ab-guardian | qemu-system-x86 | fake-qemu | cat | sh) ;;
+		*) continue ;;
+		esac
+		grep -qz "^RDMATEST_AB_MARK=$scratch\$" "$environ" 2>/dev/null && echo "$pid"
+	done
+}
+
+# left: what a run has left behind, once it has had time to go; nothing if nothing
+left() {
+	local i found
+
+	for ((i = 0; i < 50; i++)); do
+		found=$(marked; ls -A "$TMPDIR" "$shm" | grep -v '^/\|^$')
+		[ -n "$found" ] || return 0
+		sleep 0.1
+	done
+	echo "$found" | tr '\n' ' '
+}
+
+golden() {
+	local name=$1 option=$2 file=$here/golden/result.$3
+
+	# shellcheck disable=SC2086 # no option at all for the table
+	if "$ab" --report "$here/golden/result.json" $option >"$scratch/out" 2>"$scratch/err" &&
+		cmp -s "$scratch/out" "$file"; then
+		ok "golden-$name"
+	else
+		fail "golden-$name" "$(diff "$scratch/out" "$file" | head -3 | tr '\n' ' ')"
+	fi
+}
+
+test_reports() {
+	golden table '' txt
+	golden json '--json -' json
+	golden csv '--csv -' csv
+	golden markdown '--markdown -' md
+	if awk 'length > 80 { exit 1 }' "$here/golden/result.txt"; then
+		ok table-80-columns
+	else
+		fail table-80-columns "a line is longer"
+	fi
+	for bad in /nonexistent "$here/test-ab.sh" <(echo '{"version": 2}') <(echo '{"version": 1}') \
+		<(sed 's/"ok"/"maybe"/' "$here/golden/result.json"); do
+		"$ab" --report "$bad" >"$scratch/out" 2>"$scratch/err"
+		if [ $? -eq 2 ] && [ "$(wc -l <"$scratch/err")" = 1 ]; then
+			ok "bad-report-$(basename "$bad")"
+		else
+			fail "bad-report-$(basename "$bad")" "was taken"
+		fi
+	done
+	"$ab" --report "$here/golden/result.json" --output "$scratch/all" >/dev/null 2>"$scratch/err"
+	if ! command -v gnuplot >/dev/null; then
+		skip chart 'no gnuplot: apt install gnuplot-nox'
+	elif [ "$(head -c 5 "$scratch/all/result.svg")" = '<?xml' ] &&
+		head -c 4 "$scratch/all/result.png" | grep -q PNG &&
+		grep -q 'shift=25' "$scratch/all/result.svg"; then
+		ok chart
+	else
+		fail chart "$(cat "$scratch/err")"
+	fi
+	# Only the loader's own path: no gnuplot there.
+	PATH=/nonexistent "$ab" --report "$here/golden/result.json" --chart "$scratch/none" \
+		>/dev/null 2>"$scratch/err"
+	if [ $? -eq 0 ] && grep -q 'gnuplot is not installed' "$scratch/err"; then
+		ok chart-without-gnuplot
+	else
+		fail chart-without-gnuplot "$(cat "$scratch/err")"
+	fi
+}
+
+test_options() {
+	local arguments
+
+	while IFS= read -r arguments; do
+		# shellcheck disable=SC2086 # a list of words
+		"$ab" $arguments >"$scratch/out" 2>"$scratch/err"
+		if [ $? -eq 2 ] && [ -s "$scratch/err" ] && [ ! -s "$scratch/out" ]; then
+			ok "refused: $arguments"
+		else
+			fail "refused: $arguments" "was taken"
+		fi
+	done <<-'EOF'
+		--rounds 0
+		--rounds x
+		--size 1
+		--size 12Q
+		--variant shift=31
+		--variant stock --variant stock
+		--transport carrier-pigeon
+		--preload none
+		--lib /nonexistent
+		--dest-host other
+		--count-lib relative.so
+		--nonsense
+		qemu-system-x86_64
+		--ram-dir /nonexistent --transport tcp --variant stock
+	EOF
+	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
+		grep -q -- --variant "$scratch/out" || {
+		fail help "--help is wide, or nothing"
+		return
+	}
+	ok help
+}
+
+# fake_run WISH [OPTION...]: one round with fake QEMUs; JSON in $scratch/json
+fake_run() {
+	local wish=$1
+	shift
+
+	RDMATEST_FAKE_QEMU=$wish "$ab" --qemu "$fake" --transport tcp --variant stock --rounds 1 \
+		--warmup 0 --size 8 --zero-fraction 1 --json "$scratch/json" "$@" \
+		>"$scratch/out" 2>"$scratch/err"
+}
+
+# A failed round has a reason, no number, and leaves nothing.
+fake_fails() {
+	local wish=$1 pattern=$2 remains reason
+
+	rm -f "$scratch/json"
+	fake_run "$wish" --timeout 1
+	local status=$?
+	remains=$(left)
+	reason=$(jq -r '.samples[0].reason' "$scratch/json" 2>&1)
+	if [ "$status" -ne 1 ]; then
+		fail "fake-$wish" "exit status $status, not 1: $(head -1 "$scratch/err")"
+	elif [ "$(jq -r '.samples[0].status' "$scratch/json")" != failed ]; then
+		fail "fake-$wish" "not reported as failed"
+	elif [ "$(jq '[.samples[0].values[], .summary[].median | numbers] | length' \
+		"$scratch/json")" != 0 ]; then
+		fail "fake-$wish" "numbers were reported"
+	elif ! grep -qE "$pattern" <<<"$reason"; then
+		fail "fake-$wish" "reason: $reason"
+	elif [ -n "$remains" ]; then
+		fail "fake-$wish" "left behind: $remains"
+	else
+		ok "fake-$wish"
+	fi
+}
+
+test_fakes() {
+	local end step
+
+	fake_run none@-@source
+	if [ $? -eq 0 ] && jq -e '.samples[0] | .status == "ok" and .ram == "identical" and
+		.values.total_seconds == 0.125 and .values.setup_seconds == 0.005 and
+		.values.throughput_mib_per_second == 64 and .values.messages == null' \
+		"$scratch/json" >/dev/null; then
+		ok fake-that-behaves
+	else
+		fail fake-that-behaves "$(cat "$scratch/err")"
+	fi
+	fake_run none@-@source --zero-fraction 0
+	if [ $? -eq 1 ] && jq -e '.samples[0] | .status == "failed" and .ram == "different"' \
+		"$scratch/json" >/dev/null && grep -q 'RAM DIFFERED' "$scratch/out"; then
+		ok fake-that-migrates-nothing
+	else
+		fail fake-that-migrates-nothing "$(cat "$scratch/out")"
+	fi
+	for end in source destination; do
+		fake_fails "refuse@-@$end" "$end exited with status 1: fake: invalid accelerator"
+		for step in greeting qmp_capabilities query-migrate-capabilities \
+			migrate-set-capabilities migrate-set-parameters quit; do
+			fake_fails "hang@$step@$end" "$end: (no answer in time|QEMU did not exit)"
+			fake_fails "die@$step@$end" "$end exited with status 1: fake: dying at $step"
+			[ "$step" = quit ] ||
+				fake_fails "garbage@$step@$end" "$end: what QEMU said is not QMP"
+		done
+		fake_fails "crash@quit@$end" "$end was ended by signal 7"
+	done
+	for step in migrate@source query-status@source query-migrate@source \
+		migrate-incoming@destination; do
+		end=${step#*@}
+		fake_fails "hang@$step" "no answer in time|does not tell"
+		fake_fails "die@$step" "$end exited with status 1|fake: dying"
+		fake_fails "garbage@$step" "not QMP|gone|does not tell"
+		fake_fails "lie@$step" "failed|running|does not tell"
+	done
+	fake_fails flood@query-status@source 'not QMP|no answer in time'
+	fake_fails error@migrate@source 'fake: no'
+	fake_fails error@migrate-incoming@destination 'fake: no'
+	fake_fails lie@quit@source 'source exited with status 7'
+	# Out of room for its RAM file.
+	fake_fails crash@migrate-incoming@destination 'signal 7.*room left for its RAM file'
+}
+
+real_options=(--transport tcp --size 32)
+
+test_failures_apart() {
+	# The second variant's QEMU fails in each round; the first's numbers are its own.
+	"$ab" --variant stock --variant "stock,qemu=$fake,label=broken" --rounds 6 --warmup 0 \
+		--transport tcp --size 8 --json "$scratch/json" >"$scratch/out" 2>&1
+	if [ $? -eq 1 ] && jq -e '([.samples[] | select(.variant == "broken")] | length) == 4 and
+		([.samples[] | select(.variant == "broken" and .status != "failed")] | length) == 0 and
+		([.samples[] | select(.variant == "stock" and .status == "ok")] | length) == 6' \
+		"$scratch/json" >/dev/null && grep -q 'not tried any more after 3' "$scratch/out"; then
+		ok failures-apart
+	else
+		fail failures-apart "$(tail -3 "$scratch/out" | tr '\n' ' ')"
+	fi
+}
+
+test_real() {
+	"$ab" "${real_options[@]}" --variant stock --variant qmp:max-bandwidth=64M,label=slow \
+		--rounds 6 --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '[.samples[].ram] | all(. == "identical") and length == 14' \
+		"$scratch/json" >/dev/null; then
+		ok tcp-identical
+	else
+		fail tcp-identical "$(tail -1 "$scratch/err")"
+	fi
+	if jq -e '.summary[] | select(.metric == "total_seconds" and .variant == "slow") |
+		.verdict == "more" and .ratio.confidence >= 0.95 and .ratio.low > 1' \
+		"$scratch/json" >/dev/null; then
+		ok tcp-slow-is-slower
+	else
+		fail tcp-slow-is-slower "$(grep 'slow against' "$scratch/out")"
+	fi
+	"$ab" "${real_options[@]}" --variant stock --variant off --rounds 2 --warmup 0 \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && grep -q '2 rounds$\|2 rounds cannot' "$scratch/out" &&
+		grep -q 'make 6 or more' "$scratch/out"; then
+		ok two-rounds-say-nothing
+	else
+		fail two-rounds-say-nothing "$(cat "$scratch/out")"
+	fi
+	"$ab" --transport tcp --rounds 1 --warmup 0 --variant stock --size 32 --json "$scratch/json" \
+		-- qemu-system-x86_64 -nodefaults -display none -m 32M \
+		-machine q35,memory-backend=m \
+		-object "memory-backend-file,id=m,size={size},mem-path={ram},share=on" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '.samples[0].ram == "identical"' "$scratch/json" >/dev/null; then
+		ok command-of-ones-own
+	else
+		fail command-of-ones-own "$(cat "$scratch/err")"
+	fi
+	[ -z "$(left)" ] && ok real-leave-nothing || fail real-leave-nothing "$(left)"
+}
+
+test_full_disk() {
+	local script='mount -t tmpfs -o size=40m none "$1" && shift && "$@"'
+	local -a small=(unshare -m sh -c "$script" sh "$shm")
+
+	if ! unshare -m true 2>/dev/null; then
+		skip full-disk 'needs root'
+		return
+	fi
+	"${small[@]}" "$ab" --transport tcp --variant stock --size 32 --ram-dir "$shm" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 2 ] && grep -q '64 MiB are needed' "$scratch/err"; then
+		ok full-disk-refused
+	else
+		fail full-disk-refused "$(cat "$scratch/err")"
+	fi
+	# With another host there may be room here and none there.
+	"${small[@]}" "$ab" --transport tcp --variant stock --size 32 --ram-dir "$shm" --rounds 1 \
+		--warmup 0 --timeout 10 --dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 1 ] && grep -qE 'status 135|signal 7' "$scratch/err"; then
+		ok full-disk-destination
+	else
+		fail full-disk-destination "$(cat "$scratch/err")"
+	fi
+}
+
+test_other_host() {
+	"$ab" "${real_options[@]}" --variant stock --rounds 2 --warmup 0 --ram-dir "$shm" \
+		--dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh -o BatchMode=yes" \
+		--json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '[.samples[] | .ram == "identical" and
+		.values.cpu_seconds_destination > 0] | all' "$scratch/json" >/dev/null; then
+		ok other-host
+	else
+		fail other-host "$(cat "$scratch/err")"
+	fi
+	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --dest-qemu /nonexistent \
+		--ram-dir "$shm" --dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" \
+		--timeout 10 >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 1 ] && grep -q 'destination exited with status 127' "$scratch/err"; then
+		ok other-host-without-qemu
+	else
+		fail other-host-without-qemu "$(cat "$scratch/err")"
+	fi
+	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --ram-dir "$shm" \
+		--dest-host other --addr 127.0.0.1 --ssh false --timeout 10 >"$scratch/out" \
+		2>"$scratch/err"
+	if [ $? -eq 1 ] && grep -q 'destination' "$scratch/err"; then
+		ok other-host-out-of-reach
+	else
+		fail other-host-out-of-reach "$(cat "$scratch/err")"
+	fi
+	[ -z "$(left)" ] && ok other-host-leaves-nothing || fail other-host-leaves-nothing "$(left)"
+}
+
+test_fabric() {
+	if [ ! -e "$fabric/libibverbs.so.1" ] || [ ! -e "$count" ]; then
+		skip fabric "no $fabric: run 'make check TESTS='"
+		return
+	fi
+	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 2 --warmup 0 \
+		--variant stock --variant shift=30 --variant shift=30,preload=both,label=both \
+		--json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '([.samples[] | select(.variant == "stock") |
+		.counts_source == "unknown" and .values.registrations_source == null] | all) and
+		([.samples[] | select(.variant == "shift=30") | .counts_source == "shim" and
+		.counts_destination == "unknown" and .values.registrations_source <= 10 and
+		.values.messages > 20 and .values.work_requests > 48] | all) and
+		([.samples[] | select(.variant == "both") | .counts_destination == "shim" and
+		.values.registrations_destination <= 10] | all)' "$scratch/json" >/dev/null; then
+		ok fabric-counts-of-the-shim
+	else
+		fail fabric-counts-of-the-shim "$(cat "$scratch/err")"
+	fi
+	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 1 --warmup 0 \
+		--count-lib "$count" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '[.samples[].counts_source] ==
+		["counting preload", "counting preload"] and
+		.samples[0].values.registrations_source > 5 * .samples[1].values.registrations_source' \
+		"$scratch/json" >/dev/null; then
+		ok fabric-counts-of-the-preload
+	else
+		fail fabric-counts-of-the-preload "$(cat "$scratch/err")"
+	fi
+}
+
+# on_terminal COLUMNS COMMAND...: what it sends to a terminal, to $scratch/tty
+on_terminal() {
+	local columns=$1
+	shift
+
+	script -qec "stty cols $columns rows 24; $(printf '%q ' "$@")" /dev/null </dev/null \
+		>"$scratch/tty" 2>&1
+}
+
+test_terminals() {
+	local -a run=("$ab" --qemu "$fake" --transport tcp --variant stock --rounds 3 --warmup 0
+		--size 8 --zero-fraction 1)
+	local columns
+
+	"${run[@]}" >"$scratch/out" 2>"$scratch/err" </dev/null
+	if [ "$(wc -l <"$scratch/err")" = 3 ] && ! grep -q $'[\r\033]' "$scratch/err" "$scratch/out"
+	then
+		ok no-terminal
+	else
+		fail no-terminal "$(cat -v "$scratch/err" | head -2)"
+	fi
+	if ! command -v script >/dev/null; then
+		skip terminals 'no script: apt install bsdutils'
+		return
+	fi
+	for columns in 12 40 80 300; do
+		TERM=xterm on_terminal "$columns" "${run[@]}"
+		if grep -q $'\r\033\\[K' "$scratch/tty" &&
+			! tr '\r' '\n' <"$scratch/tty" | sed 's/\x1b\[[0-9]*[mK]//g' |
+			grep '/3  ' | awk -v n="$columns" 'length >= n { bad = 1 } END { exit !bad }'; then
+			ok "terminal-$columns"
+		else
+			fail "terminal-$columns" "$(cat -v "$scratch/tty" | head -2)"
+		fi
+	done
+	TERM=dumb on_terminal 80 "${run[@]}"
+	if ! grep -q $'\033' "$scratch/tty" && grep -q 'round 3 of 3, stock: 0.125 s' "$scratch/tty"
+	then
+		ok terminal-dumb
+	else
+		fail terminal-dumb "$(cat -v "$scratch/tty" | head -2)"
+	fi
+	TERM=xterm on_terminal 80 "$ab" --report "$here/golden/result.json"
+	if grep -q $'\033\\[1m' "$scratch/tty"; then ok bold; else fail bold "nothing is bold"; fi
+	TERM=xterm NO_COLOR=1 on_terminal 80 "$ab" --report "$here/golden/result.json"
+	if grep -q $'\033' "$scratch/tty"; then fail no-color "escapes"; else ok no-color; fi
+}
+
+# What was measured before a signal is reported, and nothing stays.
+test_stop() {
+	local signal=$1 number=$2 pid status remains
+
+	rm -f "$scratch/json"
+	# Not in the background by way of &, which would have SIGINT ignored.
+	setsid --fork --wait env --default-signal=INT "$ab" "${real_options[@]}" --variant stock \
+		--rounds 500 --warmup 0 --json "$scratch/json" >"$scratch/out" 2>"$scratch/err" &
+	for ((i = 0; i < 100; i++)); do
+		grep -q 'round 2' "$scratch/err" 2>/dev/null && break
+		sleep 0.1
+	done
+	for pid in $(marked); do
+		# The guardian has a name of its own.
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = rdmachunk-ab ] && kill -s "$signal" "$pid"
+	done
+	wait $!
+	status=$?
+	remains=$(left)
+	if [ $status -eq $((128 + number)) ] && [ -z "$remains" ] &&
+		grep -q "not all were made: stopped by SIG$signal" "$scratch/out" &&
+		jq -e '[.samples[] | select(.status == "ok")] | length >= 2' "$scratch/json" >/dev/null
+	then
+		ok "stopped-by-$signal"
+	else
+		fail "stopped-by-$signal" "status $status, left: $remains, $(head -4 "$scratch/out" | tail -1)"
+	fi
+}
+
+# Killed at a random moment, with the destination here ($1 = here) or on another host.
+test_kill() {
+	local where=$1 i bad='' remains moment pid
+	local -a run=("$ab" "${real_options[@]}" --variant stock --rounds 500 --warmup 0 --ram-dir "$shm")
+
+	[ "$where" = here ] || run+=(--dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh")
+	for ((i = 0; i < $2; i++)); do
+		moment=$(printf '%d.%03d' $((RANDOM % 2)) $((RANDOM % 1000)))
+		"${run[@]}" >/dev/null 2>&1 &
+		pid=$!
+		sleep "$moment"
+		kill -KILL $pid
+		wait $pid 2>/dev/null
+		remains=$(left)
+		[ -z "$remains" ] || bad="$bad after $moment s: $remains;"
+	done 2>/dev/null
+	if [ -z "$bad" ]; then ok "killed-$where-$2-times"; else fail "killed-$where" "$bad"; fi
+}
+
+test_reports
+test_options
+test_terminals
+if command -v jq >/dev/null; then
+	test_fakes
+	if command -v qemu-system-x86_64 >/dev/null; then
+		test_failures_apart
+		test_real
+		test_full_disk
+		test_other_host
+		test_fabric
+		test_stop INT 2
+		test_stop TERM 15
+	else
+		skip real-QEMU 'no qemu-system-x86_64: apt install qemu-system-x86'
+	fi
+else
+	skip runs 'no jq: apt install jq'
+fi
+if command -v qemu-system-x86_64 >/dev/null; then
+	test_kill here "$kills"
+	test_kill there $((kills / 4))
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
