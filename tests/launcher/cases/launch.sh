@@ -33,6 +33,10 @@ done
 for value in WARN 3 "" all; do
 	refused "--log '$value'" "RDMACHUNK_LOG=$value is not allowed: use $levels" "--log=$value"
 done
+for value in yes ON "" 1; do
+	refused "--writes '$value'" "RDMACHUNK_WRITES=$value is not allowed: use on or off" "--writes=$value"
+	refused "--zeros '$value'" "RDMACHUNK_ZEROS=$value is not allowed: use on or off" "--zeros=$value"
+done
 refused "--stats ''" "RDMACHUNK_STATS= is not allowed: use a path (%p is the process id) or stderr" \
 	--stats=
 refused "--log-file ''" "RDMACHUNK_LOG_FILE= is not allowed: use a path (%p is the process id)" \
@@ -124,7 +128,7 @@ run "$launcher" --version
 expect_line "--version" "$out" "rdmachunk [0-9]+\.[0-9]+\.[0-9]+"
 run "$launcher" --help
 expect "--help: exit status" "$status" 0
-# One table: each of the library's variables is an option.
+# One table: each variable of the library, as its own manual page has them, is an option.
 for name in $(sed -n 's/^\.It Ev RDMACHUNK_//p' "$source_dir/man/librdmachunk.7" | tr _A-Z -a-z); do
 	expect_line "--help has --$name" "$out" "  --$name VALUE .*"
 done
