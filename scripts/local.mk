@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += \
 	.ci/run \
+	scripts/bench-job \
+	scripts/commands/bench.sh \
 	scripts/commands/build.sh \
 	scripts/commands/check.sh \
 	scripts/commands/clean.sh \
 	scripts/commands/coverage.sh \
 	scripts/commands/demo.sh \
-	scripts/demo-job \
 	scripts/lib/build.sh \
 	scripts/lib/guest.sh \
 	scripts/lib/messages.sh \

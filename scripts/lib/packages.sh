@@ -31,6 +31,8 @@ guest | command setpriv             | util-linux              | util-linux
 guest | command gzip                | gzip                    | gzip
 guest | command xz                  | xz-utils                | xz
 guest | command zstd                | zstd                    | zstd
+demo  | command gnuplot             | gnuplot-nox gnuplot     | gnuplot-minimal gnuplot
+bench | command mmdebstrap          | mmdebstrap              | mmdebstrap
 check | command clang               | clang                   | clang
 check | command clang-format        | clang-format            | clang-tools-extra
 check | module check                | check                   | check-devel

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# help: measure, by suite: hooks, fabric, seed, guest ("bench --list"); reports stay in _build/bench
+
+# NAME | TITLE
+readonly BENCH_SUITES='
+hooks  | nanoseconds that the shim adds to an idle ibv_poll_cq
+fabric | stock and shim on the software fabric: a SIMULATION, presets and guest sizes
+seed   | regions of 1 MiB, 32 MiB, 1 GiB on the fabric, costs fitted to the QEMU patch: a SIMULATION
+guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
+'
+
+readonly BENCH_TREE=$BUILD_DIR/default
+
+# ab NAME ARGUMENT...: rdmachunk-ab with our library and the counting one; its reports go to NAME.
+ab() {
+	local name=$1
+	shift
+
+	mkdir -p "$BENCH_DIR/$name"
+	"$BENCH_TREE/tools/ab/rdmachunk-ab" --lib "$BENCH_TREE/.libs/librdmachunk.so" \
+		--count-lib "$BENCH_TREE/tests/e2e/.libs/librdmachunk-count.so" \
+		--output "$BENCH_DIR/$name" "$@"
+}
+
+# on_fabric PRESET COMMAND...
+on_fabric() {
+	local preset=$1
+	shift
+
+	LD_LIBRARY_PATH=$BENCH_TREE/tests/fabric/.libs RDMAFABRIC_PRESET=$preset "$@" --addr 127.0.0.1 \
+		--note "A simulation: software fabric, preset $preset."
+}
+
+bench_hooks() {
+	LD_LIBRARY_PATH=$BENCH_TREE/tests/preload/fake/.libs \
+		LD_PRELOAD=$BENCH_TREE/.libs/librdmachunk.so "$BENCH_TREE/tests/bench/hooks"
+}
+
+bench_fabric() {
+	local preset size
+
+	for preset in none hca100g hca400g; do
+		for size in 1G 4G; do
+			heading "Preset $preset, guest of $size (a simulation)"
+			on_fabric "$preset" ab "fabric-$preset-$size" --size "$size" --rounds 6 \
+				--variant stock --variant shim --variant shim,env:RDMACHUNK_WRITES=off,env:RDMACHUNK_ZEROS=off,label=shim-plain
+		done
+	done
+}
+
+# The guest of the patch has 8 GiB; both ends' RAM has to fit into this machine's.
+bench_seed() {
+	local size=8 free
+
+	free=$(($(df --output=avail -k /dev/shm | tail -n 1) / 1048576))
+	while [ "$size" -gt 1 ] && [ $((size * 2)) -gt "$free" ]; do
+		size=$((size / 2))
+	done
+	[ "$size" -eq 8 ] || say "scaled down to $size GiB: /dev/shm has room for $free GiB only"
+	# Every page has data, as nothing else costs what the patch's figures say.
+	on_fabric seed ab seed --size "${size}G" --zero-fraction 0 --rounds 2 --warmup 0 \
+		--variant shift=20 --variant shift=25 --variant shift=30
+}
+
+# bench_root: a root directory with Debian's newest QEMU, made once and kept beside the kernel.
+bench_root() {
+	local root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/forky
+
+	if [ ! -e "$root/complete" ]; then
+		rm -rf "$root"
+		mkdir -p "${root%/*}"
+		mmdebstrap --quiet --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
+			--include=qemu-system-x86,libibverbs1,librdmacm1,ibverbs-providers \
+			forky "$root" >&2 || return 1
+		touch "$root/complete"
+	fi
+	echo "$root"
+}
+
+bench_guest() {
+	local root
+
+	root=$(bench_root)
+	heading "$(qemu-system-x86_64 --version | head -n 1)"
+	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest" \
+		--rounds 5 --variant stock --variant shim
+	heading "QEMU of Debian forky, with its own parameter"
+	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest-forky" \
+		--qemu-root "$root" --rounds 5 --variant param=1G --variant shim --variant stock
+}
+
+command_main() {
+	local name
+	local -a wanted=("$@")
+
+	if [ "${1:-}" = --list ]; then
+		sed '/^$/d' <<<"$BENCH_SUITES"
+		return 0
+	fi
+	[ $# -gt 0 ] || mapfile -t wanted < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$BENCH_SUITES")
+	for name in "${wanted[@]}"; do
+		grep -q "^$name *|" <<<"$BENCH_SUITES" || die "no suite '$name'; try ./run bench --list"
+	done
+	heading "What this needs"
+	need_packages build guest demo bench
+	BENCH_DIR=$BUILD_DIR/bench
+	mkdir -p "$BENCH_DIR"
+	heading "Build"
+	build_tree default >"$BENCH_DIR/build.log" 2>&1 || die "the build failed; see $BENCH_DIR/build.log"
+	for name in "${wanted[@]}"; do
+		[ "$name" != guest ] || guest_prepare || die "no RDMA link, and no kernel for a guest"
+		heading "$(sed -n "s/^$name *| //p" <<<"$BENCH_SUITES")"
+		"bench_$name"
+	done
+	say "Reports: $BENCH_DIR"
+}
