@@ -137,6 +137,15 @@ check_without() {
 	expect "no statistics" "$(source_line)" ""
 }
 
+# limited SIZE COMMAND...: with this limit of locked memory, and without the capability to pass it.
+limited() {
+	local bytes
+	bytes=$(numfmt --from iec "$1")
+	shift
+
+	prlimit --memlock="$bytes" setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock "$@"
+}
+
 check_check() {
 	local out status
 
@@ -147,6 +156,13 @@ check_check() {
 	expect_line "its link" "$out" "ok: RDMA link rxe0/1 is ACTIVE"
 	expect_line "limit of the device's MRs" "$out" "ok: an MR of rxe0 may have (any size|.*, regions have 1 GiB)"
 	expect_line "number of the device's MRs" "$out" "ok: rxe0 has [0-9]+ MRs.*"
+	# Limits that not every host lets its root set.
+	out=$(limited 9G rdmachunk --check --memory 8G)
+	expect_line "limit of locked memory is enough" "$out" \
+		"ok: RLIMIT_MEMLOCK is 9 GiB, enough for a guest of 8 GiB"
+	out=$(limited 8G rdmachunk --check --memory 8G)
+	expect_line "limit of locked memory is that of the guest" "$out" \
+		"problem: RLIMIT_MEMLOCK is 8 GiB, too low for a guest of 8 GiB .*; mend: .*LimitMEMLOCK=infinity.*"
 }
 
 inside() {

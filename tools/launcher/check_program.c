@@ -296,7 +296,8 @@ void check_program(struct findings *findings, const char *program, const char *l
 		goto out;
 	}
 	check_version(findings, &probe, script ? NULL : &elf, program);
-	if (!script && library)
+	/* One that failed before it was seen has been reported as such. */
+	if (!script && library && (probe.looked || probe.status == 0))
 		check_loaded(findings, &probe, program, library);
 out:
 	if (!script)
