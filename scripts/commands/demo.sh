@@ -3,7 +3,7 @@
 # help: migrate a guest with and without the shim, and compare
 
 command_main() {
-	local log=$BUILD_DIR/demo tree=$BUILD_DIR/default chart
+	local log=$BUILD_DIR/demo tree=$BUILD_DIR/default
 
 	[ $# -eq 0 ] || die "demo takes no argument"
 	heading "What this needs"
@@ -23,7 +23,5 @@ command_main() {
 	with_link 900 "$log/results" "$SOURCE_DIR/scripts/bench-job" "$tree" "$log/results" \
 		--rounds 3 --warmup 0 --variant stock --variant shim --title "rdmachunk on soft-RoCE" ||
 		die "the demonstration failed"
-	chart=$log/results/result.svg
-	[ ! -e "$chart" ] || say "Chart: $chart"
 	say "To use it: LD_PRELOAD=$tree/.libs/librdmachunk.so qemu-system-x86_64 ..."
 }
