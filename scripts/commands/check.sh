@@ -8,21 +8,25 @@
 # pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
 # ended; each lane in the order of the table. Those of `alone' measure time: nothing runs beside them.
 readonly CHECK_STEPS='
-gcc        | single | first | build with gcc, warnings as errors
-prepare    | single | first | get the kernel for the guest, if one is needed
-format     | single | host  | clang-format leaves the sources unchanged
-unit       | tests  | host  | unit tests
-preload    | tests  | host  | processes under LD_PRELOAD
-man        | tests  | host  | manual page
-fabric     | tests  | host  | software verbs
-clang      | single | host  | build with clang, warnings as errors
-clang-unit | tests  | host  | unit tests as built by clang
-sanitizers | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-coverage   | single | host  | lines of src/core that the unit tests reach
-distcheck  | single | host  | make distcheck
-e2e        | tests  | guest | migrations end to end
-vm         | tests  | guest | the guest that tests run in
-timing     | single | alone | migration time with the shim against stock QEMU
+gcc           | single | first | build with gcc, warnings as errors
+prepare       | single | first | get the kernel for the guest, if one is needed
+format        | single | host  | clang-format leaves the sources unchanged
+unit          | tests  | host  | unit tests
+preload       | tests  | host  | processes under LD_PRELOAD
+man           | tests  | host  | manual page
+fabric        | tests  | host  | software verbs
+fabric-e2e    | tests  | host  | migrations end to end on the software verbs
+fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
+clang         | single | host  | build with clang, warnings as errors
+clang-unit    | tests  | host  | unit tests as built by clang
+sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+coverage      | single | host  | lines of src/core that the unit tests reach
+distcheck     | single | host  | make distcheck
+e2e           | tests  | guest | migrations end to end
+conformance   | tests  | guest | what is expected of the software verbs holds of rxe
+vm            | tests  | guest | the guest that tests run in
+timing        | single | alone | migration time with the shim against stock QEMU
+fabric-seed   | tests  | alone | stock QEMU on the software verbs: no costs, and the preset seed
 '
 
 step_gcc() {
@@ -65,6 +69,28 @@ step_fabric() {
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
 }
 
+# fabric_run NAME OPTION...: one of tests/e2e on the software verbs, where no RDMA link is needed.
+fabric_run() {
+	local name=$1
+	shift
+
+	build_tree gcc
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/e2e/$name" --build-dir "$BUILD_DIR/gcc" "$@"
+}
+
+step_fabric-e2e() {
+	fabric_run run-matrix --size 1024 --log-dir "$STEPS_DIR/fabric-e2e"
+}
+
+step_fabric-faults() {
+	fabric_run run-faults --log-dir "$STEPS_DIR/fabric-faults"
+}
+
+step_fabric-seed() {
+	fabric_run run-seed --log-dir "$STEPS_DIR/fabric-seed"
+}
+
 step_clang() {
 	build_tree clang
 }
@@ -100,6 +126,11 @@ step_e2e() {
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/e2e"
 }
 
+step_conformance() {
+	build_tree gcc
+	with_link 300 "$STEPS_DIR/conformance" "$BUILD_DIR/gcc/tests/fabric/conformance"
+}
+
 step_timing() {
 	build_tree gcc
 	with_link 600 "$STEPS_DIR/timing" "$SOURCE_DIR/tests/e2e/run-matrix" --timing \
@@ -133,7 +164,7 @@ command_main() {
 
 	if [ "${1:-}" = --list ]; then
 		for name in $(check_steps); do
-			printf '%-11s %s\n' "$name" "$(step_field "$name" 4)"
+			printf '%-13s %s\n' "$name" "$(step_field "$name" 4)"
 		done
 		return 0
 	fi

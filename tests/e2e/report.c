@@ -87,6 +87,7 @@ struct json_object *report_migration(const struct vmproc *from, const struct vmp
 	json_object_object_add(o, "to", json_object_new_string(to->name));
 	copy_member(o, "status", info, "status");
 	copy_member(o, "total_time_ms", info, "total-time");
+	copy_member(o, "error_desc", info, "error-desc");
 	copy_member(o, "setup_time_ms", info, "setup-time");
 	copy_member(o, "downtime_ms", info, "downtime");
 	if (info && json_object_object_get_ex(info, "ram", &ram_info))

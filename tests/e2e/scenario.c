@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 #include "liverom.h"
 #include "report.h"
@@ -77,6 +78,14 @@ static int check_ram(const struct scenario_config *config, struct vmproc *from, 
 	return 0;
 }
 
+static bool has_status(struct json_object *migration, const char *status)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(migration, "status", &value) &&
+	       !strcmp(json_object_get_string(value), status);
+}
+
 static bool is_end(struct json_object *migration, const char *end, const struct vmproc *vm)
 {
 	struct json_object *name;
@@ -85,7 +94,10 @@ static bool is_end(struct json_object *migration, const char *end, const struct 
 	       !strcmp(json_object_get_string(name), vm->name);
 }
 
-/* With postcopy each migration has a second one, for the return path. */
+/*
+ * With postcopy each migration has a second one, for the return path. One that failed may have come
+ * to none.
+ */
 static size_t connections_of(const struct scenario_config *config, const struct vmproc *vm,
 			     struct json_object *migrations)
 {
@@ -97,22 +109,27 @@ static size_t connections_of(const struct scenario_config *config, const struct 
 	for (size_t i = 0; i < json_object_array_length(migrations); i++) {
 		struct json_object *m = json_object_array_get_idx(migrations, i);
 
-		if (is_end(m, "from", vm) || is_end(m, "to", vm))
+		if ((is_end(m, "from", vm) || is_end(m, "to", vm)) && !has_status(m, "failed"))
 			connections += each;
 	}
 	return connections;
 }
 
-static bool torn_down(const struct vmproc *vm, size_t connections)
+/* Of the connections that @vm has made, those that it has taken down again. */
+static size_t torn_down(const struct vmproc *vm)
 {
-	struct json_object *counts, *list;
-	bool done;
+	struct json_object *counts, *list, *live;
+	size_t n = 0;
 
 	counts = access(vm->counts, R_OK) ? NULL : json_object_from_file(vm->counts);
-	done = json_object_object_get_ex(counts, "per_connection", &list) &&
-	       json_object_array_length(list) >= connections;
+	if (json_object_object_get_ex(counts, "per_connection", &list))
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+			if (json_object_object_get_ex(json_object_array_get_idx(list, i),
+						      "live_mrs_at_qp_end", &live) &&
+			    json_object_get_int64(live) >= 0)
+				n++;
 	json_object_put(counts);
-	return done;
+	return n;
 }
 
 /*
@@ -120,16 +137,15 @@ static bool torn_down(const struct vmproc *vm, size_t connections)
  * is told to quit before: then what it had registered looks leaked.
  */
 static void wait_torn_down(const struct scenario_config *config, const struct vmproc *vm,
-			   struct json_object *migrations)
+			   size_t connections)
 {
-	size_t connections = connections_of(config, vm, migrations);
 	int64_t deadline = wait_now() + EXIT_TIMEOUT;
 
 	if (strcmp(config->migration.transport, "rdma") || !config->src.preload ||
 	    !config->dst.preload || !strstr(config->src.preload, "librdmachunk-count") ||
 	    !strstr(config->dst.preload, "librdmachunk-count"))
 		return;
-	while (!torn_down(vm, connections) && !wait_over(deadline))
+	while (torn_down(vm) < connections && !wait_over(deadline))
 		wait_fds(NULL, 0, wait_now() + 10);
 }
 
@@ -151,8 +167,8 @@ static int finish_migration(const struct scenario_config *config, struct migrati
 	json_object_array_add(migrations, report_migration(m->from, m->to, info, compared));
 	json_object_put(info);
 	if (!ret) {
-		wait_torn_down(config, m->from, migrations);
-		wait_torn_down(config, m->to, migrations);
+		wait_torn_down(config, m->from, connections_of(config, m->from, migrations));
+		wait_torn_down(config, m->to, connections_of(config, m->to, migrations));
 	}
 	return ret;
 }
@@ -215,25 +231,178 @@ static int cancel_in_the_middle(const struct scenario_config *config, struct vmp
 	return 0;
 }
 
+/* Some versions of QEMU exit when an incoming migration breaks off, others wait for more. */
+static void end_destination(struct vmproc *vm, int64_t deadline)
+{
+	struct failure not_judged = {""};
+
+	if (vm->qmp.closed)
+		vm_wait_exit(vm, deadline, &not_judged);
+	else
+		vm_quit(vm, deadline, &not_judged);
+}
+
 static int run_cancel_again(const struct scenario_config *config, struct vmproc vms[3],
 			    struct json_object *migrations, int64_t deadline,
 			    struct failure *failure)
 {
-	struct failure not_judged = {""};
-
 	if (start_pair(config, vms, deadline, failure) ||
 	    cancel_in_the_middle(config, vms, migrations, deadline, failure))
 		return -1;
-	/* Some versions of QEMU exit when an incoming migration breaks off, others wait for more.
-	 */
-	if (vms[DST].qmp.closed)
-		vm_wait_exit(&vms[DST], wait_now() + EXIT_TIMEOUT, &not_judged);
-	else
-		vm_quit(&vms[DST], wait_now() + EXIT_TIMEOUT, &not_judged);
+	end_destination(&vms[DST], wait_now() + EXIT_TIMEOUT);
 	if (start_destination(config, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
 	return migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure);
+}
+
+/* With a fault in force, a migration has to have completed or failed by then. */
+#define FAULT_TIMEOUT 30000
+
+/*
+ * A source that waits for a message on a dead connection is never told: QEMU then leaves it to the
+ * user to cancel. We do so when the other end has been gone for this long.
+ */
+#define FAULT_GRACE 3000
+
+/* A destination that a fault has caught gets so long to end by itself. */
+#define FAULT_EXIT_TIMEOUT 1000
+
+/* QEMU says why the migration has failed. */
+static int check_reason(const struct vmproc *vm, struct json_object *info, struct failure *failure)
+{
+	struct stat err;
+
+	if (json_object_object_get_ex(info, "error-desc", NULL) ||
+	    (!stat(vm->err, &err) && err.st_size))
+		return 0;
+	return fail(failure, "the source does not say why the migration failed");
+}
+
+/*
+ * The source is as it was before, or, if the fault came as late as that, stopped for good by the
+ * migration; then it can be resumed, and so migrated again.
+ */
+static int recover(struct vmproc *vm, int64_t deadline, struct failure *failure)
+{
+	struct qmp *const qmps[] = {&vm->qmp};
+	char state[40];
+
+	/* The run state follows the migration's a moment later, without an event of its own. */
+	for (;;) {
+		if (migration_run_state(vm, state, sizeof(state), deadline, failure))
+			return -1;
+		if (strcmp(state, "finish-migrate") || wait_over(deadline))
+			break;
+		qmp_wait(qmps, 1, wait_now() + 10);
+	}
+	if (!strcmp(state, "prelaunch") || !strcmp(state, "paused"))
+		return 0;
+	if (strcmp(state, "postmigrate"))
+		return fail(failure, "after the fault the source is in run state '%s'", state);
+	if (qmp_execute(&vm->qmp, "cont", NULL, deadline, NULL, failure))
+		return -1;
+	return qmp_execute(&vm->qmp, "stop", NULL, deadline, NULL, failure);
+}
+
+static bool is_over(const struct vmproc *vm)
+{
+	const char *status = vm->qmp.migration_status;
+
+	return vm->qmp.closed || !strcmp(status, "failed") || !strcmp(status, "completed");
+}
+
+/* Wait for the source to complete or fail, or cancel it if only the destination ever does. */
+static int wait_fault(struct migration *m, int64_t deadline, struct failure *failure)
+{
+	struct qmp *const qmps[] = {&m->from->qmp, &m->to->qmp};
+	int64_t cancel = deadline;
+
+	while (!is_over(m->from) && wait_now() < cancel) {
+		if (is_over(m->to) && cancel == deadline)
+			cancel = wait_now() + FAULT_GRACE;
+		/* Without the destination's connection there is one end less to wait for. */
+		qmp_wait(qmps, m->to->qmp.closed ? 1 : 2, cancel);
+	}
+	if (is_over(m->from))
+		return 0;
+	if (is_over(m->to))
+		return migration_cancel(m, wait_now() + FAULT_GRACE, failure);
+	return fail(failure,
+		    "with the fault the migration did not end in time: source %s, destination %s",
+		    m->from->qmp.migration_status, m->to->qmp.migration_status);
+}
+
+/* Completed with identical RAM, or failed properly: nothing else, and in time. */
+static int migrate_with_fault(const struct scenario_config *config, struct vmproc vms[3],
+			      struct json_object *migrations, struct failure *failure)
+{
+	int64_t deadline = wait_now() + FAULT_TIMEOUT;
+	struct vmproc *from = &vms[SRC];
+	struct failure why = {""};
+	struct json_object *info;
+	struct migration m;
+	int ret;
+
+	/* The fault may be in the part of it that comes before the answer. */
+	if (!migration_start(&m, &config->migration, from, &vms[DST], deadline, &why))
+		migration_set(from, "max-bandwidth", MIGRATION_UNLIMITED, deadline, &why);
+	if (!why.text[0] && wait_fault(&m, deadline, failure))
+		return -1;
+	if (!strcmp(from->qmp.migration_status, "completed")) {
+		if (finish_migration(config, &m, migrations, deadline, failure))
+			return -1;
+		return recover(from, deadline, failure);
+	}
+	info = migration_query(from, deadline);
+	if (!info)
+		return fail(failure, "the source does not answer: %s", why.text);
+	json_object_array_add(migrations, report_migration(from, &vms[DST], info, NULL));
+	if (has_status(info, "cancelled"))
+		ret = 0;
+	else if (has_status(info, "failed"))
+		ret = check_reason(from, info, failure);
+	else
+		ret = fail(failure, "the migration did not begin: %s", why.text);
+	if (!ret)
+		ret = recover(from, deadline, failure);
+	json_object_put(info);
+	return ret;
+}
+
+/* The software verbs' faults are those of a process: the third one is to have none. */
+static struct vm_config without_faults(const struct vm_config *config)
+{
+	struct vm_config clean = *config;
+	size_t kept = 0;
+
+	for (size_t i = 0; config->env[i]; i++)
+		if (strncmp(config->env[i], "RDMAFABRIC_FAULT=", strlen("RDMAFABRIC_FAULT=")))
+			clean.env[kept++] = config->env[i];
+	clean.env[kept] = NULL;
+	return clean;
+}
+
+static int run_fault_again(const struct scenario_config *config, struct vmproc vms[3],
+			   struct json_object *migrations, int64_t deadline,
+			   struct failure *failure)
+{
+	struct vm_config third = without_faults(&config->dst);
+	size_t connections;
+
+	if (start_pair(config, vms, deadline, failure) ||
+	    migrate_with_fault(config, vms, migrations, failure))
+		return -1;
+	end_destination(&vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
+	vm_release(&vms[DST]);
+	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
+	    vm_connect(&vms[THIRD], deadline, failure))
+		return -1;
+	connections = torn_down(&vms[SRC]);
+	if (migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure))
+		return -1;
+	wait_torn_down(config, &vms[SRC], connections + 1);
+	return 0;
 }
 
 static uint32_t live_counter(const struct vmproc *vm)
@@ -301,6 +470,8 @@ const struct scenario scenarios[] = {
 	{"plain", "migrate once", run_plain},
 	{"back", "migrate, then the destination migrates into a third process", run_back},
 	{"cancel-again", "cancel in the middle, then migrate to a third process", run_cancel_again},
+	{"fault-again", "migrate with faults, then without them to a third process",
+	 run_fault_again},
 	{"live", "migrate a guest that keeps writing to its memory", run_live},
 	{NULL, NULL, NULL},
 };
@@ -313,7 +484,7 @@ const struct scenario *scenario_find(const char *name)
 	return NULL;
 }
 
-/* Everybody has to exit with status 0, but for the destination of a cancelled migration. */
+/* Everybody has to exit with status 0, but for the destination of one that was broken off. */
 static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
 			 struct failure *failure)
 {
@@ -323,7 +494,8 @@ static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
 		if (vms[i].pid && !failure->text[0])
 			ret |= vm_quit(&vms[i], wait_now() + EXIT_TIMEOUT, failure);
 		if (!vms[i].exited || !vms[i].exit_status ||
-		    (i == DST && scenario->run == run_cancel_again))
+		    (i == DST &&
+		     (scenario->run == run_cancel_again || scenario->run == run_fault_again)))
 			continue;
 		ret |= fail(failure, "%s: QEMU ended with wait status 0x%x", vms[i].name,
 			    (unsigned int)vms[i].exit_status);
