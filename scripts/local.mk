@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	scripts/commands/clean.sh \
 	scripts/commands/coverage.sh \
 	scripts/commands/demo.sh \
+	scripts/commands/sim.sh \
 	scripts/demo-job \
 	scripts/lib/build.sh \
 	scripts/lib/guest.sh \

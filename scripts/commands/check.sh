@@ -15,6 +15,7 @@ unit       | tests  | host  | unit tests
 preload    | tests  | host  | processes under LD_PRELOAD
 man        | tests  | host  | manual page
 fabric     | tests  | host  | software verbs
+sim        | tests  | host  | simulated migrations, of 200000 seeds
 clang      | single | host  | build with clang, warnings as errors
 clang-unit | tests  | host  | unit tests as built by clang
 sanitizers | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -63,6 +64,12 @@ step_fabric() {
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
+}
+
+step_sim() {
+	build_tree gcc
+	cd "$BUILD_DIR/gcc" || return
+	"$SOURCE_DIR/tests/sim/test-sim" 200000
 }
 
 step_clang() {
