@@ -290,9 +290,12 @@ bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc)
 
 void engine_arm(struct world *w, enum conn_cq cq)
 {
-	if (conn_arm(&w->engine.conn, w->settings.one_cq ? CONN_SEND_CQ : cq))
-		w->engine.wanted = true;
+	if (w->settings.one_cq)
+		cq = CONN_SEND_CQ;
+	conn_arm(&w->engine.conn, cq);
 	settle(w);
+	if (conn_arm(&w->engine.conn, cq))
+		w->engine.wanted = true;
 	world_yield(w);
 	nic_arm(real_cq(w, cq));
 }
