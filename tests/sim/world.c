@@ -122,21 +122,11 @@ static void act(struct world *w, enum actor actor)
 	}
 }
 
-/* For a while some are much slower than others. */
-static void choose_weights(struct world *w)
-{
-	for (unsigned int i = 0; i < ACTORS; i++)
-		w->weight[i] = 1u << 2 * random_below(&w->random, 5);
-	w->weight_left = 1 + random_below(&w->random, 400);
-}
-
 bool world_step(struct world *w)
 {
 	unsigned int sum = 0, able = 0, n;
 
 	world_expect(w, ++w->steps < STEPS_MAX, "no end is in sight");
-	if (!w->weight_left--)
-		choose_weights(w);
 	strike(w);
 	for (unsigned int i = 0; i < ACTORS; i++) {
 		if (!can_act(w, (enum actor)i))
@@ -159,15 +149,6 @@ bool world_step(struct world *w)
 	return true;
 }
 
-void world_yield(struct world *w)
-{
-	if (random_percent(&w->random, w->settings.guest_percent))
-		guest_write(w);
-	while (random_percent(&w->random, w->settings.lag_percent))
-		if (!world_step(w))
-			break;
-}
-
 static unsigned int one_of(struct world *w, const unsigned int *values, unsigned int count)
 {
 	return values[random_below(&w->random, count)];
@@ -175,6 +156,26 @@ static unsigned int one_of(struct world *w, const unsigned int *values, unsigned
 #define ONE_OF(w, ...)                                   \
 	one_of((w), (const unsigned int[]){__VA_ARGS__}, \
 	       sizeof((const unsigned int[]){__VA_ARGS__}) / sizeof(unsigned int))
+
+/* For a while some are much slower than others, and all than QEMU. */
+static void choose_pace(struct world *w)
+{
+	for (unsigned int i = 0; i < ACTORS; i++)
+		w->weight[i] = 1u << 2 * random_below(&w->random, 5);
+	w->pace = ONE_OF(w, 2, 2, 10, 50, 200, 500, 900);
+	w->period_left = 1 + random_below(&w->random, 1000);
+}
+
+void world_yield(struct world *w)
+{
+	if (!w->period_left--)
+		choose_pace(w);
+	if (random_percent(&w->random, w->settings.guest_percent))
+		guest_write(w);
+	while (random_below(&w->random, 1000) < w->pace)
+		if (!world_step(w))
+			break;
+}
 
 static void choose_guest(struct world *w)
 {
@@ -187,13 +188,13 @@ static void choose_guest(struct world *w)
 	s->blocks = 1 + random_below(&w->random, GUEST_BLOCKS);
 	for (unsigned int i = 0; i < s->blocks; i++)
 		s->block_pages[i] =
-			1 + random_below(&w->random, large ? 600 : ONE_OF(w, 8, 32, 64));
+			1 + random_below(&w->random, large ? 600 : ONE_OF(w, 8, 32, 64, 128));
 	s->zero_percent = ONE_OF(w, 0, 10, 20, 50, 80, 100);
 	s->guest_zero_percent = ONE_OF(w, 0, 20, 50);
 	s->guest_percent = ONE_OF(w, 1, 5, 20);
 	s->guest_writes = ONE_OF(w, 0, 1, 3);
 	s->iterations = 1 + random_below(&w->random, large ? 2 : 3);
-	s->iteration_pages = large ? 2000 : ONE_OF(w, 8, 64, 200);
+	s->iteration_pages = large ? 2000 : ONE_OF(w, 8, 64, 200, 400);
 	s->dirty_percent = ONE_OF(w, 50, 95, 100, 100);
 }
 
@@ -206,20 +207,21 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	w->trace = trace;
 	w->random.state = seed;
 	choose_guest(w);
-	s->shift = s->chunk_shift + random_below(&w->random, 6);
+	s->shift = s->chunk_shift + ONE_OF(w, 0, 1, 2, 3, 5, 7);
+	if (s->shift > 30)
+		s->shift = 30;
 	s->writes = random_percent(&w->random, 80);
 	s->zeros = random_percent(&w->random, 80);
 	s->one_cq = random_percent(&w->random, 25);
-	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 5, 5));
+	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 2, 5, 5));
 	s->rewind_percent = ONE_OF(w, 0, 0, 5, 30);
-	s->lag_percent = ONE_OF(w, 1, 5, 20, 50, 90);
-	s->wide_fail_percent = ONE_OF(w, 0, 0, 0, 50, 100);
+	s->wide_fail_percent = ONE_OF(w, 0, 0, 0, 0, 0, 0, 50, 100);
 	s->busy_percent = ONE_OF(w, 0, 0, 0, 0, 0, 0, 0, 20);
 	if (random_percent(&w->random, 35)) {
 		s->fault = (enum fault)(1 + random_below(&w->random, FAULTS - 1));
 		s->fault_step = random_below(&w->random, ONE_OF(w, 40, 400, 2000));
 	}
-	choose_weights(w);
+	choose_pace(w);
 	world_trace(w, "seed", "%llu: chunks of 2^%u bytes and %u pages, regions of 2^%u bytes",
 		    (unsigned long long)seed, s->chunk_shift, s->chunk_pages, s->shift);
 	world_trace(w, "seed", "writes %s, zeros %s, %s CQ, fault %d at step %u",

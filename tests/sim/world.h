@@ -50,7 +50,6 @@ struct settings {
 	unsigned int iteration_pages;
 	unsigned int dirty_percent; /* of what is dirty, sent in a pass over it */
 	unsigned int rewind_percent;
-	unsigned int lag_percent;	/* how much the others do at each step of QEMU's */
 	unsigned int wide_fail_percent; /* of wide registrations */
 	unsigned int busy_percent;	/* calls that a full send queue turns away */
 	enum fault fault;
@@ -77,7 +76,8 @@ struct world {
 	struct random random;
 	struct settings settings;
 	unsigned int weight[ACTORS];
-	unsigned int weight_left; /* steps until the weights change */
+	unsigned int pace;	  /* how much the others do at each step of QEMU's, per mille */
+	unsigned int period_left; /* steps of QEMU's until these change */
 	struct guest guest;
 	struct nic nic;
 	struct engine engine;
