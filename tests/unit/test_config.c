@@ -348,8 +348,9 @@ END_TEST
 
 START_TEST(the_table_is_complete)
 {
-	static const char *const names[] = {"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE", "RDMACHUNK_LOG",
-					    "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
+	static const char *const names[] = {
+		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE",	 "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
+		"RDMACHUNK_LOG",   "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
