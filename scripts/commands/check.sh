@@ -78,12 +78,12 @@ step_clang() {
 
 step_clang-unit() {
 	build_tree clang
-	tree_check clang '^tests/unit/'
+	tree_check clang '^tests/(unit|sim)/'
 }
 
 step_sanitizers() {
 	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/unit/'
+	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
 }
 
 step_coverage() {

@@ -140,6 +140,21 @@ static int poll_cq(struct world *w, enum conn_cq cq, uint64_t *wr_id_out, uint32
 	return 0;
 }
 
+/* Nothing may be due that no event will tell of. */
+static void check_asleep(struct world *w, const struct nic_cq *cq)
+{
+	const struct nic_qp *qp = &w->nic.source;
+	bool send = cq == qp->send_cq;
+
+	if (cq->count || (send && qp->completed < qp->posted))
+		return;
+	world_expect(w,
+		     !conn_due(&w->engine.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ)->count ||
+			     (!send && qp->error),
+		     "a completion is due, and QEMU sleeps on the %s channel",
+		     send ? "send" : "receive");
+}
+
 /* It sleeps until there is an event, the other end hangs up, or it is cancelled. */
 static int wait_comp_channel(struct world *w, struct nic_cq *cq)
 {
@@ -152,6 +167,7 @@ static int wait_comp_channel(struct world *w, struct nic_cq *cq)
 			return 0;
 		if (w->disconnected || w->cancelled)
 			return -EPIPE;
+		check_asleep(w, cq);
 		world_expect(w, world_step(w),
 			     "nobody has anything to do: QEMU sleeps on the %s channel",
 			     cq == w->nic.source.send_cq ? "send" : "receive");
