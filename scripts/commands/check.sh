@@ -15,6 +15,7 @@ unit          | tests  | host  | unit tests
 preload       | tests  | host  | processes under LD_PRELOAD
 man           | tests  | host  | manual page
 fabric        | tests  | host  | software verbs
+sim           | tests  | host  | simulated migrations
 fabric-e2e    | tests  | host  | migrations end to end on the software verbs
 fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
 clang         | single | host  | build with clang, warnings as errors
@@ -91,18 +92,24 @@ step_fabric-seed() {
 	fabric_run run-seed --log-dir "$STEPS_DIR/fabric-seed"
 }
 
+step_sim() {
+	build_tree gcc
+	cd "$BUILD_DIR/gcc" || return
+	"$SOURCE_DIR/tests/sim/test-sim" 200000
+}
+
 step_clang() {
 	build_tree clang
 }
 
 step_clang-unit() {
 	build_tree clang
-	tree_check clang '^tests/unit/'
+	tree_check clang '^tests/(unit|sim)/'
 }
 
 step_sanitizers() {
 	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/unit/'
+	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
 }
 
 step_coverage() {

@@ -98,7 +98,7 @@ void conn_fail(struct conn *c)
 	};
 
 	c->state = CONN_FAILED;
-	transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
+	transmit_fail(&c->transmit, conn_due(c, CONN_SEND_CQ));
 	if (c->transmit.strict.pending)
 		push(c, conn_due(c, CONN_SEND_CQ), &wc);
 	transmit_abandon_strict(&c->transmit);

@@ -58,6 +58,11 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	struct completion wc = {.wr_id = write->wr_id, .opcode = VERBS_WC_RDMA_WRITE};
 	int ret;
 
+	/* Nobody would complete it any more: failed WRITEs are told of once. */
+	if (t->policy.early && t->broken) {
+		wc.status = VERBS_WC_WR_FLUSH_ERR;
+		return completion_queue_push(due, &wc);
+	}
 	/* What completes must fit, and what has completed is there to be polled. */
 	if (due->count + t->withheld.count >= COMPLETION_QUEUE_ROOM / 2)
 		return -ENOMEM;
@@ -116,15 +121,15 @@ void transmit_flush(struct transmit *t)
 
 static bool batch_zero(struct transmit *t, struct transmit_out *out)
 {
-	const struct zero_run *run = zero_queue_next(&t->zeros, t->strict.pending);
+	bool wanted = t->strict.pending && !t->strict.urgent;
+	const struct zero_run *run = zero_queue_next(&t->zeros, wanted);
 	int slot = send_queue_free_slot(&t->sends);
 
 	/*
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (t->broken || !run || slot == SEND_NO_SLOT || !room(t, 0) ||
-	    (!t->credits && !t->strict.pending))
+	if (t->broken || !run || slot == SEND_NO_SLOT || !room(t, 0) || (!t->credits && !wanted))
 		return false;
 	*out = (struct transmit_out){
 		.kind = TRANSMIT_ZERO,
@@ -210,6 +215,9 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 	n = batch_writes(t, out);
 	if (n)
 		return n;
+	/* A write may just have closed the run that it waits for. */
+	if (batch_zero(t, out))
+		return 1;
 	if (!t->writes.count)
 		t->flush = false;
 	return batch_strict(t, out) ? 1 : 0;
@@ -327,6 +335,23 @@ void transmit_break(struct transmit *t, struct completion_queue *due)
 		return;
 	t->broken = true;
 	release_withheld(t, VERBS_WC_WR_FLUSH_ERR, due);
+}
+
+void transmit_fail(struct transmit *t, struct completion_queue *due)
+{
+	struct completion wc = {
+		.status = VERBS_WC_WR_FLUSH_ERR,
+		.opcode = VERBS_WC_RDMA_WRITE,
+	};
+
+	transmit_break(t, due);
+	for (; t->writes.count; write_queue_drop(&t->writes, 1)) {
+		wc.wr_id = write_queue_at(&t->writes, 0)->wr_id;
+		t->ahead_bytes -= write_queue_at(&t->writes, 0)->length;
+		/* Of an early one QEMU has the completion. */
+		if (!t->policy.early)
+			completion_queue_push(due, &wc);
+	}
 }
 
 bool transmit_waits_for_ready(const struct transmit *t)

@@ -141,6 +141,10 @@ bool transmit_ready(struct transmit *t);
 /* The QP is known to be in error. Pushes the withheld completions, flushed. */
 void transmit_break(struct transmit *t, struct completion_queue *due);
 
+/* Nothing more will be posted. Pushes all that QEMU waits for and the NIC does not
+ * have, flushed; but for the pending SEND, which is the caller's to complete. */
+void transmit_fail(struct transmit *t, struct completion_queue *due);
+
 /* Is anything kept back until a READY comes? Then somebody must be listening. */
 bool transmit_waits_for_ready(const struct transmit *t);
 

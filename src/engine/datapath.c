@@ -211,9 +211,15 @@ static enum conn_cq which_cq(const struct session *s, const struct ibv_cq *cq)
 void datapath_arm(struct session *s, const struct ibv_cq *cq)
 {
 	pthread_mutex_lock(&s->lock);
-	if (conn_arm(&s->conn, which_cq(s, cq)))
-		progress_want(s);
+	conn_arm(&s->conn, which_cq(s, cq));
 	settle(s);
+	/* Only now: what went out just then may be what a READY is due for, and may
+	 * complete before the CQ is armed. */
+	if (conn_arm(&s->conn, which_cq(s, cq))) {
+		progress_want(s);
+		/* It may have failed the session. */
+		settle(s);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -153,6 +153,29 @@ static int run_refuse(char **args)
 	return run_connect(connect_args);
 }
 
+/* client broken: the send queue takes no WRITE. */
+static int run_broken(char **args)
+{
+	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct ibv_wc wc;
+	struct peer p;
+
+	(void)args;
+	peer_open(&p, &peer_shapes[0], "192.0.2.11");
+	for (unsigned int i = 0; i < 3; i++)
+		must(!peer_post_recv(&p, i));
+	must(!peer_connect(&p, true, caps, sizeof(caps)));
+	peer_control->send_fails = ENOSYS;
+	printf("post_send %s\n", strerror(peer_post_write(&p, p.mr[3], 4096, 0x7000, 0x99)));
+	for (unsigned int i = 0; i < 3; i++)
+		if (peer_poll(p.recv_cq, &wc))
+			printf("recv status %d\n", wc.status);
+	printf("again %s\n", strerror(peer_post_send(&p, 16)));
+	peer_control->send_fails = 0;
+	peer_close(&p);
+	return 0;
+}
+
 /* client migrate ADDRESS source|source-late|destination... */
 static int run_migrate(char **args)
 {
@@ -344,6 +367,9 @@ static int run_threads(char **args)
 		must(!pthread_create(&thread[i], NULL, enter_hooks, pd));
 	for (unsigned int i = 0; i < n; i++)
 		pthread_join(thread[i], NULL);
+	/* With LD_DEBUG=bindings this look-up marks the place. */
+	must(dlsym(RTLD_DEFAULT, "fake_get_live"));
+	register_once(pd);
 	must(!ibv_dealloc_pd(pd));
 	must(!ibv_close_device(context));
 	print_live();
@@ -402,6 +428,7 @@ static const struct {
 	{"migrate", 2, true, run_migrate},
 	{"mixed", 0, true, run_mixed},
 	{"real", 0, false, run_real},
+	{"broken", 0, true, run_broken},
 	{"refuse", 0, true, run_refuse},
 	{"reopen", 0, true, run_reopen},
 	{"rounds", 1, true, run_rounds},

@@ -80,7 +80,7 @@ int bench_write_at(struct bench *b, uint64_t wr_id, uint64_t local, uint64_t rem
 		   uint64_t length);
 int bench_write(struct bench *b, uint64_t wr_id, uint64_t length);
 
-/* QEMU arms a CQ; what conn_arm() says. */
+/* QEMU arms a CQ; what conn_arm() says once all that is due has gone out. */
 bool bench_arm(struct bench *b, enum conn_cq cq);
 
 /* The other end sends. */

@@ -7,6 +7,7 @@ unit_programs = \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
 	tests/unit/test_conn \
+	tests/unit/test_conn_merging \
 	tests/unit/test_conn_migration \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
@@ -17,8 +18,12 @@ unit_programs = \
 	tests/unit/test_registration \
 	tests/unit/test_send_queue \
 	tests/unit/test_source \
+	tests/unit/test_transmit \
+	tests/unit/test_transmit_order \
 	tests/unit/test_widen \
-	tests/unit/test_wire
+	tests/unit/test_wire \
+	tests/unit/test_write_queue \
+	tests/unit/test_zero_queue
 
 if HAVE_CHECK
 check_LIBRARIES += tests/unit/libcore-test.a
@@ -33,6 +38,7 @@ tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/lookup.c src/engine/lookup.h \
 	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/destination.c tests/unit/destination.h \
+	tests/unit/nic.c tests/unit/nic.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
 	tests/unit/support.c tests/unit/support.h
 tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
@@ -43,6 +49,8 @@ tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDADD = $(unit_ldadd)
 tests_unit_test_conn_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_LDADD = $(unit_ldadd)
+tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_migration_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
@@ -65,7 +73,15 @@ tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_send_queue_LDADD = $(unit_ldadd)
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
+tests_unit_test_transmit_CFLAGS = $(unit_cflags)
+tests_unit_test_transmit_LDADD = $(unit_ldadd)
+tests_unit_test_transmit_order_CFLAGS = $(unit_cflags)
+tests_unit_test_transmit_order_LDADD = $(unit_ldadd)
 tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)
 tests_unit_test_wire_LDADD = $(unit_ldadd)
+tests_unit_test_write_queue_CFLAGS = $(unit_cflags)
+tests_unit_test_write_queue_LDADD = $(unit_ldadd)
+tests_unit_test_zero_queue_CFLAGS = $(unit_cflags)
+tests_unit_test_zero_queue_LDADD = $(unit_ldadd)

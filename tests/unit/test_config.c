@@ -28,6 +28,8 @@ START_TEST(the_defaults)
 		config_parse(&cfg, environments[i]);
 		ck_assert(cfg.enabled);
 		ck_assert_uint_eq(cfg.shift, 30);
+		ck_assert(cfg.writes);
+		ck_assert(cfg.zeros);
 		ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 		ck_assert_ptr_null(cfg.log_file);
 		ck_assert_ptr_null(cfg.stats);
@@ -73,9 +75,10 @@ START_TEST(every_size_in_both_spellings)
 }
 END_TEST
 
-#define SHIFT_ALLOWED "is not allowed: use 20 to 30, or off"
-#define SIZE_ALLOWED  "is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
-#define LOG_ALLOWED   "is not allowed: use off, error, warn, info or debug"
+#define SHIFT_ALLOWED  "is not allowed: use 20 to 30, or off"
+#define SIZE_ALLOWED   "is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
+#define SWITCH_ALLOWED "is not allowed: use on or off"
+#define LOG_ALLOWED    "is not allowed: use off, error, warn, info or debug"
 
 static const struct {
 	const char *entry, *rest;
@@ -121,6 +124,22 @@ static const struct {
 	{"RDMACHUNK_SIZE=4294967297G", SIZE_ALLOWED},  /* 2^32 + 1 of them */
 	{"RDMACHUNK_SIZE=18446744073710600192", SIZE_ALLOWED},
 	{"RDMACHUNK_SIZE=0000000000000001G", SIZE_ALLOWED},
+	{"RDMACHUNK_WRITES=", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=ON", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=yes", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=1", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=0", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=of", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=offf", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES= on", SWITCH_ALLOWED},
+	{"RDMACHUNK_WRITES=on ", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=OFF", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=no", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=true", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=0", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=onn", SWITCH_ALLOWED},
+	{"RDMACHUNK_ZEROS=on,off", SWITCH_ALLOWED},
 	{"RDMACHUNK_LOG=", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=verbose", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=WARN", LOG_ALLOWED},
@@ -145,9 +164,36 @@ START_TEST(each_bad_value_is_named)
 	ck_assert_uint_eq(cfg.warnings, 0);
 	/* What the bad value was for is as if it were unset. */
 	ck_assert_uint_eq(cfg.shift, 30);
+	ck_assert(cfg.writes);
+	ck_assert(cfg.zeros);
 	ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 	ck_assert_ptr_null(cfg.log_file);
 	ck_assert_ptr_null(cfg.stats);
+}
+END_TEST
+
+/* Each by itself, and neither turns the whole off. */
+START_TEST(the_switches)
+{
+	char writes[32], zeros[32];
+	struct config cfg;
+
+	for (int i = 0; i < 4; i++) {
+		snprintf(writes, sizeof(writes), "RDMACHUNK_WRITES=%s", i & 1 ? "on" : "off");
+		snprintf(zeros, sizeof(zeros), "RDMACHUNK_ZEROS=%s", i & 2 ? "on" : "off");
+		config_parse(&cfg, (char *const[]){writes, zeros, NULL});
+		ck_assert(cfg.enabled);
+		ck_assert_uint_eq(cfg.errors, 0);
+		ck_assert_uint_eq(cfg.warnings, 0);
+		ck_assert(cfg.writes == !!(i & 1));
+		ck_assert(cfg.zeros == !!(i & 2));
+		parse_one(&cfg, writes);
+		ck_assert(cfg.writes == !!(i & 1));
+		ck_assert(cfg.zeros);
+		parse_one(&cfg, zeros);
+		ck_assert(cfg.writes);
+		ck_assert(cfg.zeros == !!(i & 2));
+	}
 }
 END_TEST
 
@@ -302,8 +348,9 @@ END_TEST
 
 START_TEST(the_table_is_complete)
 {
-	static const char *const names[] = {"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE", "RDMACHUNK_LOG",
-					    "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
+	static const char *const names[] = {
+		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE",	 "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
+		"RDMACHUNK_LOG",   "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
@@ -370,6 +417,7 @@ int main(void)
 	tcase_add_test(tc, the_defaults);
 	tcase_add_loop_test(tc, every_size_in_both_spellings, 0, SIZES);
 	tcase_add_loop_test(tc, each_bad_value_is_named, 0, BAD_VALUES);
+	tcase_add_test(tc, the_switches);
 	tcase_add_test(tc, off_is_no_error);
 	tcase_add_test(tc, both_spellings_must_agree);
 	tcase_add_test(tc, the_other_variables);

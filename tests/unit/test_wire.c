@@ -37,6 +37,19 @@ static const struct wire_result result_value = {
 	.host_addr = UINT64_C(0x7f123456789abcde),
 };
 
+/* RDMACompress (value, block_idx, offset, length) */
+static const uint8_t compress_bytes[] = {
+	0x00, 0x00, 0x00, 0x18, 0x00, 0x00, 0x00, 0x06, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
+	0x00, 0x00, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x0a, 0x1b, 0x2c, 0x3d,
+	0x4e, 0x5f, 0x60, 0x71, 0x82, 0x93, 0xa4, 0xb5, 0xc6, 0xd7, 0xe8, 0xf9,
+};
+static const struct wire_compress compress_value = {
+	.value = 0x12345678,
+	.block = 0x9abcdef0,
+	.addr = UINT64_C(0x0a1b2c3d4e5f6071),
+	.length = UINT64_C(0x8293a4b5c6d7e8f9),
+};
+
 /* two RDMADestBlocks (remote_host_addr, offset, length, remote_rkey, padding) */
 static const uint8_t blocks_bytes[] = {
 	0x00, 0x00, 0x00, 0x40, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
@@ -86,6 +99,15 @@ static int parse_result(const void *msg, size_t len, bool *untouched)
 	return ret;
 }
 
+static int parse_compress(const void *msg, size_t len, bool *untouched)
+{
+	struct wire_compress out = {7, 7, 7, 7};
+	int ret = wire_parse_compress(msg, len, &out);
+
+	*untouched = out.value == 7 && out.block == 7 && out.addr == 7 && out.length == 7;
+	return ret;
+}
+
 static int parse_blocks(const void *msg, size_t len, bool *untouched)
 {
 	int ret = wire_ram_block_count(msg, len);
@@ -104,6 +126,7 @@ static const struct {
 	{parse_header, register_bytes, sizeof(register_bytes), true},
 	{parse_register, register_bytes, sizeof(register_bytes), true},
 	{parse_result, result_bytes, sizeof(result_bytes), true},
+	{parse_compress, compress_bytes, sizeof(compress_bytes), true},
 	{parse_blocks, blocks_bytes, sizeof(blocks_bytes), true},
 };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
@@ -171,6 +194,11 @@ START_TEST(refuses_a_body_of_the_wrong_size)
 			message_put32(&m, i);
 		ck_assert_int_eq(parse_result(m.data, m.len, &untouched),
 				 words == 4 ? 0 : -EBADMSG);
+		message_begin(&m, WIRE_COMPRESS, 1);
+		for (unsigned int i = 0; i < words; i++)
+			message_put32(&m, i);
+		ck_assert_int_eq(parse_compress(m.data, m.len, &untouched),
+				 words == 6 ? 0 : -EBADMSG);
 		message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 		for (unsigned int i = 0; i < words; i++)
 			message_put32(&m, i);
@@ -192,6 +220,8 @@ START_TEST(refuses_other_types_and_several_commands)
 				 type == WIRE_REGISTER_REQUEST ? 0 : -EBADMSG);
 		ck_assert_int_eq(wire_parse_register(m.data, m.len, WIRE_UNREGISTER_REQUEST, &reg),
 				 type == WIRE_UNREGISTER_REQUEST ? 0 : -EBADMSG);
+		ck_assert_int_eq(parse_compress(m.data, m.len, &untouched),
+				 type == WIRE_COMPRESS ? 0 : -EBADMSG);
 		message_begin(&m, type, 1);
 		message_put64(&m, 0);
 		message_put64(&m, 0);
@@ -206,6 +236,10 @@ START_TEST(refuses_other_types_and_several_commands)
 		message_register(&m, WIRE_REGISTER_REQUEST, 1, 2, 3);
 		m.data[11] = (uint8_t)repeat;
 		ck_assert_int_eq(parse_register(m.data, m.len, &untouched),
+				 repeat == 1 ? 0 : -EBADMSG);
+		message_register(&m, WIRE_COMPRESS, 1, 2, 3);
+		m.data[11] = (uint8_t)repeat;
+		ck_assert_int_eq(parse_compress(m.data, m.len, &untouched),
 				 repeat == 1 ? 0 : -EBADMSG);
 		message_result(&m, 1, 2);
 		m.data[11] = (uint8_t)repeat;
@@ -240,6 +274,18 @@ START_TEST(reads_every_byte_where_it_is)
 		ck_assert_uint_eq(result.rkey, i < 4 ? 0xa5u << (3 - i) * 8 : 0);
 		ck_assert_uint_eq(result.host_addr, i >= 8 ? UINT64_C(0xa5) << (15 - i) * 8 : 0);
 	}
+	for (size_t i = 0; i < 24; i++) {
+		struct wire_compress c;
+		struct message m;
+
+		message_register(&m, WIRE_COMPRESS, 0, 0, 0);
+		m.data[16 + i] = 0xa5;
+		ck_assert_int_eq(wire_parse_compress(m.data, m.len, &c), 0);
+		ck_assert_uint_eq(c.value, i < 4 ? 0xa5u << (3 - i) * 8 : 0);
+		ck_assert_uint_eq(c.block, i >= 4 && i < 8 ? 0xa5u << (7 - i) * 8 : 0);
+		ck_assert_uint_eq(c.addr, i >= 8 && i < 16 ? UINT64_C(0xa5) << (15 - i) * 8 : 0);
+		ck_assert_uint_eq(c.length, i >= 16 ? UINT64_C(0xa5) << (23 - i) * 8 : 0);
+	}
 	for (size_t i = 0; i < 32; i++) {
 		struct wire_ram_block block;
 		struct message m;
@@ -271,6 +317,7 @@ START_TEST(reads_qemus_own_bytes)
 {
 	struct wire_ram_block block;
 	struct wire_register reg;
+	struct wire_compress compress;
 	struct wire_result result;
 	struct wire_caps caps;
 
@@ -286,6 +333,11 @@ START_TEST(reads_qemus_own_bytes)
 	ck_assert_int_eq(wire_parse_result(result_bytes, sizeof(result_bytes), &result), 0);
 	ck_assert_uint_eq(result.rkey, result_value.rkey);
 	ck_assert_uint_eq(result.host_addr, result_value.host_addr);
+	ck_assert_int_eq(wire_parse_compress(compress_bytes, sizeof(compress_bytes), &compress), 0);
+	ck_assert_uint_eq(compress.value, compress_value.value);
+	ck_assert_uint_eq(compress.block, compress_value.block);
+	ck_assert_uint_eq(compress.addr, compress_value.addr);
+	ck_assert_uint_eq(compress.length, compress_value.length);
 	ck_assert_int_eq(wire_ram_block_count(blocks_bytes, sizeof(blocks_bytes)), 2);
 	wire_get_ram_block(blocks_bytes, 0, &block);
 	ck_assert_uint_eq(block.host_addr, UINT64_C(0x7f0102030405));
@@ -313,6 +365,11 @@ START_TEST(writes_qemus_own_bytes)
 	ck_assert_uint_eq(wire_build_register_result(msg, &result_value), sizeof(result_bytes));
 	ck_assert_mem_eq(msg, result_bytes, sizeof(result_bytes));
 	ck_assert_uint_eq(msg[sizeof(result_bytes)], 0xee);
+
+	memset(msg, 0xee, sizeof(msg));
+	ck_assert_uint_eq(wire_build_compress(msg, &compress_value), sizeof(compress_bytes));
+	ck_assert_mem_eq(msg, compress_bytes, sizeof(compress_bytes));
+	ck_assert_uint_eq(msg[sizeof(compress_bytes)], 0xee);
 
 	memset(msg, 0xee, sizeof(msg));
 	ck_assert_uint_eq(wire_build_empty(msg, WIRE_READY), sizeof(ready));

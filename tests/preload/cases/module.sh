@@ -15,11 +15,15 @@ case_module_exports_only_the_hooks()
 		fail "it defines version nodes of its own"
 }
 
-# The hooks in the source, the export list and the symbol table are the same.
+# What is resolved and not a hook is called by the shim on its own account.
 case_module_hooks_are_all_resolved()
 {
 	symbol_table | cut -d' ' -f1 | sort >resolved
-	hooks | sort >listed
+	{
+		hooks
+		echo ibv_modify_qp
+		echo ibv_query_port
+	} | sort >listed
 	same listed resolved "symbols.c against exports.map"
 }
 

@@ -35,12 +35,14 @@ case_reach_versions_are_the_real_libraries()
 {
 	need nm binutils
 	symbol_table >table
-	[[ $(wc -l <table) == $(hooks | wc -l) ]] || fail "the table in symbols.c could not be read"
+	[[ $(wc -l <table) -ge $(hooks | wc -l) ]] || fail "the table in symbols.c could not be read"
 	check_versions <table >missing
 	[[ ! -s missing ]] || fail "$(<missing)"
 	# The same check must notice a wrong version.
 	sed 's/ IBVERBS_1\.1 / IBVERBS_1.0 /' table | check_versions >missing
-	[[ $(wc -l <missing) == 3 ]] || fail "a wrong version was not noticed"
+	[[ $(wc -l <missing) == $(count ' IBVERBS_1\.1 ' table) ]] ||
+		fail "a wrong version was not noticed: $(<missing)"
+	[[ -s missing ]] || fail "nothing of IBVERBS_1.1 in the table"
 	strings "$shim" >strings
 	cut -d' ' -f2 table | sort -u | grep -Fxvf strings >absent &&
 		fail "the module was built from another table: no $(<absent)"
@@ -129,7 +131,7 @@ case_reach_right_version()
 {
 	# The stand-in has the twins that could be called by mistake.
 	nm -D --defined-only "$fakes/libibverbs.so.1" >fake
-	[[ $(count ' T ibv_[a-z_]*@IBVERBS_1.0$' fake) == 3 ]] || fail "no twins in the stand-in"
+	[[ $(count ' T ibv_[a-z_]*@IBVERBS_1.0$' fake) == 5 ]] || fail "no twins in the stand-in"
 	run_bare "$client" hooks
 	run_shim "$client" hooks
 	must_exit bare 0

@@ -68,6 +68,44 @@ case_session_stats()
 		fail "destination: $(sed -n 2p stats)"
 }
 
+# RDMACHUNK_WRITES: the fake NIC says that it is done only when it is polled, so
+# what follows two writes gathers; all but the first chunk have their keys in common.
+case_session_writes_on_and_off()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/on" "$client" migrate 192.0.2.7 source
+	must_exit shim 0
+	cp shim.out on.out
+	jq -e '.writes == 8 and .write_bytes == 8388608 and .write_wrs == 4 and
+		.writes_withheld == 0 and .fences == 0 and .doorbells <= .wrs and
+		.signaled <= .wrs' on >/dev/null || fail "on: $(<on)"
+	[[ $(count '^post_send .* opcode=0 .*length=5242880 ' shim.log) == 1 ]] ||
+		fail "not merged: $(grep opcode=0 shim.log)"
+	# The length of a message is the port's affair.
+	[[ $(count '^ibv_query_port ctx0 port=1$' shim.log) == 1 ]] || fail "ibv_query_port"
+	run_shim RDMACHUNK_WRITES=off RDMACHUNK_STATS="$PWD/off" "$client" migrate 192.0.2.7 source
+	must_exit shim 0
+	same on.out shim.out "standard output"
+	jq -e '.writes == 8 and .write_wrs == 8 and .wrs == .signaled and .wrs == .doorbells' \
+		off >/dev/null || fail "off: $(<off)"
+	[[ $(count '^post_send .* opcode=0 flags=2 sge=1 length=1048576 ' shim.log) == 8 ]] ||
+		fail "not write for write: $(grep opcode=0 shim.log)"
+}
+
+# Posting a write fails: then so does the connection, for good and with that error,
+# and whatever waits is flushed.
+case_session_a_failure_is_final()
+{
+	run_shim "$client" broken
+	must_exit shim 0
+	grep -q '^post_send Function not implemented$' shim.out || fail "$(<shim.out)"
+	[[ $(count '^recv status 5$' shim.out) == 3 ]] || fail "RECVs: $(<shim.out)"
+	grep -q '^again Function not implemented$' shim.out || fail "$(<shim.out)"
+	[[ $(count '^ibv_modify_qp qp0 mask=0x1 state=6$' shim.log) == 1 ]] ||
+		fail "the QP was left as it was: $(grep modify shim.log)"
+	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
+}
+
 case_session_stats_of_a_passed_through_migration()
 {
 	need jq

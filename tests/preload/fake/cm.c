@@ -55,6 +55,7 @@ int rdma_resolve_addr(struct rdma_cm_id *id, struct sockaddr *src, struct sockad
 	       dst->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 					  : sizeof(struct sockaddr_in));
 	id->verbs = fake_context();
+	id->port_num = 1;
 	return id->verbs ? 0 : -1;
 }
 

@@ -23,6 +23,7 @@ struct fake_control {
 	size_t reg_limit;   /* a longer registration fails with ENOMEM; 0: none does */
 	int close_fails;    /* ibv_close_device() returns -1 and closes nothing */
 	int create_refuses; /* more than this many RECVs: rdma_create_qp() fails; 0: never */
+	int send_fails;	    /* the errno that posting a WRITE returns; 0: none */
 };
 
 /* How many of each are alive; all zero when nothing has leaked. */

@@ -34,6 +34,7 @@ struct fake_recv {
 struct fake_qp {
 	struct ibv_qp qp;
 	bool used;
+	bool error; /* flushes whatever it is given */
 	uint32_t max_recv_wr;
 	struct fake_recv recv[RECVS];
 	unsigned int recv_head, recv_count;
@@ -142,6 +143,12 @@ static int poll_cq(struct ibv_cq *ibcq, int entries, struct ibv_wc *wc)
 	return n;
 }
 
+static int req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
+{
+	fake_record("req_notify_cq cq%d solicited=%d", fake_index(ibcq), solicited_only);
+	return 0;
+}
+
 static uint32_t hash(uint32_t h, const void *data, size_t len)
 {
 	const uint8_t *p = data;
@@ -190,11 +197,14 @@ static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 			    fake_index(ibqp), (unsigned long long)wr->wr_id, (int)wr->opcode,
 			    wr->send_flags, wr->num_sge, len, h,
 			    (unsigned long long)wr->wr.rdma.remote_addr, wr->wr.rdma.rkey);
+		if (fake_control.send_fails && wr->opcode == IBV_WR_RDMA_WRITE && wr->num_sge)
+			return fake_control.send_fails;
 		wc.opcode = wr->opcode == IBV_WR_SEND ? IBV_WC_SEND : IBV_WC_RDMA_WRITE;
 		pthread_mutex_lock(&lock);
-		if (wr->opcode == IBV_WR_SEND)
+		if (wr->opcode == IBV_WR_SEND && !qp->error)
 			keep_sent(qp, wr);
-		if (wr->send_flags & IBV_SEND_SIGNALED)
+		wc.status = qp->error ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
+		if (qp->error || wr->send_flags & IBV_SEND_SIGNALED)
 			complete(ibqp->send_cq, &wc);
 		pthread_mutex_unlock(&lock);
 	}
@@ -211,6 +221,12 @@ static int post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_rec
 		*bad_wr = wr;
 		fake_record("post_recv qp%d wr_id=%#llx sge=%d length=%u", fake_index(ibqp),
 			    (unsigned long long)wr->wr_id, wr->num_sge, wr->sg_list[0].length);
+		if (qp->error) {
+			complete(ibqp->recv_cq, &(struct ibv_wc){.wr_id = wr->wr_id,
+								 .status = IBV_WC_WR_FLUSH_ERR,
+								 .opcode = IBV_WC_RECV});
+			continue;
+		}
 		if (qp->recv_count == qp->max_recv_wr) {
 			ret = ENOMEM;
 			break;
@@ -292,6 +308,7 @@ struct ibv_context *ibv_open_device(struct ibv_device *which)
 	context->ops.poll_cq = poll_cq;
 	context->ops.post_send = post_send;
 	context->ops.post_recv = post_recv;
+	context->ops.req_notify_cq = req_notify_cq;
 	live.contexts++;
 	pthread_mutex_unlock(&lock);
 	fake_record("ibv_open_device ctx%d", fake_index(context));
@@ -416,6 +433,46 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 	live.qps++;
 	pthread_mutex_unlock(&lock);
 	return &qp->qp;
+}
+
+int latest_ibv_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask);
+FAKE_LATEST(ibv_modify_qp);
+
+int latest_ibv_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask)
+{
+	struct fake_qp *qp = (struct fake_qp *)ibqp;
+	struct ibv_wc wc = {.status = IBV_WC_WR_FLUSH_ERR, .opcode = IBV_WC_RECV};
+
+	fake_record("ibv_modify_qp qp%d mask=%#x state=%d", fake_index(ibqp), (unsigned int)mask,
+		    (int)attr->qp_state);
+	if (mask != IBV_QP_STATE || attr->qp_state != IBV_QPS_ERR)
+		return EINVAL;
+	pthread_mutex_lock(&lock);
+	qp->error = true;
+	for (; qp->recv_count; qp->recv_count--) {
+		wc.wr_id = qp->recv[qp->recv_head].wr_id;
+		qp->recv_head = (qp->recv_head + 1) % RECVS;
+		complete(ibqp->recv_cq, &wc);
+	}
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+/* What the exported function fills: the structure as it was when it was exported. */
+int latest_ibv_query_port(struct ibv_context *context, uint8_t port,
+			  struct _compat_ibv_port_attr *attr);
+FAKE_LATEST(ibv_query_port);
+
+int latest_ibv_query_port(struct ibv_context *context, uint8_t port,
+			  struct _compat_ibv_port_attr *attr)
+{
+	struct ibv_port_attr *known = (struct ibv_port_attr *)attr;
+
+	fake_record("ibv_query_port ctx%d port=%u", fake_index(context), port);
+	memset(attr, 0, offsetof(struct ibv_port_attr, link_layer));
+	known->state = IBV_PORT_ACTIVE;
+	known->max_msg_sz = 1u << 30;
+	return 0;
 }
 
 int ibv_destroy_qp(struct ibv_qp *qp)

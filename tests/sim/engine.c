@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/verbs_values.h"
+#include "world.h"
+
+#define WR_ID_MARK_SEND (UINT64_C(0x5d4c) << 48)
+#define WR_ID_MARK_RECV (UINT64_C(0x5d4d) << 48)
+#define WR_ID_NOTHING	(UINT64_C(0x5d4e) << 48)
+#define WR_ID_MARK_MASK (UINT64_C(0xffff) << 48)
+
+static struct nic_cq *real_cq(struct world *w, enum conn_cq cq)
+{
+	return cq == CONN_SEND_CQ ? w->nic.source.send_cq : w->nic.source.recv_cq;
+}
+
+static void post_own_recv(struct world *w, unsigned int buffer)
+{
+	struct nic_recv recv = {
+		.wr_id = WR_ID_MARK_RECV | buffer,
+		.data = w->engine.buffers[buffer],
+	};
+
+	world_expect(w, w->nic.source.rq_count < RECV_QUEUE_BUFFERS, "a buffer is posted twice");
+	nic_post_recv(w, &w->nic.source, &recv);
+}
+
+void engine_init(struct world *w)
+{
+	const struct settings *s = &w->settings;
+	struct engine *e = &w->engine;
+	struct conn_options options = {s->shift, s->writes, s->zeros};
+
+	conn_init(&e->conn, s->one_cq, &options);
+	e->memory_key = nic_register(w, (uintptr_t)e->memory, sizeof(e->memory));
+	e->slots_key = nic_register(w, (uintptr_t)e->slots, sizeof(e->slots));
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		e->buffers[i] = e->memory[i];
+		post_own_recv(w, i);
+	}
+}
+
+void engine_start(struct world *w)
+{
+	conn_start(&w->engine.conn, CONN_SOURCE, w->settings.max_message);
+}
+
+void engine_clear(struct world *w)
+{
+	conn_clear(&w->engine.conn);
+}
+
+static void fail(struct world *w, const char *why)
+{
+	struct nic_wr nothing = {.wr_id = WR_ID_NOTHING, .signaled = true};
+
+	if (w->engine.conn.state == CONN_FAILED)
+		return;
+	world_trace(w, "shim", "fails: %s", why);
+	world_expect(w, w->fault_fired || w->settings.busy_percent, "the shim gives up: %s", why);
+	w->fault_fired = true;
+	conn_fail(&w->engine.conn);
+	nic_fail(w, &w->nic.source, VERBS_WC_WR_FLUSH_ERR);
+	nic_post_send(w, &w->nic.source, &nothing);
+}
+
+static void compose(struct world *w, const struct transmit_out *out, struct nic_wr *wr)
+{
+	struct engine *e = &w->engine;
+
+	*wr = (struct nic_wr){
+		.wr_id = WR_ID_MARK_SEND | out->serial,
+		.message = out->kind != TRANSMIT_WRITE,
+		.signaled = out->signaled,
+	};
+	if (out->slot != SEND_NO_SLOT) {
+		wr->addr = (uintptr_t)e->slots[out->slot];
+		wr->lkey = e->slots_key;
+	}
+	switch (out->kind) {
+	case TRANSMIT_WRITE:
+		wr->addr = out->write.local_addr;
+		wr->length = out->write.length;
+		wr->lkey = out->write.lkey;
+		wr->remote_addr = out->write.remote_addr;
+		wr->rkey = out->write.rkey;
+		world_expect(w, wr->length <= w->settings.max_message, "a WRITE of %llu bytes",
+			     (unsigned long long)wr->length);
+		break;
+	case TRANSMIT_ZERO:
+		wr->length = wire_build_compress(e->slots[out->slot], &out->zero);
+		break;
+	case TRANSMIT_STRICT:
+		wr->length = out->strict.length;
+		if (out->strict.own)
+			break;
+		wr->addr = out->strict.addr;
+		wr->lkey = out->strict.lkey;
+		break;
+	}
+}
+
+/* A message needs a READY that has come, unless it answers to nothing. */
+static void check_credit(struct world *w, const struct nic_wr *wr)
+{
+	struct wire_header header;
+
+	if (!wr->message ||
+	    wire_parse_header((const void *)(uintptr_t)wr->addr, wr->length, &header) ||
+	    header.type == WIRE_ERROR)
+		return;
+	world_trace(w, "shim", "sends %s", wire_type_name(header.type));
+	w->engine.messages++;
+	world_expect(w, w->nic.source.error || w->engine.messages <= w->nic.source.readies,
+		     "%s is sent without a credit", wire_type_name(header.type));
+}
+
+/* As datapath.c, pump() */
+static void pump(struct world *w)
+{
+	struct transmit_out out[TRANSMIT_BATCH];
+	struct engine *e = &w->engine;
+	unsigned int count, posted;
+	struct nic_wr wr;
+
+	while ((count = conn_batch(&e->conn, out)) > 0) {
+		for (posted = 0; posted < count; posted++) {
+			if (world_fault(w, FAULT_POST)) {
+				conn_posted(&e->conn, out, posted);
+				fail(w, "the NIC takes no more");
+				return;
+			}
+			if (w->settings.busy_percent &&
+			    w->nic.source.posted != w->nic.source.freed &&
+			    random_percent(&w->random, w->settings.busy_percent))
+				break;
+			compose(w, &out[posted], &wr);
+			world_expect(w, nic_post_send(w, &w->nic.source, &wr),
+				     "the send queue overruns");
+			check_credit(w, &wr);
+		}
+		conn_posted(&e->conn, out, posted);
+		if (posted == count)
+			continue;
+		if (e->conn.transmit.in_flight <= e->conn.transmit.unsignaled)
+			fail(w, "the send queue is full, and nothing of it will be heard of");
+		return;
+	}
+}
+
+static void check_extents(struct world *w)
+{
+	const struct ram_blocks *blocks = &w->engine.conn.source.blocks;
+	size_t extents = 0;
+
+	for (unsigned int b = 0; b < blocks->count; b++)
+		extents += blocks->block[b].remote.count + blocks->block[b].local.count;
+	if (extents == w->extents)
+		return;
+	w->extents = extents;
+	for (unsigned int b = 0; b < blocks->count; b++) {
+		const struct ram_block *block = &blocks->block[b];
+		const struct extent_map *maps[] = {&block->remote, &block->local};
+
+		for (unsigned int m = 0; m < 2; m++) {
+			for (size_t i = 0; i < maps[m]->count; i++) {
+				struct range r = maps[m]->extent[i].range;
+
+				world_expect(w, !i || maps[m]->extent[i - 1].range.end <= r.start,
+					     "extents overlap");
+				world_expect(w, r.start < r.end && r.end <= block->length,
+					     "an extent leaves its block");
+				world_expect(w,
+					     nic_covers(&w->nic, (uint32_t)maps[m]->extent[i].value,
+							(m ? block->local_addr : block->host_addr) +
+								r.start,
+							r.end - r.start),
+					     "an extent is more than its key allows");
+			}
+		}
+	}
+}
+
+/* What must hold whenever the lock is let go. */
+static void check(struct world *w)
+{
+	const struct conn *c = &w->engine.conn;
+	const struct transmit *t = &c->transmit;
+
+	world_expect(w, t->in_flight <= NIC_SEND_QUEUE, "the send queue is lost count of");
+	world_expect(w, c->state != CONN_FAILED || w->fault_fired, "the connection has failed");
+	world_expect(w, w->fault_fired || !t->broken, "the connection is broken");
+	if (t->policy.early) {
+		world_expect(w, t->ahead_bytes <= TRANSMIT_WINDOW_BYTES + w->guest.chunk_size,
+			     "the window of bytes is passed");
+		world_expect(w, t->in_flight + t->writes.count <= TRANSMIT_WINDOW_WRITES + 2,
+			     "the window of writes is passed");
+	}
+	/* Coalescing must never leave the NIC without work. */
+	world_expect(w,
+		     !t->writes.count || t->in_flight || t->broken || t->zeros.count ||
+			     t->zeros.unacknowledged || c->state != CONN_ACTIVE,
+		     "a write is held back from an idle NIC");
+	check_extents(w);
+}
+
+/* As datapath.c */
+static void settle(struct world *w)
+{
+	struct engine *e = &w->engine;
+
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		if (!(e->conn.repost & 1u << i))
+			continue;
+		e->conn.repost &= ~(1u << i);
+		post_own_recv(w, i);
+	}
+	pump(w);
+	check(w);
+}
+
+int engine_post_send(struct world *w, const struct conn_wr *wr)
+{
+	struct engine *e = &w->engine;
+	struct source_reply own;
+	int ret = -conn_post_send(&e->conn, wr, &own);
+
+	if (!ret && own.len)
+		memcpy(e->slots[SEND_SLOT_STRICT], own.message, own.len);
+	settle(w);
+	if (!ret && e->conn.state == CONN_FAILED)
+		ret = EIO;
+	return ret;
+}
+
+int engine_post_recv(struct world *w, const struct recv_request *request)
+{
+	int ret = -conn_post_recv(&w->engine.conn, request, w->engine.buffers);
+
+	settle(w);
+	return ret;
+}
+
+static void complete(struct world *w, const struct completion *wc)
+{
+	struct conn *c = &w->engine.conn;
+	uint64_t number = wc->wr_id & ~WR_ID_MARK_MASK;
+
+	if (wc->status != VERBS_WC_SUCCESS && !w->engine.failed) {
+		w->engine.failed = true;
+		if ((wc->wr_id & WR_ID_MARK_MASK) == WR_ID_MARK_SEND)
+			w->engine.failure = wc->status;
+	}
+	switch (wc->wr_id & WR_ID_MARK_MASK) {
+	case WR_ID_MARK_SEND:
+		world_expect(w, !conn_send_completed(c, number, wc),
+			     "the completion of WR %llu is refused", (unsigned long long)number);
+		break;
+	case WR_ID_MARK_RECV:
+		conn_recv_completed(c, (unsigned int)number, wc, w->engine.buffers);
+		break;
+	}
+}
+
+bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc)
+{
+	struct completion_queue *due = conn_due(&w->engine.conn, cq);
+	struct completion found;
+	bool any, taken;
+
+	do {
+		any = false;
+		if (!due->count) {
+			any = nic_poll(real_cq(w, cq), &found);
+			if (!any)
+				return false;
+			/* The lock is only taken now. */
+			world_yield(w);
+		}
+		if (any)
+			complete(w, &found);
+		taken = completion_queue_pop(due, wc);
+		settle(w);
+	} while (!taken);
+	return true;
+}
+
+void engine_arm(struct world *w, enum conn_cq cq)
+{
+	if (w->settings.one_cq)
+		cq = CONN_SEND_CQ;
+	conn_arm(&w->engine.conn, cq);
+	settle(w);
+	if (conn_arm(&w->engine.conn, cq))
+		w->engine.wanted = true;
+	world_yield(w);
+	nic_arm(real_cq(w, cq));
+}
+
+struct reg_context {
+	struct world *w;
+	uint64_t asked; /* bytes */
+};
+
+static int reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	const struct reg_context *rc = context;
+	struct world *w = rc->w;
+
+	(void)access;
+	if (length > rc->asked && random_percent(&w->random, w->settings.wide_fail_percent))
+		return -ENOMEM;
+	if (length == rc->asked && world_fault(w, FAULT_LOCAL_REGISTRATION))
+		return -ENOMEM;
+	*mr = (void *)(uintptr_t)nic_register(w, addr, length);
+	return 0;
+}
+
+uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length)
+{
+	static const struct registration_ops ops = {.reg = reg};
+	struct reg_context context = {w, length};
+	struct conn *c = &w->engine.conn;
+	struct registration registration;
+	struct ram_block *block;
+	struct range want;
+	void *mr;
+
+	block = conn_register(c, addr, length, &want);
+	world_expect(w, block || c->state != CONN_ACTIVE, "guest memory is not known as such");
+	if (!block)
+		return reg(&context, addr, length, 0, &mr) ? 0 : (uint32_t)(uintptr_t)mr;
+	if (registration_get(&ops, &context, &c->policy, block, want, 0, &registration))
+		return 0;
+	return (uint32_t)(uintptr_t)registration.mr;
+}
+
+bool engine_can_progress(const struct world *w)
+{
+	return w->engine.wanted && (w->nic.source.recv_cq->count ||
+				    !transmit_waits_for_ready(&w->engine.conn.transmit));
+}
+
+/* As datapath_drain_recvs() and progress.c, run() */
+void engine_progress(struct world *w)
+{
+	struct completion wc;
+
+	world_trace(w, "progress", "looks for a READY");
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
+		if (!nic_poll(w->nic.source.recv_cq, &wc))
+			break;
+		complete(w, &wc);
+	}
+	settle(w);
+	w->engine.wanted = transmit_waits_for_ready(&w->engine.conn.transmit);
+}

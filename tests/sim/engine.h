@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_SIM_ENGINE_H
+#define RDMACHUNK_TESTS_SIM_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/conn.h"
+
+struct world;
+
+/*
+ * The source's shim: the core under test, driven as src/engine/datapath.c and
+ * progress.c drive it. Calls return as those of verbs do, and each checks what
+ * must hold between calls.
+ */
+
+#define ENGINE_MESSAGE 256 /* bytes of a receive buffer */
+
+struct engine {
+	struct conn conn;
+	void *buffers[RECV_QUEUE_BUFFERS];
+	uint8_t memory[RECV_QUEUE_BUFFERS][ENGINE_MESSAGE];
+	uint8_t slots[SEND_SLOTS][64];
+	uint32_t memory_key, slots_key;
+	bool wanted;	       /* the progress thread is */
+	bool failed;	       /* the NIC has told of a failure */
+	uint32_t failure;      /* the first one's status, of a WR on the send queue */
+	unsigned int messages; /* SENDs given to the NIC that need a credit */
+};
+
+/* A candidate; then QEMU connects. */
+void engine_init(struct world *w);
+void engine_start(struct world *w);
+void engine_clear(struct world *w);
+
+/* What QEMU calls. */
+int engine_post_send(struct world *w, const struct conn_wr *wr);
+int engine_post_recv(struct world *w, const struct recv_request *request);
+bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc);
+void engine_arm(struct world *w, enum conn_cq cq);
+/* 0 when the memory cannot be registered, else the lkey. */
+uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length);
+
+/* The progress thread, and whether it has anything to do. */
+bool engine_can_progress(const struct world *w);
+void engine_progress(struct world *w);
+
+#endif

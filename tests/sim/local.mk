@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# The core itself, with nothing but calls between its files wrapped, so that a
+# fault can be put into one: see tests/sim/mutate.h.
+check_PROGRAMS += tests/sim/sim
+TESTS += tests/sim/test-sim
+EXTRA_DIST += tests/sim/test-sim
+
+tests_sim_sim_SOURCES = $(core_sources) \
+	tests/sim/engine.c tests/sim/engine.h \
+	tests/sim/guest.c tests/sim/guest.h \
+	tests/sim/message.h \
+	tests/sim/mutate.c tests/sim/mutate.h \
+	tests/sim/nic.c tests/sim/nic.h \
+	tests/sim/qemu_destination.c tests/sim/qemu_destination.h \
+	tests/sim/qemu_source.c tests/sim/qemu_source.h \
+	tests/sim/random.h \
+	tests/sim/sim.c \
+	tests/sim/totals.c tests/sim/totals.h \
+	tests/sim/world.c tests/sim/world.h
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
+tests_sim_sim_LDFLAGS = \
+	-Wl,--wrap=conn_arm \
+	-Wl,--wrap=extent_map_gap \
+	-Wl,--wrap=transmit_batch \
+	-Wl,--wrap=transmit_completed \
+	-Wl,--wrap=transmit_ready \
+	-Wl,--wrap=zero_queue_fences

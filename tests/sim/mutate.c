@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "mutate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/conn.h"
+#include "core/transmit.h"
+#include "core/widen.h"
+#include "core/zero_queue.h"
+
+enum mutation {
+	MUTATE_NOTHING,
+	MUTATE_FENCE,
+	MUTATE_STRICT,
+	MUTATE_WAKE,
+	MUTATE_READY,
+	MUTATE_EXTENT,
+	MUTATE_ERROR,
+	MUTATIONS
+};
+
+static const char *const names[MUTATIONS] = {
+	[MUTATE_NOTHING] = "nothing",
+	/* hazard 1: a write passes the zero run that it overlaps */
+	[MUTATE_FENCE] = "fence",
+	/* a strict SEND passes the writes before it */
+	[MUTATE_STRICT] = "strict",
+	/* QEMU sleeps, and nobody listens for the READY that its write waits for */
+	[MUTATE_WAKE] = "wake",
+	/* the READY for a zero run that QEMU believes answered reaches QEMU */
+	[MUTATE_READY] = "ready",
+	/* regions overlap what is registered already */
+	[MUTATE_EXTENT] = "extent",
+	/* a WRITE's failure is not told */
+	[MUTATE_ERROR] = "error",
+};
+
+static enum mutation chosen;
+
+bool mutate(const char *name)
+{
+	for (unsigned int i = 0; i < MUTATIONS; i++) {
+		if (strcmp(name, names[i]))
+			continue;
+		chosen = (enum mutation)i;
+		return true;
+	}
+	return false;
+}
+
+void mutate_list(void)
+{
+	for (unsigned int i = 1; i < MUTATIONS; i++)
+		puts(names[i]);
+}
+
+/* The linker's names. */
+bool __real_zero_queue_fences(struct zero_queue *q, const struct write *write);
+bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write);
+unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out);
+unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
+bool __real_conn_arm(struct conn *c, enum conn_cq cq);
+bool __wrap_conn_arm(struct conn *c, enum conn_cq cq);
+bool __real_transmit_ready(struct transmit *t);
+bool __wrap_transmit_ready(struct transmit *t);
+bool __real_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
+			   struct range *gap);
+bool __wrap_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
+			   struct range *gap);
+int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
+			      struct completion_queue *due);
+int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
+			      struct completion_queue *due);
+
+bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write)
+{
+	return chosen != MUTATE_FENCE && __real_zero_queue_fences(q, write);
+}
+
+unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
+{
+	unsigned int writes = t->writes.count;
+	unsigned int n;
+
+	if (chosen != MUTATE_STRICT || !t->strict.pending)
+		return __real_transmit_batch(t, out);
+	t->writes.count = 0;
+	n = __real_transmit_batch(t, out);
+	t->writes.count = writes;
+	return n;
+}
+
+bool __wrap_conn_arm(struct conn *c, enum conn_cq cq)
+{
+	return __real_conn_arm(c, cq) && chosen != MUTATE_WAKE;
+}
+
+bool __wrap_transmit_ready(struct transmit *t)
+{
+	return __real_transmit_ready(t) && chosen != MUTATE_READY;
+}
+
+bool __wrap_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
+			   struct range *gap)
+{
+	bool ok = __real_extent_map_gap(map, bounds, range, gap);
+
+	if (ok && chosen == MUTATE_EXTENT)
+		*gap = bounds;
+	return ok;
+}
+
+int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
+			      struct completion_queue *due)
+{
+	struct completion good = *wc;
+
+	if (chosen == MUTATE_ERROR)
+		good.status = 0;
+	return __real_transmit_completed(t, serial, &good, due);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "qemu_destination.h"
+
+#include <string.h>
+
+#include "core/verbs_values.h"
+#include "message.h"
+#include "world.h"
+
+#define WRID_SEND 2000
+#define WRID_RECV 4000
+
+static void post_recv(struct world *w)
+{
+	struct nic_recv recv = {.wr_id = WRID_RECV, .data = w->destination.recv};
+
+	nic_post_recv(w, &w->nic.destination, &recv);
+}
+
+void qemu_destination_init(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+
+	d->control_key = nic_register(w, (uintptr_t)d->control, sizeof(d->control));
+	post_recv(w);
+}
+
+static void send_control(struct world *w, size_t len, enum destination_state next)
+{
+	struct qemu_destination *d = &w->destination;
+	struct nic_wr wr = {
+		.wr_id = WRID_SEND,
+		.message = true,
+		.signaled = true,
+		.addr = (uintptr_t)d->control,
+		.length = len,
+		.lkey = d->control_key,
+	};
+
+	world_expect(w, nic_post_send(w, &w->nic.destination, &wr),
+		     "the destination's send queue overruns");
+	d->state = next;
+}
+
+static void fail(struct world *w, const char *why)
+{
+	struct qemu_destination *d = &w->destination;
+
+	world_trace(w, "dest", "fails: %s", why);
+	world_expect(w, w->fault_fired, "the destination fails: %s", why);
+	if (w->nic.destination.error) {
+		d->state = DESTINATION_FAILED;
+		w->hang_up = true;
+		return;
+	}
+	send_control(w, wire_build_empty(d->control, WIRE_ERROR), DESTINATION_WAIT_ERROR_SENT);
+}
+
+static void handle_blocks(struct world *w)
+{
+	const struct guest *g = &w->guest;
+	uint8_t body[GUEST_BLOCKS * WIRE_RAM_BLOCK_LEN] = {0};
+
+	for (unsigned int i = 0; i < g->blocks; i++) {
+		message_put64(body + i * WIRE_RAM_BLOCK_LEN, g->block[i].remote);
+		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 8, g->block[i].offset);
+		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 16, g->block[i].length);
+	}
+	send_control(w,
+		     message_build(w->destination.control, WIRE_RAM_BLOCKS_RESULT, body,
+				   g->blocks * WIRE_RAM_BLOCK_LEN),
+		     DESTINATION_WAIT_ANSWER_SENT);
+}
+
+static void handle_register(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+	const struct guest *g = &w->guest;
+	const struct guest_block *b;
+	struct wire_register request;
+	struct wire_result result;
+	uint64_t chunk, start, end;
+	unsigned int first;
+
+	if (wire_parse_register(d->message, d->message_len, WIRE_REGISTER_REQUEST, &request) ||
+	    request.block >= g->blocks || request.addr < g->block[request.block].offset) {
+		fail(w, "a malformed REGISTER_REQUEST");
+		return;
+	}
+	b = &g->block[request.block];
+	chunk = (request.addr - b->offset) / g->chunk_size;
+	start = chunk * g->chunk_size;
+	world_expect(w, start + request.chunks * g->chunk_size < b->length,
+		     "a REGISTER_REQUEST leaves its block");
+	first = b->first + (unsigned int)(start / g->page_size);
+	if (world_fault(w, FAULT_REMOTE_REGISTRATION)) {
+		fail(w, "no memory can be registered");
+		return;
+	}
+	/* A slot that has an MR keeps it, however short. */
+	if (!d->rkey[first]) {
+		end = guest_chunk_end(g, b, chunk + request.chunks);
+		d->rkey[first] = nic_register(w, b->remote + start, end - start);
+		world_trace(w, "dest", "registers pages %u to %u", first,
+			    b->first + (unsigned int)(end / g->page_size) - 1);
+	}
+	result = (struct wire_result){d->rkey[first], b->remote};
+	send_control(w, wire_build_register_result(d->control, &result),
+		     DESTINATION_WAIT_ANSWER_SENT);
+}
+
+/* Its CPU does this, whatever its NIC has written there since. */
+static void handle_compress(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+	struct guest *g = &w->guest;
+	const struct guest_block *b;
+	struct wire_compress compress;
+	unsigned int first, count;
+
+	if (wire_parse_compress(d->message, d->message_len, &compress) ||
+	    compress.block >= g->blocks) {
+		fail(w, "a malformed COMPRESS");
+		return;
+	}
+	b = &g->block[compress.block];
+	world_expect(w,
+		     compress.addr >= b->offset &&
+			     compress.addr + compress.length <= b->offset + b->length,
+		     "a COMPRESS leaves its block");
+	first = b->first + (unsigned int)((compress.addr - b->offset) / g->page_size);
+	count = (unsigned int)(compress.length / g->page_size);
+	world_trace(w, "dest", "zeroes pages %u to %u", first, first + count - 1);
+	d->zeroed_pages += count;
+	memset(&g->there[first], 0, count * sizeof(g->there[0]));
+	d->state = DESTINATION_SEND_READY;
+}
+
+static void handle_file(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+
+	d->state = DESTINATION_SEND_READY;
+	if (d->message[WIRE_HEADER_LEN] == MESSAGE_FILE_HOOK)
+		d->listening = true;
+	else if (d->message[WIRE_HEADER_LEN] == MESSAGE_FILE_END)
+		d->state = DESTINATION_DONE;
+}
+
+static void handle(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+	uint32_t type = message_get32(d->message + 4);
+	struct wire_header header;
+
+	if (wire_parse_header(d->message, d->message_len, &header)) {
+		fail(w, "a malformed message");
+		return;
+	}
+	world_trace(w, "dest", "handles %s", wire_type_name(type));
+	if (type == WIRE_QEMU_FILE && !d->listening) {
+		handle_file(w);
+		return;
+	}
+	if (!d->listening) {
+		fail(w, wire_type_name(type));
+		return;
+	}
+	switch (type) {
+	case WIRE_RAM_BLOCKS_REQUEST:
+		handle_blocks(w);
+		break;
+	case WIRE_REGISTER_REQUEST:
+		handle_register(w);
+		break;
+	case WIRE_COMPRESS:
+		handle_compress(w);
+		break;
+	case WIRE_REGISTER_FINISHED:
+		d->listening = false;
+		d->state = DESTINATION_SEND_READY;
+		break;
+	default:
+		fail(w, wire_type_name(type));
+	}
+}
+
+static struct nic_cq *waits_on(const struct world *w)
+{
+	switch (w->destination.state) {
+	case DESTINATION_WAIT_READY_SENT:
+	case DESTINATION_WAIT_ANSWER_SENT:
+	case DESTINATION_WAIT_ERROR_SENT:
+		return w->nic.destination.send_cq;
+	case DESTINATION_WAIT_MESSAGE:
+		return w->nic.destination.recv_cq;
+	default:
+		return NULL;
+	}
+}
+
+bool qemu_destination_can_act(const struct world *w)
+{
+	const struct nic_cq *cq = waits_on(w);
+
+	if (w->nic.destination.dead || w->destination.state == DESTINATION_DONE ||
+	    w->destination.state == DESTINATION_FAILED)
+		return false;
+	return !cq || cq->count;
+}
+
+void qemu_destination_act(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+	struct nic_cq *cq = waits_on(w);
+	struct completion wc;
+
+	if (cq && (!nic_poll(cq, &wc) || wc.status != VERBS_WC_SUCCESS)) {
+		fail(w, "a failed completion");
+		return;
+	}
+	switch (d->state) {
+	case DESTINATION_SEND_READY:
+		send_control(w, wire_build_empty(d->control, WIRE_READY),
+			     DESTINATION_WAIT_READY_SENT);
+		break;
+	case DESTINATION_WAIT_READY_SENT:
+		d->state = DESTINATION_WAIT_MESSAGE;
+		break;
+	case DESTINATION_WAIT_MESSAGE:
+		memcpy(d->message, d->recv, sizeof(d->message));
+		d->message_len = wc.byte_len;
+		post_recv(w);
+		d->state = DESTINATION_HANDLE;
+		break;
+	case DESTINATION_HANDLE:
+		handle(w);
+		break;
+	case DESTINATION_WAIT_ANSWER_SENT:
+		d->state = DESTINATION_SEND_READY;
+		break;
+	case DESTINATION_WAIT_ERROR_SENT:
+		d->state = DESTINATION_FAILED;
+		w->hang_up = true;
+		break;
+	case DESTINATION_DONE:
+	case DESTINATION_FAILED:
+		break;
+	}
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_SIM_RANDOM_H
+#define RDMACHUNK_TESTS_SIM_RANDOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* splitmix64: the same numbers for a seed on every machine. */
+struct random {
+	uint64_t state;
+};
+
+static inline uint64_t random_next(struct random *r)
+{
+	uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* From 0 to below - 1. */
+static inline unsigned int random_below(struct random *r, unsigned int below)
+{
+	return (unsigned int)((random_next(r) >> 32) * below >> 32);
+}
+
+/* True `percent` times out of a hundred. */
+static inline bool random_percent(struct random *r, unsigned int percent)
+{
+	return random_below(r, 100) < percent;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "totals.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "world.h"
+
+void totals_add(struct totals *t, const struct world *w)
+{
+	const struct transmit_counters *c = &w->engine.conn.transmit.counters;
+
+	t->seeds++;
+	t->steps += w->steps;
+	t->succeeded += w->succeeded;
+	t->transmit.writes += c->writes;
+	t->transmit.write_wrs += c->write_wrs;
+	t->transmit.withheld += c->withheld;
+	t->transmit.fenced += c->fenced;
+	t->transmit.zeros_kept += c->zeros_kept;
+	t->transmit.zeros_sent += c->zeros_sent;
+	t->requests_seen += w->engine.conn.counters.requests_seen;
+	t->requests_answered += w->engine.conn.counters.requests_answered;
+}
+
+void totals_print(const struct totals *t)
+{
+	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " migrations completed\n"
+	       "%" PRIu64 " WRITEs in %" PRIu64 " WRs, %" PRIu64 " withheld, %" PRIu64 " fences\n"
+	       "%" PRIu64 " COMPRESS in %" PRIu64 ", %" PRIu64 " of %" PRIu64
+	       " requests answered\n",
+	       t->seeds, t->steps, t->succeeded, t->transmit.writes, t->transmit.write_wrs,
+	       t->transmit.withheld, t->transmit.fenced, t->transmit.zeros_kept,
+	       t->transmit.zeros_sent, t->requests_answered, t->requests_seen);
+}

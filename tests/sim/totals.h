@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_SIM_TOTALS_H
+#define RDMACHUNK_TESTS_SIM_TOTALS_H
+
+#include <stdint.h>
+
+#include "core/transmit.h"
+
+struct world;
+
+/* Sums over many migrations, to see that they went where the rules matter. */
+struct totals {
+	uint64_t seeds, steps, succeeded;
+	struct transmit_counters transmit;
+	uint64_t requests_seen, requests_answered;
+};
+
+void totals_add(struct totals *t, const struct world *w);
+void totals_print(const struct totals *t);
+
+#endif

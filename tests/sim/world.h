@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_TESTS_SIM_WORLD_H
+#define RDMACHUNK_TESTS_SIM_WORLD_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "guest.h"
+#include "nic.h"
+#include "qemu_destination.h"
+#include "qemu_source.h"
+#include "random.h"
+
+/*
+ * One migration, decided by a seed. QEMU's source is plain sequential code; at
+ * each of its steps, and while it sleeps, the scheduler lets any of the others
+ * act, in any order: the NICs, the destination's CPU, the shim's progress
+ * thread, the guest. There is no clock and there are no threads.
+ */
+
+/* What goes wrong, at a step that the seed chooses. */
+enum fault {
+	FAULT_NONE,
+	FAULT_WR,		   /* a WR of the source's fails */
+	FAULT_QP,		   /* its QP goes into error */
+	FAULT_DEATH,		   /* the destination dies */
+	FAULT_REMOTE_REGISTRATION, /* the destination cannot register */
+	FAULT_LOCAL_REGISTRATION,  /* the source cannot, not even a chunk */
+	FAULT_POST,		   /* its NIC takes no more WRs */
+	FAULT_CANCEL,		   /* the user cancels */
+	FAULTS
+};
+
+/* What the seed chooses. */
+struct settings {
+	unsigned int chunk_shift; /* QEMU's chunks have 2^this bytes */
+	unsigned int chunk_pages;
+	unsigned int blocks;
+	unsigned int block_pages[GUEST_BLOCKS];
+	unsigned int shift; /* RDMACHUNK_SHIFT */
+	bool writes, zeros, one_cq;
+	uint64_t max_message; /* of the port's, bytes */
+	unsigned int zero_percent;
+	unsigned int guest_writes;  /* pages at most, times those it has */
+	unsigned int guest_percent; /* of QEMU's steps at which it writes */
+	unsigned int guest_zero_percent;
+	unsigned int iterations; /* before the guest stops */
+	unsigned int iteration_pages;
+	unsigned int dirty_percent; /* of what is dirty, sent in a pass over it */
+	unsigned int rewind_percent;
+	unsigned int wide_fail_percent; /* of wide registrations */
+	unsigned int busy_percent;	/* calls that a full send queue turns away */
+	enum fault fault;
+	unsigned int fault_step;
+};
+
+enum actor {
+	ACTOR_EXECUTE,
+	ACTOR_COMPLETE,
+	ACTOR_DESTINATION_EXECUTE,
+	ACTOR_DESTINATION_COMPLETE,
+	ACTOR_DESTINATION,
+	ACTOR_PROGRESS,
+	ACTOR_DISCONNECT,
+	ACTORS
+};
+
+struct world {
+	uint64_t seed;
+	bool trace;
+	jmp_buf failed;
+	char why[256];
+
+	struct random random;
+	struct settings settings;
+	unsigned int weight[ACTORS];
+	unsigned int pace;	  /* how much the others do at each step of QEMU's, per mille */
+	unsigned int period_left; /* steps of QEMU's until these change */
+	struct guest guest;
+	struct nic nic;
+	struct engine engine;
+	struct qemu_source source;
+	struct qemu_destination destination;
+
+	unsigned int steps;
+	bool fault_due;	  /* its step has come */
+	bool fault_fired; /* it has had an effect */
+	bool cancelled;
+	bool hang_up;	   /* the destination goes away */
+	bool disconnected; /* and the source knows */
+	bool succeeded;	   /* the migration */
+	size_t extents;	   /* when they were last checked */
+};
+
+/* The settings that a seed makes. */
+void world_init(struct world *w, uint64_t seed, bool trace);
+
+/* One migration. False when it broke a rule; w->why says which. */
+bool world_run(struct world *w);
+
+/* Let the others act, as much as the seed says. */
+void world_yield(struct world *w);
+
+/* Let one of them act; false when none of them has anything to do. */
+bool world_step(struct world *w);
+
+/* The fault that the seed chose takes effect now, if it is of this kind. */
+bool world_fault(struct world *w, enum fault fault);
+
+void world_trace(const struct world *w, const char *who, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+_Noreturn void world_fail(struct world *w, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define world_expect(w, ok, ...)                      \
+	do {                                          \
+		if (__builtin_expect(!(ok), 0))       \
+			world_fail((w), __VA_ARGS__); \
+	} while (0)
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "nic.h"
+
+#include <string.h>
+
+#include "core/verbs_values.h"
+
+void nic_init(struct nic *n, uint64_t merge_max)
+{
+	memset(n, 0, sizeof(*n));
+	transmit_init(&n->transmit);
+	n->transmit.policy.early = merge_max > 0;
+	n->transmit.policy.merge_max = merge_max;
+}
+
+static void check_slot(const struct nic *n, const struct transmit_out *out)
+{
+	if (out->slot == SEND_NO_SLOT)
+		return;
+	expect(out->slot >= 0 && out->slot < SEND_SLOTS, "a slot", out->serial);
+	for (unsigned int i = n->completed; i < n->given; i++)
+		expect(n->wr[i].slot != out->slot, "a free slot", out->serial);
+}
+
+unsigned int nic_pump(struct nic *n)
+{
+	struct transmit_out out[TRANSMIT_BATCH];
+	unsigned int count, total = 0;
+
+	while ((count = transmit_batch(&n->transmit, out)) > 0) {
+		expect(count <= TRANSMIT_BATCH, "a batch", count);
+		expect(nic_in_flight(n) + count <= TRANSMIT_SEND_QUEUE, "room", count);
+		expect(n->given + count <= NIC_ROOM, "room in the test", n->given);
+		expect(out[count - 1].signaled, "the last of a batch is signalled", n->given);
+		for (unsigned int i = 0; i < count; i++) {
+			expect(out[i].serial == n->given, "serials in order", n->given);
+			check_slot(n, &out[i]);
+			n->wr[n->given++] = out[i];
+			n->unsignaled = out[i].signaled ? 0 : n->unsignaled + 1;
+			expect(n->unsignaled < 64, "completions are asked for", n->given);
+		}
+		transmit_posted(&n->transmit, out, count);
+		n->batches++;
+		n->last_batch = count;
+		total += count;
+	}
+	return total;
+}
+
+int nic_write(struct nic *n, uint64_t wr_id, uint64_t at, uint64_t length)
+{
+	struct write write = {
+		.wr_id = wr_id,
+		.local_addr = NIC_LOCAL + at,
+		.remote_addr = NIC_REMOTE + at,
+		.length = length,
+		.lkey = 1,
+		.rkey = 2,
+	};
+	int ret = transmit_write(&n->transmit, &write, &n->due);
+
+	nic_pump(n);
+	return ret;
+}
+
+int nic_zero(struct nic *n, uint64_t at, uint64_t length)
+{
+	struct zero_run run = {
+		.message = {.block = 0, .addr = at, .length = length},
+		.remote = {NIC_REMOTE + at, NIC_REMOTE + at + length},
+	};
+	int ret = transmit_zero(&n->transmit, &run);
+
+	nic_pump(n);
+	return ret;
+}
+
+int nic_strict(struct nic *n, uint64_t wr_id, bool urgent)
+{
+	struct transmit_strict strict = {.wr_id = wr_id, .length = 16, .urgent = urgent};
+	int ret = transmit_strict(&n->transmit, &strict);
+
+	nic_pump(n);
+	return ret;
+}
+
+bool nic_ready(struct nic *n)
+{
+	bool own = transmit_ready(&n->transmit);
+
+	nic_pump(n);
+	return own;
+}
+
+void nic_flush(struct nic *n)
+{
+	transmit_flush(&n->transmit);
+	nic_pump(n);
+}
+
+static void complete(struct nic *n, const struct transmit_out *out, uint32_t status)
+{
+	struct completion wc = {
+		.wr_id = UINT64_MAX, /* ours to fill in */
+		.status = status,
+		.opcode = out->kind == TRANSMIT_WRITE ? VERBS_WC_RDMA_WRITE : VERBS_WC_SEND,
+		.vendor_err = status ? 77 : 0,
+	};
+
+	expect(!transmit_completed(&n->transmit, out->serial, &wc, &n->due), "a WR of ours",
+	       out->serial);
+}
+
+bool nic_complete(struct nic *n)
+{
+	unsigned int i = n->completed;
+
+	while (i < n->given && !n->wr[i].signaled)
+		i++;
+	if (i == n->given)
+		return false;
+	n->completed = i + 1;
+	complete(n, &n->wr[i], VERBS_WC_SUCCESS);
+	nic_pump(n);
+	return true;
+}
+
+void nic_fail(struct nic *n, uint32_t status)
+{
+	while (n->completed < n->given) {
+		complete(n, &n->wr[n->completed++], status);
+		nic_pump(n);
+		status = VERBS_WC_WR_FLUSH_ERR;
+	}
+}
+
+const struct transmit_out *nic_at(const struct nic *n, unsigned int i)
+{
+	ck_assert_uint_lt(n->completed + i, n->given);
+	return &n->wr[n->completed + i];
+}
+
+unsigned int nic_in_flight(const struct nic *n)
+{
+	return n->given - n->completed;
+}
+
+uint64_t nic_bytes(const struct nic *n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = n->completed; i < n->given; i++)
+		if (n->wr[i].kind == TRANSMIT_WRITE)
+			bytes += n->wr[i].write.length;
+	return bytes;
+}
+
+void nic_expect(struct nic *n, uint64_t wr_id, uint32_t status)
+{
+	struct completion c;
+
+	ck_assert_msg(completion_queue_pop(&n->due, &c), "nothing due, but %llu should be",
+		      (unsigned long long)wr_id);
+	ck_assert_uint_eq(c.wr_id, wr_id);
+	ck_assert_uint_eq(c.status, status);
+}
