@@ -441,7 +441,7 @@ test_terminals() {
 test_stop() {
 	local signal=$1 number=$2 pid status remains
 
-	rm -f "$scratch/json"
+	rm -f "$scratch/json" "$scratch/err"
 	# Not in the background by way of &, which would have SIGINT ignored.
 	setsid --fork --wait env --default-signal=INT "$ab" "${real_options[@]}" --variant stock \
 		--rounds 500 --warmup 0 --json "$scratch/json" >"$scratch/out" 2>"$scratch/err" &

@@ -307,10 +307,7 @@ static void explain(struct round *r, struct sample *sample, const struct failure
 	used = (size_t)snprintf(sample->reason, sizeof(sample->reason), "%s",
 				wait_stop_signal() ? "interrupted" : failure->text);
 	for (size_t i = 0; i < 2 && !wait_stop_signal(); i++) {
-		if (!vms[i]->name[0] || !vms[i]->qmp.closed || vms[i]->qmp.garbage ||
-		    (!vms[i]->pid && !vms[i]->exited) || used >= sizeof(sample->reason))
-			continue;
-		if (vms[i]->exited && !vms[i]->exit_status)
+		if (!vm_has_ended(vms[i]) || used >= sizeof(sample->reason))
 			continue;
 		vm_describe_end(vms[i], how, sizeof(how));
 		used += (size_t)snprintf(sample->reason + used, sizeof(sample->reason) - used,

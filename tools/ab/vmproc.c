@@ -333,6 +333,17 @@ int vm_quit(struct vmproc *vm, int64_t deadline, struct failure *failure)
 	return vm_wait_exit(vm, deadline, failure);
 }
 
+bool vm_has_ended(const struct vmproc *vm)
+{
+	struct pollfd pfd = {.fd = vm->pidfd, .events = POLLIN};
+
+	if (vm->exited)
+		return vm->exit_status != 0;
+	if (!vm->pid || vm->qmp.garbage)
+		return false;
+	return vm->qmp.closed || poll(&pfd, 1, 0) > 0;
+}
+
 /* The last line with something in it, without its newline. */
 static void last_line(const char *path, char *text, size_t size)
 {

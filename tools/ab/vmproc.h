@@ -82,6 +82,12 @@ int vm_wait_exit(struct vmproc *vm, int64_t deadline, struct failure *failure);
 int vm_quit(struct vmproc *vm, int64_t deadline, struct failure *failure);
 
 /*
+ * Has it ended, or closed its QMP connection, which is the same in a moment? Not if it exited with
+ * status 0, as QEMU does when it is told to, or if it was we who closed the connection.
+ */
+bool vm_has_ended(const struct vmproc *vm);
+
+/*
  * How the process ended, for people, with the last line of its standard error. Needs a process
  * that has ended or is about to; waits for that a little.
  */
