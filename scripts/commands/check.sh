@@ -18,6 +18,9 @@ fabric        | tests  | host  | software verbs
 sim           | tests  | host  | simulated migrations
 fabric-e2e    | tests  | host  | migrations end to end on the software verbs
 fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
+launcher      | tests  | host  | launcher, completion, manual page
+ab            | tests  | host  | A/B tool
+bench         | tests  | alone | what the shim adds to an idle poll
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -25,6 +28,8 @@ coverage      | single | host  | lines of src/core that the unit tests reach
 distcheck     | single | host  | make distcheck
 e2e           | tests  | guest | migrations end to end
 conformance   | tests  | guest | what is expected of the software verbs holds of rxe
+ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
+systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-seed   | tests  | alone | stock QEMU on the software verbs: no costs, and the preset seed
@@ -51,7 +56,7 @@ step_format() {
 
 step_unit() {
 	build_tree gcc
-	tree_check gcc '^(tests/unit|tools)/'
+	tree_check gcc '^(tests/unit|tests/ab)/'
 }
 
 step_preload() {
@@ -98,6 +103,39 @@ step_sim() {
 	"$SOURCE_DIR/tests/sim/test-sim" 200000
 }
 
+step_launcher() {
+	build_tree gcc
+	tree_check gcc '^tests/launcher/'
+}
+
+step_ab() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/ab/test-ab.sh" --build-dir "$BUILD_DIR/gcc"
+}
+
+step_ab-guest() {
+	local root
+
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	build_tree gcc
+	root=$(bench_root)
+	with_link 900 "$STEPS_DIR/ab-guest" "$SOURCE_DIR/tests/ab/guest-job" "$BUILD_DIR/gcc" \
+		"$STEPS_DIR/ab-guest" "$root"
+}
+
+step_systemd() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/launcher/test-systemd.sh" --build-dir "$BUILD_DIR/gcc" \
+		--log-dir "$STEPS_DIR/systemd"
+}
+
+step_bench() {
+	build_tree gcc
+	LD_LIBRARY_PATH=$BUILD_DIR/gcc/tests/preload/fake/.libs \
+		LD_PRELOAD=$BUILD_DIR/gcc/.libs/librdmachunk.so "$BUILD_DIR/gcc/tests/bench/hooks"
+}
+
 step_clang() {
 	build_tree clang
 }
@@ -123,8 +161,10 @@ step_distcheck() {
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck
 }
 
+# Each case boots a guest, or two; without arguments the script runs all of them.
 step_vm() {
-	"$SOURCE_DIR/tests/vm/test-vm-run.sh"
+	"$SOURCE_DIR/tests/vm/test-vm-run.sh" usage status_and_output timeout kill transfer_write \
+		ordinary_user
 }
 
 step_e2e() {
@@ -182,7 +222,7 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps)
 
 	heading "What this needs"
-	need_packages build guest check coverage
+	need_packages build guest check coverage demo bench
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"

@@ -33,6 +33,10 @@ guest | command xz                  | xz-utils                | xz
 guest | command zstd                | zstd                    | zstd
 demo  | command gnuplot             | gnuplot-nox gnuplot     | gnuplot-minimal gnuplot
 bench | command mmdebstrap          | mmdebstrap              | mmdebstrap
+check | command systemd-analyze     | systemd                 | systemd
+check | command setcap              | libcap2-bin             | libcap
+check | command prlimit             | util-linux              | util-linux
+check | command findmnt             | util-linux mount        | util-linux
 check | command clang               | clang                   | clang
 check | command clang-format        | clang-format            | clang-tools-extra
 check | module check                | check                   | check-devel

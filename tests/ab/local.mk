@@ -13,6 +13,7 @@ tests_ab_fake_qemu_CFLAGS = $(AM_CFLAGS)
 
 EXTRA_DIST += \
 	tests/ab/fake-ssh \
+	tests/ab/guest-job \
 	tests/ab/test-ab.sh \
 	tests/ab/golden/result.csv \
 	tests/ab/golden/result.json \
