@@ -3,9 +3,8 @@
 
 #include "world.h"
 
-#define LOCAL(block)  (UINT64_C(0x7f0000000000) + (uint64_t)(block) * (UINT64_C(1) << 40))
-#define REMOTE(block) (UINT64_C(0x550000000000) + (uint64_t)(block) * (UINT64_C(1) << 40))
-#define OFFSET(block) ((uint64_t)(block) * (UINT64_C(1) << 36))
+#define LOCAL  UINT64_C(0x7f0000000000)
+#define REMOTE UINT64_C(0x550000000000)
 
 static void set_page(struct guest *g, unsigned int page, bool zero)
 {
@@ -17,6 +16,9 @@ void guest_init(struct world *w)
 {
 	const struct settings *s = &w->settings;
 	struct guest *g = &w->guest;
+	/* Blocks that follow each other at once are blocks still. */
+	uint64_t gap = random_percent(&w->random, 50) ? UINT64_C(1) << 36 : 0;
+	uint64_t start = 0;
 	bool zero = false;
 
 	g->chunk_size = UINT64_C(1) << s->chunk_shift;
@@ -25,14 +27,15 @@ void guest_init(struct world *w)
 	g->zero_percent = s->guest_zero_percent;
 	for (unsigned int i = 0; i < g->blocks; i++) {
 		g->block[i] = (struct guest_block){
-			.local = LOCAL(i),
-			.remote = REMOTE(i),
-			.offset = OFFSET(i),
+			.local = LOCAL + start,
+			.remote = REMOTE + start,
+			.offset = start,
 			.length = s->block_pages[i] * g->page_size,
 			.first = g->pages,
 			.pages = s->block_pages[i],
 		};
 		g->pages += s->block_pages[i];
+		start += g->block[i].length + gap;
 	}
 	g->writes_left = random_below(&w->random, s->guest_writes * g->pages + 1);
 	for (unsigned int i = 0; i < g->pages; i++) {

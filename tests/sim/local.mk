@@ -24,5 +24,6 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=extent_map_gap \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \
+	-Wl,--wrap=transmit_flush \
 	-Wl,--wrap=transmit_ready \
 	-Wl,--wrap=zero_queue_fences

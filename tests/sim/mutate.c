@@ -14,6 +14,7 @@ enum mutation {
 	MUTATE_FENCE,
 	MUTATE_STRICT,
 	MUTATE_WAKE,
+	MUTATE_FLUSH,
 	MUTATE_READY,
 	MUTATE_EXTENT,
 	MUTATE_ERROR,
@@ -28,6 +29,8 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_STRICT] = "strict",
 	/* QEMU sleeps, and nobody listens for the READY that its write waits for */
 	[MUTATE_WAKE] = "wake",
+	/* QEMU sleeps, and writes are still held back to be merged */
+	[MUTATE_FLUSH] = "flush",
 	/* the READY for a zero run that QEMU believes answered reaches QEMU */
 	[MUTATE_READY] = "ready",
 	/* regions overlap what is registered already */
@@ -62,6 +65,8 @@ unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out)
 unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
 bool __real_conn_arm(struct conn *c, enum conn_cq cq);
 bool __wrap_conn_arm(struct conn *c, enum conn_cq cq);
+void __real_transmit_flush(struct transmit *t);
+void __wrap_transmit_flush(struct transmit *t);
 bool __real_transmit_ready(struct transmit *t);
 bool __wrap_transmit_ready(struct transmit *t);
 bool __real_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
@@ -94,6 +99,12 @@ unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
 bool __wrap_conn_arm(struct conn *c, enum conn_cq cq)
 {
 	return __real_conn_arm(c, cq) && chosen != MUTATE_WAKE;
+}
+
+void __wrap_transmit_flush(struct transmit *t)
+{
+	if (chosen != MUTATE_FLUSH)
+		__real_transmit_flush(t);
 }
 
 bool __wrap_transmit_ready(struct transmit *t)

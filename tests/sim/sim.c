@@ -82,6 +82,8 @@ int main(int argc, char **argv)
 			return usage(stderr);
 		}
 	}
+	/* What happened up to a crash must not be lost. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (optind != argc)
 		return usage(stderr);
 
