@@ -73,9 +73,9 @@ marked() {
 
 # left: what a run has left behind, once it has had time to go; nothing if nothing
 left() {
-	local i found
+	local found until=$((SECONDS + 8))
 
-	for ((i = 0; i < 50; i++)); do
+	while [ $SECONDS -lt $until ]; do
 		found=$(marked; ls -A "$TMPDIR" "$shm" | grep -v '^/\|^$')
 		[ -n "$found" ] || return 0
 		sleep 0.1

@@ -52,12 +52,13 @@ static void put_quoted(FILE *f, const char *word)
  * In braces, so that the shell has read all of it before it runs any: what follows is QEMU's, for
  * its two FIFOs (its standard output has more in it than QMP). They are opened for reading and
  * writing, which waits for nobody. The subshell waits for the end of the connection, the shell
- * itself for QEMU's.
+ * itself for QEMU's; both helpers end by SIGKILL, because a shell's new child still has its
+ * parent's traps for a moment.
  */
 static const char script_begin[] = "umask 077\n"
 				   "mkdir \"$d\" || exit 120\n"
 				   "trap '' HUP PIPE\n"
-				   "trap 'kill -9 $q; rm -rf \"$d\"; exit 143' INT TERM\n"
+				   "trap 'kill -9 $q $c; rm -rf \"$d\"; exit 143' INT TERM\n"
 				   "mkfifo \"$d/qmp.in\" \"$d/qmp.out\" &&\n"
 				   "exec 3<&0 4<>\"$d/qmp.in\" 5<>\"$d/qmp.out\" ||\n"
 				   "{ rm -rf \"$d\"; exit 120; }\n";
@@ -70,7 +71,7 @@ static const char script_end[] = " </dev/null >/dev/null 3<&- 4<&- 5<&- &\n"
 				 "w=$!\n"
 				 "wait $q\n"
 				 "s=$?\n"
-				 "kill $w $c\n"
+				 "kill -9 $w $c\n"
 				 "{\n"
 				 "echo '" SAID "times'; times; echo '" SAID "end'\n"
 				 "[ ! -e \"$d/stats\" ] || sed 's/^/" SAID "stats /' \"$d/stats\"\n"
