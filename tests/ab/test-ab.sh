@@ -169,6 +169,27 @@ test_options() {
 	ok help
 }
 
+# Every option and every kind of variant is in the manual page, and nothing else.
+test_manual() {
+	local page=$here/../../man/rdmachunk-ab.1 help page_options
+
+	help=$("$ab" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | grep -v '^\(help\|version\)$' | sort)
+	page_options=$(sed -n '/^\.Sh DESCRIPTION/,/^\.Sh VARIANTS/p' "$page" | grep '^\.It Fl' |
+		tr ',' '\n' | sed -n 's/.*Fl -\([a-z-]*\).*/\1/p' | sort)
+	if [ -n "$help" ] && [ "$help" = "$page_options" ]; then
+		ok manual-options
+	else
+		fail manual-options "$(diff <(echo "$help") <(echo "$page_options") | tr '\n' ' ')"
+	fi
+	if ! command -v mandoc >/dev/null; then
+		skip manual-lint 'no mandoc: apt install mandoc'
+	elif [ -z "$(mandoc -T lint -W warning "$page" 2>&1)" ]; then
+		ok manual-lint
+	else
+		fail manual-lint "$(mandoc -T lint -W warning "$page" 2>&1 | head -1)"
+	fi
+}
+
 # fake_run WISH [OPTION...]: one round with fake QEMUs; JSON in $scratch/json
 fake_run() {
 	local wish=$1
@@ -487,6 +508,7 @@ test_kill() {
 
 test_reports
 test_options
+test_manual
 test_terminals
 if command -v jq >/dev/null; then
 	test_fakes

@@ -13,7 +13,7 @@ const char variant_help[] =
 	"A VARIANT is a list of these, divided by commas (a comma in a value is doubled):\n"
 	"  stock               QEMU as it is\n"
 	"  shim                with the library, in its default setting\n"
-	"  shift=N, size=S     with the library: regions of 2^N bytes (20 to 30), of S bytes\n"
+	"  shift=N, size=S     with the library: regions of 2^N bytes, of S bytes\n"
 	"  off                 with the library, told to do nothing\n"
 	"  param=SIZE          QEMU's own parameter x-rdma-chunk-size\n"
 	"  pin-all             QEMU's capability rdma-pin-all\n"
