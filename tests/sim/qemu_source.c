@@ -478,11 +478,15 @@ static int drain_cq(struct world *w)
 
 static int registration_stop(struct world *w, bool setup)
 {
-	if (drain_cq(w) < 0)
-		return -1;
-	if (setup && exchange_send(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0, WIRE_RAM_BLOCKS_RESULT) < 0)
-		return -1;
-	return exchange_send(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
+	int ret = drain_cq(w);
+
+	if (!ret && setup)
+		ret = exchange_send(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0, WIRE_RAM_BLOCKS_RESULT);
+	if (ret >= 0)
+		ret = exchange_send(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
+	if (ret < 0)
+		w->source.error_state = true;
+	return ret;
 }
 
 /*
@@ -506,8 +510,10 @@ static int scan(struct world *w, unsigned int most)
 		most--;
 		/* Before it is read, so that no change is missed. */
 		g->dirty[page] = false;
-		if (save_page(w, block, page) < 0)
+		if (save_page(w, block, page) < 0) {
+			q->error_state = true;
 			return -1;
+		}
 		/* Pages that are wanted urgently come out of turn. */
 		if (random_percent(&w->random, w->settings.rewind_percent))
 			q->scanned += g->pages - random_below(&w->random, 8) % g->pages;
@@ -563,5 +569,6 @@ void qemu_source_poll_rest(struct world *w)
 				any = true;
 			}
 		}
-	} while (any);
+		/* A poll may have given the NIC more to do. */
+	} while (any || nic_can_complete(&w->nic.source));
 }
