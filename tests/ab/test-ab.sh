@@ -76,7 +76,7 @@ left() {
 	local found until=$((SECONDS + 8))
 
 	while [ $SECONDS -lt $until ]; do
-		found=$(marked; ls -A "$TMPDIR" "$shm" | grep -v '^/\|^$')
+		found=$(marked; find "$TMPDIR" "$shm" -mindepth 1)
 		[ -n "$found" ] || return 0
 		sleep 0.1
 	done
