@@ -65,14 +65,16 @@ bench_seed() {
 
 # bench_root: a root directory with Debian's newest QEMU, made once and kept beside the kernel.
 bench_root() {
-	local root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/forky
+	local root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/forky-qemu
 
 	if [ ! -e "$root/complete" ]; then
 		rm -rf "$root"
+		# base-files brings the links that lead to the loader.
 		mkdir -p "${root%/*}"
 		mmdebstrap --quiet --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
-			--include=qemu-system-x86,libibverbs1,librdmacm1,ibverbs-providers \
+			--include=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core \
 			forky "$root" >&2 || return 1
+		[ -e "$root/lib64/ld-linux-x86-64.so.2" ] || return 1
 		touch "$root/complete"
 	fi
 	echo "$root"
@@ -81,7 +83,7 @@ bench_root() {
 bench_guest() {
 	local root
 
-	root=$(bench_root)
+	root=$(bench_root) || die "QEMU of Debian forky could not be had"
 	heading "$(qemu-system-x86_64 --version | head -n 1)"
 	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest" \
 		--rounds 5 --variant stock --variant shim

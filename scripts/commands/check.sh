@@ -119,7 +119,7 @@ step_ab-guest() {
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
 	build_tree gcc
-	root=$(bench_root)
+	root=$(bench_root) || return
 	with_link 900 "$STEPS_DIR/ab-guest" "$SOURCE_DIR/tests/ab/guest-job" "$BUILD_DIR/gcc" \
 		"$STEPS_DIR/ab-guest" "$root"
 }
