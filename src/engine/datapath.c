@@ -339,7 +339,7 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 	return taken;
 }
 
-bool datapath_drain_recvs(struct session *s)
+void datapath_drain_recvs(struct session *s)
 {
 	struct ibv_wc wc[RECV_QUEUE_BUFFERS];
 	int found = s->ops->poll_cq(s->cq[CONN_RECV_CQ], RECV_QUEUE_BUFFERS, wc);
@@ -347,5 +347,4 @@ bool datapath_drain_recvs(struct session *s)
 	for (int i = 0; i < found; i++)
 		complete(s, &wc[i]);
 	settle(s);
-	return found > 0;
 }

@@ -18,8 +18,8 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 void datapath_arm(struct session *s, const struct ibv_cq *cq);
 
 /* Take in what has come on the receive side, for a QEMU that is not looking.
- * Lock held. Returns false when there was nothing. */
-bool datapath_drain_recvs(struct session *s);
+ * Lock held. */
+void datapath_drain_recvs(struct session *s);
 
 /* Lock held. 0 or a positive errno. */
 void datapath_post_nothing(struct session *s); /* a signalled WR without effect */
