@@ -160,6 +160,7 @@ test_options() {
 		--nonsense
 		qemu-system-x86_64
 		--ram-dir /nonexistent --transport tcp --variant stock
+		--prealloc -- qemu-system-x86_64
 	EOF
 	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
 		grep -q -- --variant "$scratch/out" || {
@@ -322,6 +323,30 @@ test_real() {
 		fail command-of-ones-own "$(cat "$scratch/err")"
 	fi
 	[ -z "$(left)" ] && ok real-leave-nothing || fail real-leave-nothing "$(left)"
+}
+
+# Both ends' QEMUs are told so, and the reports tell it.
+test_prealloc() {
+	local option count
+
+	printf '#!/bin/sh\necho "$*" >>"%s"\nexec qemu-system-x86_64 "$@"\n' "$scratch/lines" \
+		>"$scratch/qemu"
+	chmod +x "$scratch/qemu"
+	for option in '' --prealloc; do
+		rm -f "$scratch/lines"
+		# shellcheck disable=SC2086 # an option or none
+		"$ab" "${real_options[@]}" --qemu "$scratch/qemu" --variant stock --rounds 1 --warmup 0 \
+			$option --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+		count=$(grep -c 'memory-backend-file,[^ ]*prealloc=on' "$scratch/lines")
+		if [ "$count" -eq "$([ -z "$option" ] && echo 0 || echo 2)" ] &&
+			[ "$(wc -l <"$scratch/lines")" -eq 2 ] &&
+			[ "$(jq .setup.prealloc "$scratch/json")" = "$([ -z "$option" ] && echo false || echo true)" ] &&
+			"$ab" --report "$scratch/json" --json - | cmp -s - "$scratch/json"; then
+			ok "prealloc${option:+-asked-for}"
+		else
+			fail "prealloc${option:+-asked-for}" "$count of 2 QEMUs: $(cat "$scratch/err")"
+		fi
+	done
 }
 
 test_full_disk() {
@@ -515,6 +540,7 @@ if command -v jq >/dev/null; then
 	if command -v qemu-system-x86_64 >/dev/null; then
 		test_failures_apart
 		test_real
+		test_prealloc
 		test_full_disk
 		test_other_host
 		test_fabric

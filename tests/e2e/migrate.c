@@ -43,6 +43,7 @@ enum {
 	OPT_SEED,
 	OPT_ZERO_FRACTION,
 	OPT_JUNK,
+	OPT_PREALLOC,
 	OPT_SCENARIO,
 	OPT_REPEAT,
 	OPT_EXPECT,
@@ -79,6 +80,7 @@ static const struct {
 	{"seed", OPT_SEED, "NUMBER", "seed of the RAM contents (default 1)"},
 	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of MiBs that are zero (default 0.25)"},
 	{"junk", OPT_JUNK, NULL, "fill the destination's RAM with junk where zeros are due"},
+	{"prealloc", OPT_PREALLOC, NULL, "have the guest's pages allocated before it is migrated"},
 	{"scenario", OPT_SCENARIO, "NAME", "what to do (default plain)"},
 	{"repeat", OPT_REPEAT, "N", "run the scenario N times, in new processes (default 1)"},
 	{"expect", OPT_EXPECT, "EXPR", "assertion on every run's report; repeatable"},
@@ -201,6 +203,9 @@ static void set_option(struct options *o, int option, const char *name)
 		break;
 	case OPT_JUNK:
 		c->junk = true;
+		break;
+	case OPT_PREALLOC:
+		c->src.prealloc = c->dst.prealloc = true;
 		break;
 	case OPT_SCENARIO:
 		o->scenario = scenario_find(optarg);

@@ -44,6 +44,7 @@ static struct json_object *setup_object(const struct results *r)
 	json_object_object_add(o, "seed", json_object_new_int64((int64_t)r->seed));
 	add_number(o, "zero_fraction", r->zero_fraction);
 	add_number(o, "sparse", r->sparse);
+	json_object_object_add(o, "prealloc", json_object_new_boolean(r->prealloc));
 	add_number(o, "rounds", r->rounds);
 	add_number(o, "warmup", r->warmup);
 	return o;
@@ -177,9 +178,14 @@ static int get_name(struct json_object *o, const char *name, const char *const *
 	return -1;
 }
 
+static bool get_bool(struct json_object *o, const char *name)
+{
+	return json_object_get_boolean(member(o, name, json_type_boolean));
+}
+
 static int read_sample(struct json_object *o, struct results *r)
 {
-	struct json_object *values = member(o, "values", json_type_object), *warmup;
+	struct json_object *values = member(o, "values", json_type_object);
 	int status = get_name(o, "status", sample_status_names, SAMPLE_STATUSES);
 	int ram = get_name(o, "ram", sample_ram_names, SAMPLE_RAMS);
 	int source = get_name(o, "counts_source", sample_counts_names, SAMPLE_COUNTS);
@@ -192,8 +198,7 @@ static int read_sample(struct json_object *o, struct results *r)
 	if (!values || status < 0 || ram < 0 || source < 0 || destination < 0 || !s.round ||
 	    s.variant == r->n_variants)
 		return -1;
-	s.warmup =
-		json_object_object_get_ex(o, "warmup", &warmup) && json_object_get_boolean(warmup);
+	s.warmup = get_bool(o, "warmup");
 	s.status = (enum sample_status)status;
 	s.ram = (enum sample_ram)ram;
 	s.counts_source = (enum sample_counts)source;
@@ -218,6 +223,7 @@ static int read_setup(struct json_object *o, struct results *r)
 	r->seed = get_count(o, "seed");
 	r->zero_fraction = get_number(o, "zero_fraction");
 	r->sparse = (unsigned int)get_count(o, "sparse");
+	r->prealloc = get_bool(o, "prealloc");
 	r->rounds = (unsigned int)get_count(o, "rounds");
 	r->warmup = (unsigned int)get_count(o, "warmup");
 	return 0;

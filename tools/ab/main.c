@@ -87,6 +87,7 @@ static void describe(struct results *r, const struct options *o)
 		.seed = o->pattern.seed,
 		.zero_fraction = o->pattern.zero_fraction,
 		.sparse = o->pattern.sparse,
+		.prealloc = o->prealloc,
 		.rounds = o->rounds,
 		.warmup = o->warmup,
 		.n_variants = o->n_variants,

@@ -35,6 +35,7 @@ enum {
 	OPT_SEED,
 	OPT_ZERO_FRACTION,
 	OPT_SPARSE,
+	OPT_PREALLOC,
 	OPT_RAM_DIR,
 	OPT_OUTPUT,
 	OPT_JSON,
@@ -79,6 +80,7 @@ static const struct {
 	{"seed", OPT_SEED, "N", "seed of the RAM's contents (default 1)"},
 	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of zero MiBs (default 0.25)"},
 	{"sparse", OPT_SPARSE, "N", "data in one page of N only (default 1)"},
+	{"prealloc", OPT_PREALLOC, NULL, "have all its pages allocated before it is migrated"},
 	{"ram-dir", OPT_RAM_DIR, "DIR", "where RAM files are made (default /dev/shm)"},
 	{"What is reported, besides the table", 0, NULL, NULL},
 	{"output", OPT_OUTPUT, "DIR", "all of these, as DIR/result.*"},
@@ -266,6 +268,9 @@ static void set_option(struct options *o, int option, const char *name)
 	case OPT_SPARSE:
 		o->pattern.sparse = (unsigned int)number(optarg, 1, 1 << 20, name);
 		break;
+	case OPT_PREALLOC:
+		o->prealloc = true;
+		break;
 	case OPT_RAM_DIR:
 		o->ram_dir = optarg;
 		break;
@@ -348,6 +353,8 @@ static void complete(struct options *o)
 		find_lib(o);
 	if (o->count_lib && (*o->count_lib != '/' || access(o->count_lib, R_OK)))
 		refuse("--count-lib needs the absolute path of a file that can be read");
+	if (o->prealloc && o->command)
+		refuse("--prealloc is for the built-in guest: give prealloc=on in the QEMU command");
 	if (o->dest_host && *o->dest_host == '-')
 		refuse("--dest-host %s: not a host", o->dest_host);
 	if (o->dest_host && !o->address[0])

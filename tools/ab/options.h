@@ -24,6 +24,7 @@ struct options {
 	const char *const *command; /* somebody's own; NULL: the built-in guest */
 	uint64_t ram_size;	    /* bytes */
 	struct pattern pattern;
+	bool prealloc;
 	const char *ram_dir;
 	unsigned int rounds, warmup;
 	int64_t timeout; /* milliseconds for one migration */

@@ -66,6 +66,7 @@ struct results {
 	uint64_t ram_size, seed;
 	double zero_fraction;
 	unsigned int sparse, rounds, warmup;
+	bool prealloc;
 	char stopped[64]; /* why not all rounds were made, else empty */
 	char variants[RESULT_VARIANTS_MAX][RESULT_NAME_MAX];
 	size_t n_variants;

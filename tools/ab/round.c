@@ -88,6 +88,7 @@ static void configure(struct round *r)
 		.root = v->root ? v->root : o->root,
 		.machine = o->machine,
 		.command = o->command,
+		.prealloc = o->prealloc,
 	};
 	memcpy(c->extra, o->qemu_args, sizeof(c->extra));
 	copy_list(c->env, v->env);

@@ -177,8 +177,9 @@ static void guest_condition(const struct results *r, char *text, size_t size)
 	}
 	if (r->sparse > 1)
 		snprintf(sparse, sizeof(sparse), ", one page of %u with data", r->sparse);
-	snprintf(text, size, "guest: %llu MiB, %g %% of them zero%s, seed %llu", mib,
-		 r->zero_fraction * 100, sparse, (unsigned long long)r->seed);
+	snprintf(text, size, "guest: %llu MiB, %g %% of them zero%s, seed %llu%s", mib,
+		 r->zero_fraction * 100, sparse, (unsigned long long)r->seed,
+		 r->prealloc ? ", allocated" : "");
 }
 
 static void qemu_condition(const struct results *r, char *text, size_t size)

@@ -97,8 +97,10 @@ static int add_builtin(struct vm_args *args, const struct vm_line *line, struct 
 	    vm_args_add(args, "-machine", failure) ||
 	    add_format(args, failure, "%s,memory-backend=ram0", line->machine) ||
 	    vm_args_add(args, "-object", failure) ||
-	    add_format(args, failure, "memory-backend-file,id=ram0,size=%llu,mem-path=%s,share=on",
-		       (unsigned long long)line->ram_size, line->ram) ||
+	    add_format(args, failure,
+		       "memory-backend-file,id=ram0,size=%llu,mem-path=%s,share=on%s",
+		       (unsigned long long)line->ram_size, line->ram,
+		       line->prealloc ? ",prealloc=on" : "") ||
 	    vm_args_add(args, "-m", failure) ||
 	    add_format(args, failure, "%lluM", (unsigned long long)(line->ram_size >> 20)))
 		return -1;

@@ -29,6 +29,7 @@ struct vm_line {
 	uint64_t ram_size;	    /* bytes */
 	const char *chardev;	    /* for QMP, without an id, such as "socket,fd=3" */
 	const char *bios;	    /* an image for -bios, or NULL */
+	bool prealloc;		    /* of the built-in guest: all pages are there from the start */
 	bool incoming, paused;	    /* -incoming defer, -S */
 };
 

@@ -121,6 +121,7 @@ static int build_line(struct vm_args *args, const struct vmproc *vm, const struc
 		.ram_size = start->ram_size,
 		.chardev = chardev,
 		.bios = start->bios,
+		.prealloc = config->prealloc,
 		.incoming = start->incoming,
 		.paused = start->paused,
 	};

@@ -23,6 +23,7 @@ struct vm_config {
 	const char *const *command;	/* a whole command line (see vmargs.h), or NULL */
 	const struct remote *remote;	/* run it on another host; NULL: on this one */
 	bool stats;			/* have the shim write its statistics */
+	bool prealloc;			/* as in struct vm_line */
 };
 
 struct vmproc {
