@@ -13,4 +13,5 @@ EXTRA_DIST += \
 	scripts/lib/guest.sh \
 	scripts/lib/messages.sh \
 	scripts/lib/packages.sh \
-	scripts/lib/steps.sh
+	scripts/lib/steps.sh \
+	scripts/seed-table

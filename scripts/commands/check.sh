@@ -32,7 +32,7 @@ ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
 timing        | single | alone | migration time with the shim against stock QEMU
-fabric-seed   | tests  | alone | stock QEMU on the software verbs: no costs, and the preset seed
+fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
 '
 
 step_gcc() {

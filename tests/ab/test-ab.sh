@@ -349,6 +349,44 @@ test_prealloc() {
 	done
 }
 
+# seed_results FIRST SECOND THIRD: results with these medians, as the table takes them
+seed_results() {
+	jq -n --arg a "$1" --arg b "$2" --arg c "$3" '{summary: [["1 MiB (patch 37.9)", $a], ["32 MiB", $b],
+		["1 GiB", $c]] |
+		map({variant: .[0], metric: "total_seconds", median: (.[1] | tonumber?)})}' \
+		>"$scratch/json"
+}
+
+# The table of the patch's figures judges: what is within 20 % and what is not, or not there.
+test_seed_table() {
+	local table=$here/../../scripts/seed-table expected times
+
+	while read -r expected times; do
+		# shellcheck disable=SC2086 # a list of words
+		seed_results $times
+		"$table" "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+		if [ $? -eq "$expected" ] && [ "$(grep -c '^| [0-9]* [MG]iB | ' "$scratch/out")" = 3 ]; then
+			ok "seed-table: $times"
+		else
+			fail "seed-table: $times" "$(cat "$scratch/err" "$scratch/out")"
+		fi
+	done <<-'EOF'
+		0 37.9 17.9 4.4
+		0 10 5.6 1.37
+		1 10 5.7 1.15
+		1 10 4.7 1.39
+		1 10 3.7 1.15
+		1 10 4.7 0.92
+		1 10 4.7 none
+		1 none 4.7 1.15
+	EOF
+	while IFS= read -r times; do
+		"$ab" --variant "$times" --report "$here/golden/result.json" >/dev/null 2>"$scratch/err" ||
+			fail "seed-table variant: $times" "$(cat "$scratch/err")"
+	done < <("$table" --variants)
+	if [ "$("$table" --variants | wc -l)" = 4 ]; then ok seed-variants; else fail seed-variants "not 4"; fi
+}
+
 test_full_disk() {
 	local script='mount -t tmpfs -o size=40m none "$1" && shift && "$@"'
 	local -a small=(unshare -m sh -c "$script" sh "$shm")
@@ -537,6 +575,7 @@ test_manual
 test_terminals
 if command -v jq >/dev/null; then
 	test_fakes
+	test_seed_table
 	if command -v qemu-system-x86_64 >/dev/null; then
 		test_failures_apart
 		test_real
