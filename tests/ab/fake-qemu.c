@@ -5,6 +5,7 @@
  * error, lie or none; STEP "greeting" or a command; END source or destination.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,14 +15,14 @@
 
 static const char *mode = "none", *step = "", *end = "";
 static bool destination;
-static int fd = -1;
+static int in = -1, out = -1;
 
 static void say(const char *text)
 {
 	size_t len = strlen(text);
 
 	while (len) {
-		ssize_t n = write(fd, text, len);
+		ssize_t n = write(out, text, len);
 
 		if (n <= 0)
 			exit(3);
@@ -70,7 +71,7 @@ static void answer(const char *command)
 	if (misbehave(command))
 		return;
 	if (!strcmp(command, "query-migrate-capabilities"))
-		say("{\"return\": []}\r\n");
+		say("{\"return\": [{\"capability\": \"rdma-pin-all\", \"state\": false}]}\r\n");
 	else if (!strcmp(command, "query-status"))
 		say(lie ? "{\"return\": {\"status\": \"running\"}}\r\n"
 			: "{\"return\": {\"status\": \"postmigrate\"}}\r\n");
@@ -94,7 +95,7 @@ static void serve(void)
 	char text[65536], *name;
 	ssize_t n;
 
-	while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+	while ((n = read(in, text, sizeof(text) - 1)) > 0) {
 		text[n] = '\0';
 		name = strstr(text, key);
 		if (!name)
@@ -105,13 +106,46 @@ static void serve(void)
 	}
 }
 
+/* FIFOs, which are there before we are. */
+static void open_pipes(const char *path)
+{
+	int len = (int)strcspn(path, ",");
+	char name[512];
+
+	snprintf(name, sizeof(name), "%.*s.in", len, path);
+	in = open(name, O_RDWR);
+	snprintf(name, sizeof(name), "%.*s.out", len, path);
+	out = open(name, O_RDWR);
+}
+
+/* "memory-backend-file,size=N,mem-path=PATH": on another host nobody else makes the file. */
+static void make_ram(const char *object)
+{
+	const char *size = strstr(object, "size="), *path = strstr(object, "mem-path=");
+	char name[512];
+	int fd;
+
+	if (!size || !path)
+		return;
+	path += strlen("mem-path=");
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(path, ","), path);
+	fd = open(name, O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || ftruncate(fd, atoll(size + strlen("size="))))
+		exit(6);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	char *wish = getenv("RDMATEST_FAKE_QEMU"), *save = NULL;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strncmp(argv[i], "socket,fd=", 10))
-			fd = atoi(argv[i] + 10);
+			in = out = atoi(argv[i] + 10);
+		if (!strncmp(argv[i], "pipe,path=", 10))
+			open_pipes(argv[i] + 10);
+		if (!strncmp(argv[i], "memory-backend-file,", 20))
+			make_ram(argv[i]);
 		destination = destination || !strcmp(argv[i], "-incoming");
 	}
 	if (wish) {

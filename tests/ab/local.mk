@@ -12,6 +12,7 @@ tests_ab_fake_qemu_SOURCES = tests/ab/fake-qemu.c
 tests_ab_fake_qemu_CFLAGS = $(AM_CFLAGS)
 
 EXTRA_DIST += \
+	tests/ab/examples.sh \
 	tests/ab/fake-ssh \
 	tests/ab/guest-job \
 	tests/ab/test-ab.sh \

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Tests rdmachunk-ab: reports against golden files, QEMUs that misbehave at every step, real ones
-# over TCP and over the software fabric, another host, terminals, and what a killed run leaves.
+# over TCP and over the software fabric, another host, the examples of the manual page, terminals, and
+# what a killed run leaves.
 #
 #	tests/ab/test-ab.sh [--build-dir DIR] [--kills N]
 
@@ -569,6 +570,9 @@ test_kill() {
 	if [ -z "$bad" ]; then ok "killed-$where-$2-times"; else fail "killed-$where" "$bad"; fi
 }
 
+# shellcheck source=tests/ab/examples.sh
+. "$here/examples.sh"
+
 test_reports
 test_options
 test_manual
@@ -583,6 +587,7 @@ if command -v jq >/dev/null; then
 		test_full_disk
 		test_other_host
 		test_fabric
+		test_examples
 		test_stop INT 2
 		test_stop TERM 15
 	else

@@ -38,25 +38,19 @@ elif [ "$(id -u)" -ne 0 ]; then
 	may_lock=no
 fi
 
-# example NUMBER: the source of this literal block.
-example() {
-	awk -v wanted="$1" '
-	/^\.Sh / { inside = ($0 == ".Sh EXAMPLES") }
-	/^\.Ed/ { block = 0 }
-	block && number == wanted
-	inside && /^\.Bd -literal/ { block = 1; number++ }' "$page" | sed 's/\\e/\\/g'
-}
+# shellcheck source=tests/lib/manual.sh
+. "$source_dir/tests/lib/manual.sh"
 
 # example_runs NUMBER PATTERN: it succeeds, says nothing on standard error, and prints such a line.
 example_runs() {
-	example "$1" >"$tmp/example.sh"
+	manual_example "$page" "$1" >"$tmp/example.sh"
 	run env PATH="$bin:$PATH" "${usual[@]}" sh "$tmp/example.sh"
 	expect "example $1: exit status" "$status" 0
 	expect "example $1: standard error" "$err" ""
 	expect_line "example $1: output" "$out" "$2"
 }
 
-expect "examples in the manual page" "$(grep -c '^\.Bd -literal' "$page")" 6
+expect "examples in the manual page" "$(manual_examples "$page")" 6
 example_runs 1 "LD_PRELOAD=$library"
 example_runs 2 "RDMACHUNK_SIZE=32M"
 expect_line "example 2: statistics" "$out" "RDMACHUNK_STATS=/tmp/rdmachunk-%p\.json"
@@ -71,7 +65,7 @@ fi
 echo "1: DOWN" >"$port/state"
 example_runs 6 "plug in its cable, .*"
 # The script of example 5 stops there.
-example 5 >"$tmp/example.sh"
+manual_example "$page" 5 >"$tmp/example.sh"
 run env PATH="$bin:$PATH" sh "$tmp/example.sh"
 expect "example 5, not ready: exit status" "$status" 1
 expect "example 5, not ready: message" "$err" "this host is not ready"

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What tests written in shell share.
+EXTRA_DIST += \
+	tests/lib/manual.sh
