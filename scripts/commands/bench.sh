@@ -4,7 +4,7 @@
 
 # NAME | TITLE
 readonly BENCH_SUITES='
-hooks  | nanoseconds that the shim adds to an idle ibv_poll_cq
+hooks  | nanoseconds for each hooked verb, with the shim and without
 fabric | stock and shim on the software fabric: a SIMULATION, presets and guest sizes
 seed   | regions of 1 MiB, 32 MiB, 1 GiB on the fabric, costs fitted to the QEMU patch: a SIMULATION
 guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
@@ -33,8 +33,7 @@ on_fabric() {
 }
 
 bench_hooks() {
-	LD_LIBRARY_PATH=$BENCH_TREE/tests/preload/fake/.libs \
-		LD_PRELOAD=$BENCH_TREE/.libs/librdmachunk.so "$BENCH_TREE/tests/bench/hooks"
+	"$SOURCE_DIR/tests/bench/run-hooks" "$BENCH_TREE"
 }
 
 bench_fabric() {

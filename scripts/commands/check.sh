@@ -20,7 +20,7 @@ fabric-e2e    | tests  | host  | migrations end to end on the software verbs
 fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
 launcher      | tests  | host  | launcher, completion, manual page
 ab            | tests  | host  | A/B tool
-bench         | tests  | alone | what the shim adds to an idle poll
+bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -132,8 +132,7 @@ step_systemd() {
 
 step_bench() {
 	build_tree gcc
-	LD_LIBRARY_PATH=$BUILD_DIR/gcc/tests/preload/fake/.libs \
-		LD_PRELOAD=$BUILD_DIR/gcc/.libs/librdmachunk.so "$BUILD_DIR/gcc/tests/bench/hooks"
+	"$SOURCE_DIR/tests/bench/run-hooks" "$BUILD_DIR/gcc"
 }
 
 step_clang() {

@@ -1,32 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * What the shim adds to an idle ibv_poll_cq(), the call QEMU makes for every
- * page: run with the module preloaded, on any libibverbs that can open a
- * device (the stand-in of tests/preload will do).
- *
- * The provider's poll is replaced by one that only says "nothing" before the
- * shim patches the context, so that the difference is the shim's own.
+ * What each verb that the shim hooks costs in this process, which has the module
+ * preloaded or not: a line "VERB OBJECT NANOSECONDS" for each, the object being
+ * "untracked" or "tracked". Run on the libibverbs of tests/preload; run-hooks
+ * compares. With "calls" as an argument it counts instead, with the help of the
+ * module in calls.c.
  */
-
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <dlfcn.h>
 #include <string.h>
 #include <time.h>
 
-#include "../preload/peer.h"
+#include "bench.h"
 
-#define ROUNDS 31
-#define CALLS  1000000
+#undef ibv_reg_mr
 
-static int poll_nothing(struct ibv_cq *cq, int entries, struct ibv_wc *wc)
-{
-	(void)cq;
-	(void)entries;
-	(void)wc;
-	return 0;
-}
+#define ADDRESS	 "127.0.0.1"
+#define READINGS 5
 
 static double now_ns(void)
 {
@@ -36,73 +26,137 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static double one_round(struct ibv_cq *cq)
+/* Nanoseconds for a call, with what looking at the clock takes in them. */
+static double reading(const struct bench_case *c, struct subject *s)
 {
-	struct ibv_wc wc;
-	double start = now_ns();
+	double sum = 0, start;
 
-	for (int i = 0; i < CALLS; i++)
-		if (ibv_poll_cq(cq, 1, &wc))
-			abort();
-	return (now_ns() - start) / CALLS;
+	for (unsigned int i = 0; i < c->repeats; i++) {
+		if (c->prepare)
+			c->prepare(s, c->calls);
+		start = now_ns();
+		c->run(s, c->calls);
+		sum += now_ns() - start;
+		if (c->finish)
+			c->finish(s, c->calls);
+	}
+	return sum / c->repeats / c->calls;
 }
 
-/* Whatever else the machine does only adds: the quickest round is the call's. */
-static double quickest(const double *values)
+/* Whatever else the machine does only adds: the quickest reading is the verb's. */
+static double quickest(const struct bench_case *c, struct subject *s)
 {
-	double best = values[0];
+	double best = reading(c, s);
 
-	for (int i = 1; i < ROUNDS; i++)
-		if (values[i] < best)
-			best = values[i];
+	for (int i = 1; i < READINGS; i++) {
+		double again = reading(c, s);
+
+		if (again < best)
+			best = again;
+	}
 	return best;
 }
 
-/* Prints one line; returns whether the limit is kept. */
-static int report(const char *name, double added, double limit)
+static void nothing(struct subject *s, unsigned int calls)
 {
-	printf("%s idle poll_cq, %s CQ: +%.1f ns (at most %.0f)\n", added <= limit ? "ok" : "FAIL",
-	       name, added, limit);
-	return added <= limit;
+	(void)s;
+	(void)calls;
 }
 
-int main(void)
+static void measure(const struct bench_case *cases, struct subject *untracked,
+		    struct subject *tracked)
 {
-	const uint32_t caps[2] = {htonl(1), 0};
-	double plain[ROUNDS], tracked[ROUNDS], untracked[ROUNDS];
-	struct ibv_context *context;
-	int (*hooked)(struct ibv_cq *, int, struct ibv_wc *);
-	struct peer early, peer;
-	struct ibv_cq *other;
-	double base;
-	int kept;
+	static const struct bench_case clock_case = {.calls = 1, .repeats = 10000, .run = nothing};
+	double clock = quickest(&clock_case, untracked);
 
-	/* A QP that is not QEMU's, only to get at the context before the shim. */
+	for (const struct bench_case *c = cases; c->verb; c++) {
+		printf("%s untracked %.2f\n", c->verb, quickest(c, untracked) - clock / c->calls);
+		if (!c->untracked_only)
+			printf("%s tracked %.2f\n", c->verb,
+			       quickest(c, tracked) - clock / c->calls);
+	}
+}
+
+/* A QP that is not QEMU's, and memory of its own; before any that is. */
+static void open_untracked(struct subject *s, struct peer *peer)
+{
+	struct ibv_mr *mr;
+
+	s->shape = peer_shape_find("send-wr");
+	s->peer = peer;
+	peer_open(peer, s->shape, ADDRESS);
+	datapath_prepare(peer->id->verbs);
+	s->memory = calloc(MIGRATION_CHUNKS, MIGRATION_CHUNK);
+	must(s->memory);
+	mr = ibv_reg_mr(peer->pd, s->memory, MIGRATION_CHUNK, 0);
+	must(mr);
+	s->lkey = mr->lkey;
+	s->remote = migration_remote(0);
+	s->rkey = 1;
+}
+
+/* A migration's source that has sent one chunk. */
+static void open_tracked(struct subject *s, struct migration *m)
+{
+	struct ibv_mr *mr;
+
+	s->tracked = true;
+	s->shape = peer_shape_find("qemu");
+	migration_open(m, ADDRESS);
+	mr = migration_send_chunk(m, 0, &s->rkey);
+	migration_take_ready(m);
+	s->peer = &m->peer;
+	s->memory = m->block;
+	s->remote = migration_remote(0);
+	s->lkey = mr->lkey;
+}
+
+static void drop_qp(struct subject *s, struct peer *peer, const struct subject *like)
+{
+	*s = (struct subject){.tracked = like->tracked, .shape = like->shape, .peer = peer};
+	peer_open(peer, like->shape, ADDRESS);
+	rdma_destroy_qp(peer->id);
+}
+
+/* Locks and allocations, first of polls that find nothing, then of a write, to see that it counts.
+ */
+static int count_calls(struct subject *untracked, struct subject *tracked)
+{
+	const unsigned long *calls = dlsym(RTLD_DEFAULT, "calls_counted");
+	struct ibv_mr mr = {.addr = tracked->memory, .lkey = tracked->lkey};
+	unsigned long before, idle;
+
+	if (!calls) {
+		printf("FAIL the counting module is not preloaded\n");
+		return 1;
+	}
+	datapath_begin_idle(untracked, 0);
+	before = *calls;
+	datapath_poll_nothing(untracked, 1000);
+	datapath_poll_nothing(tracked, 1000);
+	idle = *calls - before;
+	datapath_end_idle(untracked, 0);
+	must(!peer_post_write(tracked->peer, &mr, 4096, tracked->remote, tracked->rkey));
+	printf("%lu %lu\n", idle, *calls - before - idle);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct subject untracked = {0}, tracked = {0}, bare_untracked, bare_tracked;
+	struct peer other, bare[2];
+	struct migration migration;
+
 	peer_find_fake();
-	peer_open(&early, peer_shape_find("send-wr"), "127.0.0.1");
-	context = early.id->verbs;
-	context->ops.poll_cq = poll_nothing;
-	peer_open(&peer, peer_shape_find("qemu"), "127.0.0.1");
-	hooked = context->ops.poll_cq;
-	if (peer.id->verbs != context || hooked == poll_nothing) {
-		printf("FAIL the module is not preloaded\n");
-		return 1;
-	}
-	if (peer_connect(&peer, true, caps, sizeof(caps)))
-		return 1;
-	other = early.send_cq;
-
-	/* Interleaved, so that a change of the machine's speed meets all alike. */
-	for (int i = 0; i < ROUNDS; i++) {
-		context->ops.poll_cq = poll_nothing;
-		plain[i] = one_round(other);
-		context->ops.poll_cq = hooked;
-		untracked[i] = one_round(other);
-		tracked[i] = one_round(peer.send_cq);
-	}
-	base = quickest(plain);
-	printf("provider's own idle poll_cq: %.1f ns\n", base);
-	kept = report("untracked", quickest(untracked) - base, 3);
-	kept &= report("tracked", quickest(tracked) - base, 15);
-	return kept ? 0 : 1;
+	must(peer_deliver);
+	open_untracked(&untracked, &other);
+	open_tracked(&tracked, &migration);
+	if (argc > 1 && !strcmp(argv[1], "calls"))
+		return count_calls(&untracked, &tracked);
+	measure(datapath_cases, &untracked, &tracked);
+	measure(memory_cases, &untracked, &tracked);
+	drop_qp(&bare_untracked, &bare[0], &untracked);
+	drop_qp(&bare_tracked, &bare[1], &tracked);
+	measure(connection_cases, &bare_untracked, &bare_tracked);
+	return 0;
 }

@@ -2,8 +2,25 @@
 
 if HAVE_VERBS
 check_PROGRAMS += tests/bench/hooks
+check_LTLIBRARIES += tests/bench/calls.la
 endif
-tests_bench_hooks_SOURCES = tests/bench/hooks.c tests/preload/fake/fake.h \
-	tests/preload/peer.c tests/preload/peer.h
+tests_bench_hooks_SOURCES = \
+	tests/bench/bench.h \
+	tests/bench/connection.c \
+	tests/bench/datapath.c \
+	tests/bench/hooks.c \
+	tests/bench/memory.c \
+	tests/preload/fake/fake.h \
+	tests/preload/migration.c \
+	tests/preload/migration.h \
+	tests/preload/peer.c \
+	tests/preload/peer.h
 tests_bench_hooks_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_bench_hooks_LDADD = $(VERBS_LIBS) $(DL_LIBS)
+
+tests_bench_calls_la_SOURCES = tests/bench/calls.c
+tests_bench_calls_la_CFLAGS = $(AM_CFLAGS) -fno-lto
+tests_bench_calls_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+tests_bench_calls_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
+
+EXTRA_DIST += tests/bench/run-hooks

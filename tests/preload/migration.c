@@ -102,64 +102,84 @@ static void answer_on_wire(struct peer *p, unsigned int *requests)
 	deliver(p, READY, NULL, 0);
 }
 
-static struct ibv_mr *send_chunk(struct peer *p, char *block, unsigned int chunk,
-				 unsigned int *requests)
+uint64_t migration_remote(unsigned int chunk)
+{
+	return REMOTE_BASE + (uint64_t)chunk * MIGRATION_CHUNK;
+}
+
+void migration_take_ready(struct migration *m)
+{
+	receive(&m->peer, 1, READY);
+}
+
+struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey)
 {
 	struct register_body body = {.addr = htobe64(REMOTE_OFFSET + chunk * MIGRATION_CHUNK)};
+	char *addr = m->block + chunk * MIGRATION_CHUNK;
+	struct peer *p = &m->peer;
 	struct result_body result;
 	struct ibv_mr *mr;
 	struct ibv_wc wc;
-	uint32_t rkey;
 
 	send_message(p, REGISTER_REQUEST, &body, sizeof(body), true);
-	answer_on_wire(p, requests);
+	answer_on_wire(p, &m->requests);
 	memcpy(&result, receive(p, 0, REGISTER_RESULT), sizeof(result));
-	rkey = be32toh(result.rkey);
-	must(rkey >= REMOTE_RKEY && rkey < REMOTE_RKEY + *requests);
+	*rkey = be32toh(result.rkey);
+	must(*rkey >= REMOTE_RKEY && *rkey < REMOTE_RKEY + m->requests);
 	must(be64toh(result.host_addr) == REMOTE_BASE);
-	mr = ibv_reg_mr(p->pd, block + chunk * MIGRATION_CHUNK, MIGRATION_CHUNK, 0);
-	must(mr && mr->lkey && mr->addr == block + chunk * MIGRATION_CHUNK &&
-	     mr->length == MIGRATION_CHUNK);
-	must(!peer_post_write(p, mr, MIGRATION_CHUNK, REMOTE_BASE + chunk * MIGRATION_CHUNK, rkey));
+	mr = ibv_reg_mr(p->pd, addr, MIGRATION_CHUNK, 0);
+	must(mr && mr->lkey && mr->addr == addr && mr->length == MIGRATION_CHUNK);
+	must(!peer_post_write(p, mr, MIGRATION_CHUNK, migration_remote(chunk), *rkey));
 	must(peer_poll(p->send_cq, &wc));
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == 1);
 	return mr;
 }
 
-void migration_source(const char *address, bool destroy_first, struct migration_counts *counts)
+void migration_open(struct migration *m, const char *address)
 {
 	struct ram_block_body blocks = {
 		.host_addr = htobe64(REMOTE_BASE),
 		.offset = htobe64(REMOTE_OFFSET),
 		.length = htobe64(BLOCK_LENGTH),
 	};
-	struct ibv_mr *mr[MIGRATION_CHUNKS];
-	char *block = map_block();
+	struct peer *p = &m->peer;
 	char msg[64];
-	struct peer p;
 
-	peer_open(&p, &peer_shapes[0], address);
-	must(!peer_post_recv(&p, 1));
-	must(!peer_connect(&p, true, caps, sizeof(caps)));
-	deliver(&p, READY, NULL, 0);
-	send_message(&p, RAM_BLOCKS_REQUEST, NULL, 0, true);
-	must(peer_take_sent(p.id->qp, msg, sizeof(msg)) == 16);
-	deliver(&p, RAM_BLOCKS_RESULT, &blocks, sizeof(blocks));
-	deliver(&p, READY, NULL, 0);
-	receive(&p, 0, RAM_BLOCKS_RESULT);
+	m->block = map_block();
+	m->requests = 0;
+	peer_open(p, &peer_shapes[0], address);
+	must(!peer_post_recv(p, 1));
+	must(!peer_connect(p, true, caps, sizeof(caps)));
+	deliver(p, READY, NULL, 0);
+	send_message(p, RAM_BLOCKS_REQUEST, NULL, 0, true);
+	must(peer_take_sent(p->id->qp, msg, sizeof(msg)) == 16);
+	deliver(p, RAM_BLOCKS_RESULT, &blocks, sizeof(blocks));
+	deliver(p, READY, NULL, 0);
+	receive(p, 0, RAM_BLOCKS_RESULT);
+}
+
+void migration_source(const char *address, bool destroy_first, struct migration_counts *counts)
+{
+	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	struct migration m;
+	char msg[64];
+	uint32_t rkey;
+
+	migration_open(&m, address);
 	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++) {
-		mr[i] = send_chunk(&p, block, i, &counts->requests);
+		mr[i] = migration_send_chunk(&m, i, &rkey);
 		counts->registered++;
 	}
-	send_message(&p, REGISTER_FINISHED, NULL, 0, false);
-	must(peer_take_sent(p.id->qp, msg, sizeof(msg)) == 16);
+	counts->requests += m.requests;
+	send_message(&m.peer, REGISTER_FINISHED, NULL, 0, false);
+	must(peer_take_sent(m.peer.id->qp, msg, sizeof(msg)) == 16);
 	must(peer_message_type(msg) == REGISTER_FINISHED);
 	if (destroy_first)
-		rdma_destroy_qp(p.id);
+		rdma_destroy_qp(m.peer.id);
 	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
 		must(!ibv_dereg_mr(mr[i]));
-	peer_close(&p);
-	munmap(block, BLOCK_LENGTH);
+	peer_close(&m.peer);
+	munmap(m.block, BLOCK_LENGTH);
 }
 
 void migration_destination(const char *address, struct migration_counts *counts)

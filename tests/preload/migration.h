@@ -10,6 +10,25 @@
 #define MIGRATION_CHUNK	 (1024u * 1024)
 #define MIGRATION_CHUNKS 8u
 
+/* A source's: for programs that do with an active connection what they like. */
+struct migration {
+	struct peer peer;
+	char *block;	       /* MIGRATION_CHUNKS of memory */
+	unsigned int requests; /* REGISTER_REQUESTs on the wire */
+};
+
+/* Connects, and learns the destination's RAM block. A READY is there, not received. */
+void migration_open(struct migration *m, const char *address);
+
+/* Request, register and write a chunk; returns its MR, and the key to it there. */
+struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey);
+
+/* Where a chunk is at the destination. */
+uint64_t migration_remote(unsigned int chunk);
+
+/* Takes in the READY that every exchange ends with. */
+void migration_take_ready(struct migration *m);
+
 struct migration_counts {
 	unsigned int requests;	 /* REGISTER_REQUESTs on the wire */
 	unsigned int registered; /* chunks registered here */

@@ -2,6 +2,7 @@
 #ifndef RDMACHUNK_TESTS_PRELOAD_FAKE_H
 #define RDMACHUNK_TESTS_PRELOAD_FAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,7 @@ fake_get_live_fn fake_get_live;
 #define FAKE_LATEST(name) __asm__(".symver latest_" #name ", " #name "@@IBVERBS_1.1")
 
 /* Between the two libraries. */
+bool fake_recording(void);
 void fake_record(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fake_count_id(int change);
 struct ibv_context *fake_context(void); /* the one that is open, opened if need be */

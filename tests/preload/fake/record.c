@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+bool fake_recording(void)
+{
+	return getenv("FAKE_LOG") != NULL;
+}
+
 /* Opened anew each time: a test may fork, and may run before main(). */
 void fake_record(const char *format, ...)
 {

@@ -190,7 +190,9 @@ static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 		*bad_wr = wr;
 		for (int i = 0; i < wr->num_sge; i++) {
 			len += wr->sg_list[i].length;
-			h = hash(h, (void *)(uintptr_t)wr->sg_list[i].addr, wr->sg_list[i].length);
+			if (fake_recording())
+				h = hash(h, (void *)(uintptr_t)wr->sg_list[i].addr,
+					 wr->sg_list[i].length);
 		}
 		fake_record("post_send qp%d wr_id=%#llx opcode=%d flags=%u sge=%d length=%zu "
 			    "data=%08x remote=%#llx rkey=%#x",
