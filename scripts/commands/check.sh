@@ -32,6 +32,7 @@ ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
 timing        | single | alone | migration time with the shim against stock QEMU
+fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
 '
 
@@ -91,6 +92,11 @@ step_fabric-e2e() {
 
 step_fabric-faults() {
 	fabric_run run-faults --log-dir "$STEPS_DIR/fabric-faults"
+}
+
+step_fabric-free() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/e2e/run-unlimited" --build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/fabric-free"
 }
 
 step_fabric-seed() {

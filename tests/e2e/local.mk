@@ -36,4 +36,5 @@ EXTRA_DIST += \
 	tests/e2e/count.map \
 	tests/e2e/run-faults \
 	tests/e2e/run-matrix \
-	tests/e2e/run-seed
+	tests/e2e/run-seed \
+	tests/e2e/run-unlimited
