@@ -44,10 +44,10 @@ example_runs() {
 	) >"$scratch/out" 2>"$scratch/err" </dev/null
 	local status=$?
 	if [ ! -s "$scratch/example.sh" ] || [ $status -ne 0 ]; then
-		fail "example-$number" "exit status $status: $(tail -n 1 "$scratch/err")"
+		not_ok "example-$number" "exit status $status: $(tail -n 1 "$scratch/err")"
 	elif ! jq -e "([.samples[] | .status == \"ok\" and .ram == \"identical\"] | all) and ($filter)" \
 		"$json" >/dev/null; then
-		fail "example-$number" "other results than the page promises: $(jq -c '[.variants, .setup]' \
+		not_ok "example-$number" "other results than the page promises: $(jq -c '[.variants, .setup]' \
 			"$json" 2>&1)"
 	else
 		ok "example-$number"
@@ -62,7 +62,7 @@ test_examples() {
 	if [ "$(manual_examples "$examples_page")" = 5 ]; then
 		ok examples-all
 	else
-		fail examples-all "$(manual_examples "$examples_page") are on the page"
+		not_ok examples-all "$(manual_examples "$examples_page") are on the page"
 	fi
 	if [ -e "$fabric/libibverbs.so.1" ]; then
 		example_runs 1 "$json-1" "--addr 127.0.0.1 --size 32 $few --json $json-1" '
@@ -75,10 +75,10 @@ test_examples() {
 		if [ "$(grep -c '^| total time, s | stock |' "$scratch/out")" = 1 ]; then
 			ok example-5-output
 		else
-			fail example-5-output "$(head -n 3 "$scratch/out" | tr '\n' ' ')"
+			not_ok example-5-output "$(head -n 3 "$scratch/out" | tr '\n' ' ')"
 		fi
 	else
-		skip examples-on-the-fabric "no $fabric: run 'make check TESTS='"
+		not_run examples-on-the-fabric "no $fabric: run 'make check TESTS='"
 	fi
 	example_runs 3 "$json-3" "--size 8 --zero-fraction 1 $few --ram-dir $shm --json $json-3" '
 		.setup.destination_host == "root@b" and .setup.address == "192.0.2.2" and
@@ -89,5 +89,5 @@ test_examples() {
 		.setup.ram_bytes == 268435456 and .setup.rounds == 6 and
 		([.summary[] | select(.metric == "total_seconds" and .variant == "limited") |
 		.verdict] == ["more"])'
-	if [ -z "$(left)" ]; then ok examples-leave-nothing; else fail examples-leave-nothing "$(left)"; fi
+	if [ -z "$(left)" ]; then ok examples-leave-nothing; else not_ok examples-leave-nothing "$(left)"; fi
 }

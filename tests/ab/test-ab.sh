@@ -40,22 +40,8 @@ trap 'rm -rf "$scratch" "$shm"' EXIT
 export TMPDIR=$scratch/tmp RDMATEST_AB_MARK=$scratch
 mkdir "$TMPDIR"
 unset NO_COLOR
-passed=0 failed=0 skipped=0
-
-ok() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "FAIL $1 $2"
-	failed=$((failed + 1))
-}
-
-skip() {
-	echo "skip $1 $2"
-	skipped=$((skipped + 1))
-}
+# shellcheck source=tests/lib/report.sh
+. "$here/../lib/report.sh"
 
 # marked: processes of runs, apart from this script and its own children
 marked() {
@@ -92,7 +78,7 @@ golden() {
 		cmp -s "$scratch/out" "$file"; then
 		ok "golden-$name"
 	else
-		fail "golden-$name" "$(diff "$scratch/out" "$file" | head -3 | tr '\n' ' ')"
+		not_ok "golden-$name" "$(diff "$scratch/out" "$file" | head -3 | tr '\n' ' ')"
 	fi
 }
 
@@ -104,7 +90,7 @@ test_reports() {
 	if awk 'length > 80 { exit 1 }' "$here/golden/result.txt"; then
 		ok table-80-columns
 	else
-		fail table-80-columns "a line is longer"
+		not_ok table-80-columns "a line is longer"
 	fi
 	for bad in /nonexistent "$here/test-ab.sh" <(echo '{"version": 2}') <(echo '{"version": 1}') \
 		<(sed 's/"ok"/"maybe"/' "$here/golden/result.json"); do
@@ -112,18 +98,18 @@ test_reports() {
 		if [ $? -eq 2 ] && [ "$(wc -l <"$scratch/err")" = 1 ]; then
 			ok "bad-report-$(basename "$bad")"
 		else
-			fail "bad-report-$(basename "$bad")" "was taken"
+			not_ok "bad-report-$(basename "$bad")" "was taken"
 		fi
 	done
 	"$ab" --report "$here/golden/result.json" --output "$scratch/all" >/dev/null 2>"$scratch/err"
 	if ! command -v gnuplot >/dev/null; then
-		skip chart 'no gnuplot: apt install gnuplot-nox'
+		not_run chart 'no gnuplot: apt install gnuplot-nox'
 	elif [ "$(head -c 5 "$scratch/all/result.svg")" = '<?xml' ] &&
 		head -c 4 "$scratch/all/result.png" | grep -q PNG &&
 		grep -q 'shift=25' "$scratch/all/result.svg"; then
 		ok chart
 	else
-		fail chart "$(cat "$scratch/err")"
+		not_ok chart "$(cat "$scratch/err")"
 	fi
 	# Only the loader's own path: no gnuplot there.
 	PATH=/nonexistent "$ab" --report "$here/golden/result.json" --chart "$scratch/none" \
@@ -131,7 +117,7 @@ test_reports() {
 	if [ $? -eq 0 ] && grep -q 'gnuplot is not installed' "$scratch/err"; then
 		ok chart-without-gnuplot
 	else
-		fail chart-without-gnuplot "$(cat "$scratch/err")"
+		not_ok chart-without-gnuplot "$(cat "$scratch/err")"
 	fi
 }
 
@@ -144,7 +130,7 @@ test_options() {
 		if [ $? -eq 2 ] && [ -s "$scratch/err" ] && [ ! -s "$scratch/out" ]; then
 			ok "refused: $arguments"
 		else
-			fail "refused: $arguments" "was taken"
+			not_ok "refused: $arguments" "was taken"
 		fi
 	done <<-'EOF'
 		--rounds 0
@@ -165,7 +151,7 @@ test_options() {
 	EOF
 	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
 		grep -q -- --variant "$scratch/out" || {
-		fail help "--help is wide, or nothing"
+		not_ok help "--help is wide, or nothing"
 		return
 	}
 	ok help
@@ -181,14 +167,14 @@ test_manual() {
 	if [ -n "$help" ] && [ "$help" = "$page_options" ]; then
 		ok manual-options
 	else
-		fail manual-options "$(diff <(echo "$help") <(echo "$page_options") | tr '\n' ' ')"
+		not_ok manual-options "$(diff <(echo "$help") <(echo "$page_options") | tr '\n' ' ')"
 	fi
 	if ! command -v mandoc >/dev/null; then
-		skip manual-lint 'no mandoc: apt install mandoc'
+		not_run manual-lint 'no mandoc: apt install mandoc'
 	elif [ -z "$(mandoc -T lint -W warning "$page" 2>&1)" ]; then
 		ok manual-lint
 	else
-		fail manual-lint "$(mandoc -T lint -W warning "$page" 2>&1 | head -1)"
+		not_ok manual-lint "$(mandoc -T lint -W warning "$page" 2>&1 | head -1)"
 	fi
 }
 
@@ -212,16 +198,16 @@ fake_fails() {
 	remains=$(left)
 	reason=$(jq -r '.samples[0].reason' "$scratch/json" 2>&1)
 	if [ "$status" -ne 1 ]; then
-		fail "fake-$wish" "exit status $status, not 1: $(head -1 "$scratch/err")"
+		not_ok "fake-$wish" "exit status $status, not 1: $(head -1 "$scratch/err")"
 	elif [ "$(jq -r '.samples[0].status' "$scratch/json")" != failed ]; then
-		fail "fake-$wish" "not reported as failed"
+		not_ok "fake-$wish" "not reported as failed"
 	elif [ "$(jq '[.samples[0].values[], .summary[].median | numbers] | length' \
 		"$scratch/json")" != 0 ]; then
-		fail "fake-$wish" "numbers were reported"
+		not_ok "fake-$wish" "numbers were reported"
 	elif ! grep -qE "$pattern" <<<"$reason"; then
-		fail "fake-$wish" "reason: $reason"
+		not_ok "fake-$wish" "reason: $reason"
 	elif [ -n "$remains" ]; then
-		fail "fake-$wish" "left behind: $remains"
+		not_ok "fake-$wish" "left behind: $remains"
 	else
 		ok "fake-$wish"
 	fi
@@ -237,14 +223,14 @@ test_fakes() {
 		"$scratch/json" >/dev/null; then
 		ok fake-that-behaves
 	else
-		fail fake-that-behaves "$(cat "$scratch/err")"
+		not_ok fake-that-behaves "$(cat "$scratch/err")"
 	fi
 	fake_run none@-@source --zero-fraction 0
 	if [ $? -eq 1 ] && jq -e '.samples[0] | .status == "failed" and .ram == "different"' \
 		"$scratch/json" >/dev/null && grep -q 'RAM DIFFERED' "$scratch/out"; then
 		ok fake-that-migrates-nothing
 	else
-		fail fake-that-migrates-nothing "$(cat "$scratch/out")"
+		not_ok fake-that-migrates-nothing "$(cat "$scratch/out")"
 	fi
 	for end in source destination; do
 		fake_fails "refuse@-@$end" "$end exited with status 1: fake: invalid accelerator"
@@ -285,7 +271,7 @@ test_failures_apart() {
 		"$scratch/json" >/dev/null && grep -q 'not tried any more after 3' "$scratch/out"; then
 		ok failures-apart
 	else
-		fail failures-apart "$(tail -3 "$scratch/out" | tr '\n' ' ')"
+		not_ok failures-apart "$(tail -3 "$scratch/out" | tr '\n' ' ')"
 	fi
 }
 
@@ -296,14 +282,14 @@ test_real() {
 		"$scratch/json" >/dev/null; then
 		ok tcp-identical
 	else
-		fail tcp-identical "$(tail -1 "$scratch/err")"
+		not_ok tcp-identical "$(tail -1 "$scratch/err")"
 	fi
 	if jq -e '.summary[] | select(.metric == "total_seconds" and .variant == "slow") |
 		.verdict == "more" and .ratio.confidence >= 0.95 and .ratio.low > 1' \
 		"$scratch/json" >/dev/null; then
 		ok tcp-slow-is-slower
 	else
-		fail tcp-slow-is-slower "$(grep 'slow against' "$scratch/out")"
+		not_ok tcp-slow-is-slower "$(grep 'slow against' "$scratch/out")"
 	fi
 	"$ab" "${real_options[@]}" --variant stock --variant off --rounds 2 --warmup 0 \
 		>"$scratch/out" 2>"$scratch/err"
@@ -311,7 +297,7 @@ test_real() {
 		grep -q 'make 6 or more' "$scratch/out"; then
 		ok two-rounds-say-nothing
 	else
-		fail two-rounds-say-nothing "$(cat "$scratch/out")"
+		not_ok two-rounds-say-nothing "$(cat "$scratch/out")"
 	fi
 	"$ab" --transport tcp --rounds 1 --warmup 0 --variant stock --size 32 --json "$scratch/json" \
 		-- qemu-system-x86_64 -nodefaults -display none -m 32M \
@@ -321,9 +307,9 @@ test_real() {
 	if [ $? -eq 0 ] && jq -e '.samples[0].ram == "identical"' "$scratch/json" >/dev/null; then
 		ok command-of-ones-own
 	else
-		fail command-of-ones-own "$(cat "$scratch/err")"
+		not_ok command-of-ones-own "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok real-leave-nothing || fail real-leave-nothing "$(left)"
+	[ -z "$(left)" ] && ok real-leave-nothing || not_ok real-leave-nothing "$(left)"
 }
 
 # Both ends' QEMUs are told so, and the reports tell it.
@@ -345,7 +331,7 @@ test_prealloc() {
 			"$ab" --report "$scratch/json" --json - | cmp -s - "$scratch/json"; then
 			ok "prealloc${option:+-asked-for}"
 		else
-			fail "prealloc${option:+-asked-for}" "$count of 2 QEMUs: $(cat "$scratch/err")"
+			not_ok "prealloc${option:+-asked-for}" "$count of 2 QEMUs: $(cat "$scratch/err")"
 		fi
 	done
 }
@@ -369,7 +355,7 @@ test_seed_table() {
 		if [ $? -eq "$expected" ] && [ "$(grep -c '^| [0-9]* [MG]iB | ' "$scratch/out")" = 3 ]; then
 			ok "seed-table: $times"
 		else
-			fail "seed-table: $times" "$(cat "$scratch/err" "$scratch/out")"
+			not_ok "seed-table: $times" "$(cat "$scratch/err" "$scratch/out")"
 		fi
 	done <<-'EOF'
 		0 37.9 17.9 4.4
@@ -383,9 +369,9 @@ test_seed_table() {
 	EOF
 	while IFS= read -r times; do
 		"$ab" --variant "$times" --report "$here/golden/result.json" >/dev/null 2>"$scratch/err" ||
-			fail "seed-table variant: $times" "$(cat "$scratch/err")"
+			not_ok "seed-table variant: $times" "$(cat "$scratch/err")"
 	done < <("$table" --variants)
-	if [ "$("$table" --variants | wc -l)" = 4 ]; then ok seed-variants; else fail seed-variants "not 4"; fi
+	if [ "$("$table" --variants | wc -l)" = 4 ]; then ok seed-variants; else not_ok seed-variants "not 4"; fi
 }
 
 test_full_disk() {
@@ -393,7 +379,7 @@ test_full_disk() {
 	local -a small=(unshare -m sh -c "$script" sh "$shm")
 
 	if ! unshare -m true 2>/dev/null; then
-		skip full-disk 'needs root'
+		not_run full-disk 'needs root'
 		return
 	fi
 	"${small[@]}" "$ab" --transport tcp --variant stock --size 32 --ram-dir "$shm" \
@@ -401,7 +387,7 @@ test_full_disk() {
 	if [ $? -eq 2 ] && grep -q '64 MiB are needed' "$scratch/err"; then
 		ok full-disk-refused
 	else
-		fail full-disk-refused "$(cat "$scratch/err")"
+		not_ok full-disk-refused "$(cat "$scratch/err")"
 	fi
 	# With another host there may be room here and none there.
 	"${small[@]}" "$ab" --transport tcp --variant stock --size 32 --ram-dir "$shm" --rounds 1 \
@@ -410,7 +396,7 @@ test_full_disk() {
 	if [ $? -eq 1 ] && grep -qE 'status 135|signal 7' "$scratch/err"; then
 		ok full-disk-destination
 	else
-		fail full-disk-destination "$(cat "$scratch/err")"
+		not_ok full-disk-destination "$(cat "$scratch/err")"
 	fi
 }
 
@@ -422,7 +408,7 @@ test_other_host() {
 		.values.cpu_seconds_destination > 0] | all' "$scratch/json" >/dev/null; then
 		ok other-host
 	else
-		fail other-host "$(cat "$scratch/err")"
+		not_ok other-host "$(cat "$scratch/err")"
 	fi
 	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --dest-qemu /nonexistent \
 		--ram-dir "$shm" --dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" \
@@ -430,7 +416,7 @@ test_other_host() {
 	if [ $? -eq 1 ] && grep -q 'destination exited with status 127' "$scratch/err"; then
 		ok other-host-without-qemu
 	else
-		fail other-host-without-qemu "$(cat "$scratch/err")"
+		not_ok other-host-without-qemu "$(cat "$scratch/err")"
 	fi
 	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --ram-dir "$shm" \
 		--dest-host other --addr 127.0.0.1 --ssh false --timeout 10 >"$scratch/out" \
@@ -438,14 +424,14 @@ test_other_host() {
 	if [ $? -eq 1 ] && grep -q 'destination' "$scratch/err"; then
 		ok other-host-out-of-reach
 	else
-		fail other-host-out-of-reach "$(cat "$scratch/err")"
+		not_ok other-host-out-of-reach "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok other-host-leaves-nothing || fail other-host-leaves-nothing "$(left)"
+	[ -z "$(left)" ] && ok other-host-leaves-nothing || not_ok other-host-leaves-nothing "$(left)"
 }
 
 test_fabric() {
 	if [ ! -e "$fabric/libibverbs.so.1" ] || [ ! -e "$count" ]; then
-		skip fabric "no $fabric: run 'make check TESTS='"
+		not_run fabric "no $fabric: run 'make check TESTS='"
 		return
 	fi
 	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 2 --warmup 0 \
@@ -460,7 +446,7 @@ test_fabric() {
 		.values.registrations_destination <= 10] | all)' "$scratch/json" >/dev/null; then
 		ok fabric-counts-of-the-shim
 	else
-		fail fabric-counts-of-the-shim "$(cat "$scratch/err")"
+		not_ok fabric-counts-of-the-shim "$(cat "$scratch/err")"
 	fi
 	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 1 --warmup 0 \
 		--count-lib "$count" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
@@ -470,7 +456,7 @@ test_fabric() {
 		"$scratch/json" >/dev/null; then
 		ok fabric-counts-of-the-preload
 	else
-		fail fabric-counts-of-the-preload "$(cat "$scratch/err")"
+		not_ok fabric-counts-of-the-preload "$(cat "$scratch/err")"
 	fi
 }
 
@@ -493,10 +479,10 @@ test_terminals() {
 	then
 		ok no-terminal
 	else
-		fail no-terminal "$(cat -v "$scratch/err" | head -2)"
+		not_ok no-terminal "$(cat -v "$scratch/err" | head -2)"
 	fi
 	if ! command -v script >/dev/null; then
-		skip terminals 'no script: apt install bsdutils'
+		not_run terminals 'no script: apt install bsdutils'
 		return
 	fi
 	for columns in 12 40 80 300; do
@@ -506,7 +492,7 @@ test_terminals() {
 			grep '/3  ' | awk -v n="$columns" 'length >= n { bad = 1 } END { exit !bad }'; then
 			ok "terminal-$columns"
 		else
-			fail "terminal-$columns" "$(cat -v "$scratch/tty" | head -2)"
+			not_ok "terminal-$columns" "$(cat -v "$scratch/tty" | head -2)"
 		fi
 	done
 	TERM=dumb on_terminal 80 "${run[@]}"
@@ -514,12 +500,12 @@ test_terminals() {
 	then
 		ok terminal-dumb
 	else
-		fail terminal-dumb "$(cat -v "$scratch/tty" | head -2)"
+		not_ok terminal-dumb "$(cat -v "$scratch/tty" | head -2)"
 	fi
 	TERM=xterm on_terminal 80 "$ab" --report "$here/golden/result.json"
-	if grep -q $'\033\\[1m' "$scratch/tty"; then ok bold; else fail bold "nothing is bold"; fi
+	if grep -q $'\033\\[1m' "$scratch/tty"; then ok bold; else not_ok bold "nothing is bold"; fi
 	TERM=xterm NO_COLOR=1 on_terminal 80 "$ab" --report "$here/golden/result.json"
-	if grep -q $'\033' "$scratch/tty"; then fail no-color "escapes"; else ok no-color; fi
+	if grep -q $'\033' "$scratch/tty"; then not_ok no-color "escapes"; else ok no-color; fi
 }
 
 # What was measured before a signal is reported, and nothing stays.
@@ -547,7 +533,7 @@ test_stop() {
 	then
 		ok "stopped-by-$signal"
 	else
-		fail "stopped-by-$signal" "status $status, left: $remains, $(head -4 "$scratch/out" | tail -1)"
+		not_ok "stopped-by-$signal" "status $status, left: $remains, $(head -4 "$scratch/out" | tail -1)"
 	fi
 }
 
@@ -567,7 +553,7 @@ test_kill() {
 		remains=$(left)
 		[ -z "$remains" ] || bad="$bad after $moment s: $remains;"
 	done 2>/dev/null
-	if [ -z "$bad" ]; then ok "killed-$where-$2-times"; else fail "killed-$where" "$bad"; fi
+	if [ -z "$bad" ]; then ok "killed-$where-$2-times"; else not_ok "killed-$where" "$bad"; fi
 }
 
 # shellcheck source=tests/ab/examples.sh
@@ -591,14 +577,13 @@ if command -v jq >/dev/null; then
 		test_stop INT 2
 		test_stop TERM 15
 	else
-		skip real-QEMU 'no qemu-system-x86_64: apt install qemu-system-x86'
+		not_run real-QEMU 'no qemu-system-x86_64: apt install qemu-system-x86'
 	fi
 else
-	skip runs 'no jq: apt install jq'
+	not_run runs 'no jq: apt install jq'
 fi
 if command -v qemu-system-x86_64 >/dev/null; then
 	test_kill here "$kills"
 	test_kill there $((kills / 4))
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+totals && [ "$passed" -gt 0 ]

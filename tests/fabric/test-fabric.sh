@@ -11,28 +11,12 @@ build=${1:-${top_builddir:-.}}
 libs=$(realpath "$build/tests/fabric/.libs") || exit 2
 scratch=$(mktemp -d) || exit 2
 trap 'rm -rf "$scratch"' EXIT
-passed=0
-failed=0
-skipped=0
-
-ok() {
-	echo "ok $1"
-	passed=$((passed + 1))
-}
-
-fail() {
-	echo "FAIL $1 $2"
-	failed=$((failed + 1))
-}
-
-skip() {
-	echo "skip $1 $2"
-	skipped=$((skipped + 1))
-}
+# shellcheck source=tests/lib/report.sh
+. "$here/../lib/report.sh"
 
 # result NAME REASON: by the exit status of the command before
 result() {
-	if [ $? -eq 0 ]; then ok "$1"; else fail "$1" "$2"; fi
+	if [ $? -eq 0 ]; then ok "$1"; else not_ok "$1" "$2"; fi
 }
 
 # program NAME: where libtool put it
@@ -46,8 +30,8 @@ fold() {
 	while read -r word rest; do
 		case $word in
 		ok) ok "$prefix$rest" ;;
-		FAIL) fail "$prefix${rest%% *}" "${rest#* }" ;;
-		skip) skip "$prefix${rest%% *}" "${rest#* }" ;;
+		FAIL) not_ok "$prefix${rest%% *}" "${rest#* }" ;;
+		skip) not_run "$prefix${rest%% *}" "${rest#* }" ;;
 		*) counts="$word $rest" ;;
 		esac
 	done
@@ -101,8 +85,7 @@ if [ -n "$qemu" ]; then
 	LD_LIBRARY_PATH=$libs ldd "$qemu" | grep -q "libibverbs.so.1 => $libs/"
 	result qemu.uses_fabric "$qemu does not load the fabric"
 else
-	skip qemu.symbols "no qemu-system-x86_64; install qemu-system-x86"
+	not_run qemu.symbols "no qemu-system-x86_64; install qemu-system-x86"
 fi
 
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+totals

@@ -12,5 +12,4 @@ EXTRA_DIST += \
 	tests/launcher/fake-qemu.c \
 	tests/launcher/fake-verbs.c \
 	tests/launcher/qmp \
-	tests/launcher/report.sh \
 	tests/launcher/test-systemd.sh

@@ -11,8 +11,10 @@ set -u
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 readonly SIZE=64M SHIFT=25
 
-# shellcheck source=tests/launcher/report.sh
-. "$here/report.sh"
+# shellcheck source=tests/lib/report.sh
+. "$here/../lib/report.sh"
+# shellcheck source=tests/lib/expect.sh
+. "$here/../lib/expect.sh"
 
 usage() {
 	sed -n '3,/^set/s/^# \{0,1\}//p' "$0"
@@ -35,7 +37,7 @@ outside() {
 	done
 	for tool in systemctl:systemd python3:python3 jq:jq qemu-system-x86_64:qemu-system-x86; do
 		command -v "${tool%:*}" >/dev/null || {
-			skip "units" "needs ${tool%:*}; install the package ${tool#*:}"
+			not_run "units" "needs ${tool%:*}; install the package ${tool#*:}"
 			totals
 			exit
 		}

@@ -2,4 +2,6 @@
 #
 # What tests written in shell share.
 EXTRA_DIST += \
-	tests/lib/manual.sh
+	tests/lib/expect.sh \
+	tests/lib/manual.sh \
+	tests/lib/report.sh

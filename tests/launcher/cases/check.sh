@@ -48,7 +48,7 @@ least=0
 if prlimit --memlock=unlimited true 2>/dev/null; then
 	usual=(prlimit --memlock=unlimited)
 elif [ "$(id -u)" -ne 0 ]; then
-	skip "--check with exit status 0" "needs ulimit -Hl unlimited, or root"
+	not_run "--check with exit status 0" "needs ulimit -Hl unlimited, or root"
 	least=1
 fi
 prefix=("${usual[@]}")
@@ -73,13 +73,13 @@ if compile "$tmp/qemu-static" "$here/fake-qemu.c" -static; then
 	verdict "static QEMU" 2 \
 		"problem: $tmp/qemu-static is statically linked, .*; mend: use a dynamically linked QEMU"
 else
-	skip "static QEMU" "needs a static C library (Fedora: glibc-static)"
+	not_run "static QEMU" "needs a static C library (Fedora: glibc-static)"
 fi
 if compile "$tmp/qemu-static-pie" "$here/fake-qemu.c" -static-pie -fPIE; then
 	check "$tmp/qemu-static-pie"
 	verdict "static QEMU at any address" 2 "problem: $tmp/qemu-static-pie is statically linked, .*"
 else
-	skip "static QEMU at any address" "needs a static C library"
+	not_run "static QEMU at any address" "needs a static C library"
 fi
 
 compile "$tmp/qemu-plain" "$here/fake-qemu.c"
@@ -154,7 +154,7 @@ check "$tmp/qemu-big"
 verdict "QEMU of another byte order" 2 "problem: $tmp/qemu-big is for 64-bit s390, the library for .*; mend: .*"
 check "$tmp/qemu-riscv"
 case $(uname -m) in
-riscv64) skip "QEMU of another machine" "this is that machine" ;;
+riscv64) not_run "QEMU of another machine" "this is that machine" ;;
 *) verdict "QEMU of another machine" 2 "problem: $tmp/qemu-riscv is for 64-bit (RISC-V|machine .*), the library for .*" ;;
 esac
 
@@ -250,15 +250,15 @@ if prlimit --memlock=$((9 << 30)) true 2>/dev/null; then
 	check --memory 8192 "$qemu"
 	verdict "memlock with no room beside the guest" 2 "problem: RLIMIT_MEMLOCK is 8 GiB, too low .*"
 else
-	skip "memlock enough" "needs a higher ulimit -Hl"
+	not_run "memlock enough" "needs a higher ulimit -Hl"
 fi
 prefix=("${usual[@]}")
 
 # Rights of its own: of another user, and of the caller
 if [ "$(id -u)" -ne 0 ]; then
-	skip "set-user-ID, set-group-ID and capabilities" "needs root to plant them"
+	not_run "set-user-ID, set-group-ID and capabilities" "needs root to plant them"
 elif findmnt -no OPTIONS -T "$tmp" | grep -q nosuid; then
-	skip "set-user-ID, set-group-ID and capabilities" "$tmp is mounted with nosuid; set TMPDIR to another"
+	not_run "set-user-ID, set-group-ID and capabilities" "$tmp is mounted with nosuid; set TMPDIR to another"
 else
 	# As root, so that what its process looks like can be seen.
 	cp "$qemu" "$tmp/qemu-setuid"
@@ -285,9 +285,9 @@ else
 
 	cp "$qemu" "$tmp/qemu-capable"
 	if ! command -v setcap >/dev/null; then
-		skip "file capabilities" "needs setcap; install the package libcap2-bin"
+		not_run "file capabilities" "needs setcap; install the package libcap2-bin"
 	elif ! setcap cap_net_admin+ep "$tmp/qemu-capable"; then
-		skip "file capabilities" "$tmp does not hold them; set TMPDIR to another"
+		not_run "file capabilities" "$tmp does not hold them; set TMPDIR to another"
 	else
 		check "$tmp/qemu-capable"
 		verdict "file capabilities for root" 1 "warning: .* do nothing for root, .*; mend: setcap -r .*"
@@ -333,5 +333,5 @@ if [ -n "$real" ] && [ "$(uname -m)" = x86_64 ]; then
 	run env -u LD_LIBRARY_PATH "${prefix[@]}" "$launcher" --root "$root" --lib "$library" --check
 	verdict "the installed QEMU" 1 "ok: the loader took the library into $(realpath "$real")"
 else
-	skip "the installed QEMU" "install the package qemu-system-x86"
+	not_run "the installed QEMU" "install the package qemu-system-x86"
 fi

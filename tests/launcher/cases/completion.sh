@@ -54,7 +54,7 @@ done
 
 ab=$build_dir/tools/ab/rdmachunk-ab
 if [ ! -x "$ab" ]; then
-	skip "completion of rdmachunk-ab" "it was not built; install the package libjson-c-dev"
+	not_run "completion of rdmachunk-ab" "it was not built; install the package libjson-c-dev"
 else
 	ln -sf "$ab" "$tmp/path/rdmachunk-ab"
 	expect "rdmachunk-ab: all options" "$(complete_words rdmachunk-ab --)" \

@@ -10,7 +10,7 @@ if command -v mandoc >/dev/null; then
 	# The style messages depend on which other manual pages are installed.
 	expect "manual page: lint" "$(mandoc -T lint -W warning "$page" 2>&1)" ""
 else
-	skip "manual page: lint" "needs mandoc; install the package mandoc"
+	not_run "manual page: lint" "needs mandoc; install the package mandoc"
 fi
 expect "manual page: the options are those of --help" \
 	"$(sed -n 's/^\.It Fl Fl \([a-z-]*\).*/--\1/p' "$page" | sort)" \
@@ -60,7 +60,7 @@ if [ "$may_lock" = yes ]; then
 	example_runs 4 "ok: RDMA link plant0/1 is ACTIVE"
 	example_runs 5 "RDMACHUNK_LOG=info"
 else
-	skip "examples 4 and 5" "need ulimit -Hl unlimited, or root"
+	not_run "examples 4 and 5" "need ulimit -Hl unlimited, or root"
 fi
 echo "1: DOWN" >"$port/state"
 example_runs 6 "plug in its cable, .*"
