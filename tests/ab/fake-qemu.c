@@ -2,7 +2,8 @@
 /*
  * Something that speaks QMP as QEMU does and migrates nothing. RDMATEST_FAKE_QEMU says how it is to
  * misbehave: MODE@STEP@END, where MODE is refuse (exit at once), hang, die, crash, garbage, flood,
- * error, lie or none; STEP "greeting" or a command; END source or destination.
+ * error, lie, late (the shim's statistics are written a while after the migration) or none; STEP
+ * "greeting" or a command; END source or destination.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/time.h>
 
 static const char *mode = "none", *step = "", *end = "";
 static bool destination;
@@ -62,6 +64,29 @@ static bool misbehave(const char *now)
 	return true;
 }
 
+static void write_stats(int signal)
+{
+	static const char line[] =
+		"{\"role\": \"destination\", \"state\": \"active\", \"registrations_made\": 5, "
+		"\"wrs\": 1, \"messages_sent\": {}, \"messages_received\": {}}\n";
+	const char *path = getenv("RDMACHUNK_STATS");
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
+
+	(void)signal;
+	if (fd < 0 || write(fd, line, sizeof(line) - 1) < 0)
+		_exit(8);
+	close(fd);
+}
+
+static void write_stats_later(void)
+{
+	const struct sigaction action = {.sa_handler = write_stats, .sa_flags = SA_RESTART};
+	const struct itimerval later = {.it_value.tv_usec = 300000};
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &later, NULL);
+}
+
 static void answer(const char *command)
 {
 	static const char completed[] =
@@ -84,6 +109,8 @@ static void answer(const char *command)
 	if (!strcmp(command, "migrate-incoming") || !strcmp(command, "migrate"))
 		say(lie ? "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"failed\"}}\r\n"
 			: completed);
+	if (is("late") && !strcmp(step, command))
+		write_stats_later();
 	if (!strcmp(command, "quit"))
 		exit(lie ? 7 : 0);
 }

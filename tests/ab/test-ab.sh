@@ -159,7 +159,7 @@ test_options() {
 
 # Every option and every kind of variant is in the manual page, and nothing else.
 test_manual() {
-	local page=$here/../../man/rdmachunk-ab.1 help page_options
+	local page=$here/../../man/rdmachunk-ab.1 help page_options names unknown
 
 	help=$("$ab" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | grep -v '^\(help\|version\)$' | sort)
 	page_options=$(sed -n '/^\.Sh DESCRIPTION/,/^\.Sh VARIANTS/p' "$page" | grep '^\.It Fl' |
@@ -168,6 +168,15 @@ test_manual() {
 		ok manual-options
 	else
 		not_ok manual-options "$(diff <(echo "$help") <(echo "$page_options") | tr '\n' ' ')"
+	fi
+	if ! command -v jq >/dev/null; then
+		not_run manual-json 'no jq: apt install jq'
+	elif names=$(jq -r '[.. | objects | keys[]] | unique[]' "$here/golden/result.json") &&
+		unknown=$(grep -vxFf <(sed -n '/^\.Sh JSON/,/^\.Sh ENV/s/^\.\(It \)\?Cm //p' "$page" |
+			tr ', ' '\n\n') <<<"$names"); [ -n "$names" ] && [ -z "$unknown" ]; then
+		ok manual-json
+	else
+		not_ok manual-json "not in the page: $(tr '\n' ' ' <<<"$unknown")"
 	fi
 	if ! command -v mandoc >/dev/null; then
 		not_run manual-lint 'no mandoc: apt install mandoc'
@@ -409,6 +418,15 @@ test_other_host() {
 		ok other-host
 	else
 		not_ok other-host "$(cat "$scratch/err")"
+	fi
+	# The library's statistics come some time after the migration, and QEMU is not to end before.
+	fake_run late@migrate-incoming@destination --transport rdma --dest-host other --addr 127.0.0.1 \
+		--ssh "$here/fake-ssh" --ram-dir "$shm" --variant shim,preload=destination
+	if [ $? -eq 0 ] && jq -e '.samples[1] | .counts_destination == "shim" and
+		.values.registrations_destination == 5' "$scratch/json" >/dev/null; then
+		ok other-host-statistics
+	else
+		not_ok other-host-statistics "$(cat "$scratch/err")$(jq -c '.samples[1]' "$scratch/json")"
 	fi
 	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --dest-qemu /nonexistent \
 		--ram-dir "$shm" --dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" \

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/resource.h>
 
+#include "ab/counts.h"
 #include "ab/pattern.h"
 #include "ab/progress.h"
 #include "ab/results.h"
@@ -258,6 +260,45 @@ static void test_pairs(void)
 	results_free(&r);
 }
 
+static void write_stats(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		check(false, "a file of statistics can be written");
+}
+
+/* What the shim has said of QEMU's writes is not what went to the adapter. */
+static void test_counts(void)
+{
+	char stats[] = "/tmp/test-parts-XXXXXX";
+	const struct counts_files source = {stats, "/nonexistent"},
+				  none = {"/nonexistent", "/nonexistent"};
+	struct sample sample = sample_new(0, 1, false);
+	int fd = mkstemp(stats);
+
+	check(fd >= 0, "a temporary file");
+	write_stats(stats,
+		    "{\"role\": \"source\", \"state\": \"active\", "
+		    "\"registrations_made\": 5, \"writes\": 103, \"write_wrs\": 7, \"wrs\": 20, "
+		    "\"messages_sent\": {\"compress\": 3, \"register_request\": 10}, "
+		    "\"messages_received\": {\"ready\": 9}}\n");
+	counts_read(&source, &none, &sample);
+	check(sample.counts_source == COUNTS_SHIM && sample.value[METRIC_WORK_REQUESTS] == 20 &&
+		      sample.value[METRIC_REGISTRATIONS_SOURCE] == 5 &&
+		      sample.value[METRIC_MESSAGES] == 22,
+	      "work requests are those that were posted");
+	write_stats(stats, "{\"role\": \"source\", \"state\": \"passthrough\", "
+			   "\"registrations_made\": 0, \"wrs\": 0, \"messages_sent\": {}, "
+			   "\"messages_received\": {}}\n");
+	counts_read(&source, &none, &sample);
+	check(sample.counts_source == COUNTS_UNKNOWN && isnan(sample.value[METRIC_WORK_REQUESTS]) &&
+		      isnan(sample.value[METRIC_REGISTRATIONS_SOURCE]),
+	      "a connection that passed through was not counted");
+	close(fd);
+	unlink(stats);
+}
+
 int main(void)
 {
 	test_hollander_wolfe();
@@ -270,6 +311,7 @@ int main(void)
 	test_no_space();
 	test_pattern();
 	test_pairs();
+	test_counts();
 	printf("%d passed, %d failed, 0 skipped\n", passed, failed);
 	return failed || !passed;
 }

@@ -2,8 +2,10 @@
 #include "counts.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
@@ -46,7 +48,16 @@ static void add_connection(struct end_counts *c, struct json_object *line)
 	c->registrations += number(line, "registrations_made");
 	c->messages_sent += sent;
 	c->messages_received += sum_of_members(line, "messages_received");
-	c->work_requests += number(line, "writes") + sent;
+	c->work_requests += number(line, "wrs");
+}
+
+/* Of a connection that it has let pass through the shim knows nothing. */
+static bool was_counted(struct json_object *line)
+{
+	struct json_object *state;
+
+	return !json_object_object_get_ex(line, "state", &state) ||
+	       strcmp(json_object_get_string(state), "passthrough");
 }
 
 /* One line for each connection: postcopy has two. */
@@ -59,7 +70,7 @@ static void read_stats(struct end_counts *c, const char *path)
 	while (f && getline(&line, &size, f) > 0) {
 		struct json_object *o = json_tokener_parse(line);
 
-		if (json_object_is_type(o, json_type_object)) {
+		if (json_object_is_type(o, json_type_object) && was_counted(o)) {
 			if (c->from == COUNTS_UNKNOWN)
 				*c = (struct end_counts){.from = COUNTS_SHIM};
 			add_connection(c, o);

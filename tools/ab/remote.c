@@ -171,18 +171,21 @@ void remote_read_end(const char *log, const char *stats, const char *counts, str
 		fclose(f);
 }
 
-/* Run @args with @in as standard input; its output is to begin with a checksum. */
-static int run_checksum(const struct vm_args *args, int in, char sum[CHECKSUM_LEN],
-			int64_t deadline)
+/*
+ * Run @args with @in as standard input, until it has written @size bytes or ends; it is not to go
+ * on after that. Returns how many bytes there are in @out.
+ */
+static size_t run_command(const struct vm_args *args, int in, char *out, size_t size,
+			  int64_t deadline)
 {
 	struct pollfd pfd = {.events = POLLIN};
-	int out[2], status = -1;
+	int fds[2], status = -1;
 	size_t used = 0;
 	ssize_t n = 1;
 	pid_t pid, parent = getpid();
 
-	if (pipe2(out, O_CLOEXEC))
-		return -1;
+	if (pipe2(fds, O_CLOEXEC))
+		return 0;
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
@@ -192,23 +195,32 @@ static int run_checksum(const struct vm_args *args, int in, char sum[CHECKSUM_LE
 		if (getppid() != parent)
 			_exit(126);
 		dup2(in >= 0 ? in : null, STDIN_FILENO);
-		dup2(out[1], STDOUT_FILENO);
+		dup2(fds[1], STDOUT_FILENO);
 		dup2(null, STDERR_FILENO);
 		execvp(args->v[0], args->v);
 		_exit(127);
 	}
-	close(out[1]);
-	pfd.fd = out[0];
-	while (pid > 0 && n > 0 && used < CHECKSUM_LEN - 1 && wait_fds(&pfd, 1, deadline)) {
-		n = read(out[0], sum + used, CHECKSUM_LEN - 1 - used);
+	close(fds[1]);
+	pfd.fd = fds[0];
+	while (pid > 0 && n > 0 && used < size && wait_fds(&pfd, 1, deadline)) {
+		n = read(fds[0], out + used, size - used);
 		used += n > 0 ? (size_t)n : 0;
 	}
-	close(out[0]);
+	close(fds[0]);
 	if (pid > 0) {
 		/* All that was wanted of it has been read. */
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
+	return used;
+}
+
+/* Its output is to begin with a checksum. */
+static int run_checksum(const struct vm_args *args, int in, char sum[CHECKSUM_LEN],
+			int64_t deadline)
+{
+	size_t used = run_command(args, in, sum, CHECKSUM_LEN - 1, deadline);
+
 	sum[used] = '\0';
 	for (size_t i = 0; i < used; i++)
 		if (!isxdigit((unsigned char)sum[i]))
@@ -216,19 +228,42 @@ static int run_checksum(const struct vm_args *args, int in, char sum[CHECKSUM_LE
 	return used == CHECKSUM_LEN - 1 ? 0 : -1;
 }
 
-int remote_checksum(const struct remote *remote, char sum[CHECKSUM_LEN], int64_t deadline)
+/* Over there, without the script. */
+static int command_there(const struct remote *remote, const char *command, struct vm_args *args)
 {
 	struct failure ignored = {""};
+
+	if (add_words(args, remote->ssh, &ignored) || vm_args_add(args, remote->host, &ignored))
+		return -1;
+	return vm_args_add(args, command, &ignored);
+}
+
+int remote_checksum(const struct remote *remote, char sum[CHECKSUM_LEN], int64_t deadline)
+{
 	struct vm_args args = {0};
 	char command[400];
 	int ret = -1;
 
 	snprintf(command, sizeof(command), "exec sha256sum %s/ram", remote->dir);
-	if (!add_words(&args, remote->ssh, &ignored) &&
-	    !vm_args_add(&args, remote->host, &ignored) && !vm_args_add(&args, command, &ignored))
+	if (!command_there(remote, command, &args))
 		ret = run_checksum(&args, -1, sum, deadline);
 	vm_args_free(&args);
 	return ret;
+}
+
+void remote_wait_stats(const struct remote *remote, unsigned int milliseconds, int64_t deadline)
+{
+	struct vm_args args = {0};
+	char command[600], none[1];
+
+	/* It prints nothing: its end is what is waited for. Not every sleep knows fractions. */
+	snprintf(command, sizeof(command),
+		 "exec sh -c 'n=0; until [ -s %s/stats ] || [ $n -ge %u ]; do "
+		 "sleep 0.05 2>/dev/null || sleep 1; n=$((n + 1)); done'",
+		 remote->dir, milliseconds / 50);
+	if (!command_there(remote, command, &args))
+		run_command(&args, -1, none, sizeof(none), deadline);
+	vm_args_free(&args);
 }
 
 int local_checksum(int fd, char sum[CHECKSUM_LEN], int64_t deadline)

@@ -51,4 +51,10 @@ void remote_read_end(const char *log, const char *stats, const char *counts,
 int remote_checksum(const struct remote *remote, char sum[CHECKSUM_LEN], int64_t deadline);
 int local_checksum(int fd, char sum[CHECKSUM_LEN], int64_t deadline);
 
+/*
+ * Wait until the library over there has written its statistics, which is some time after the
+ * migration has completed; or for about @milliseconds.
+ */
+void remote_wait_stats(const struct remote *remote, unsigned int milliseconds, int64_t deadline);
+
 #endif

@@ -256,9 +256,12 @@ static void wait_for_stats(const struct round *r, const struct vmproc *vm,
 	int64_t deadline = wait_now() + STATS_TIMEOUT;
 	struct stat st;
 
-	if (!config->stats || config->remote || !r->variant->enabled ||
-	    strcmp(r->o->transport, "rdma"))
+	if (!config->stats || !r->variant->enabled || strcmp(r->o->transport, "rdma"))
 		return;
+	if (config->remote) {
+		remote_wait_stats(config->remote, STATS_TIMEOUT, r->deadline);
+		return;
+	}
 	/* A line comes with one write, whole. */
 	while ((stat(vm->stats, &st) || !st.st_size) && !wait_over(deadline))
 		wait_fds(NULL, 0, wait_now() + 5);
