@@ -318,6 +318,14 @@ test_real() {
 	else
 		not_ok command-of-ones-own "$(cat "$scratch/err")"
 	fi
+	if "$ab" "${real_options[@]}" --rounds 1 --warmup 0 --variant param=1G >"$scratch/out" \
+		2>"$scratch/err"; then
+		not_run parameter-that-is-not-there 'this QEMU has x-rdma-chunk-size'
+	elif grep -q 'has no parameter x-rdma-chunk-size' "$scratch/err"; then
+		ok parameter-that-is-not-there
+	else
+		not_ok parameter-that-is-not-there "$(cat "$scratch/err")"
+	fi
 	[ -z "$(left)" ] && ok real-leave-nothing || not_ok real-leave-nothing "$(left)"
 }
 
@@ -465,6 +473,18 @@ test_fabric() {
 		ok fabric-counts-of-the-shim
 	else
 		not_ok fabric-counts-of-the-shim "$(cat "$scratch/err")"
+	fi
+	# At the other end, with a variable of the variant's own, and where the shim stays out.
+	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 1 --warmup 0 \
+		--preload destination --variant shift=30 --variant shim,env:RDMACHUNK_SHIFT=20,label=small \
+		--variant shim,pin-all --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '[.samples[].counts_source] == ["unknown", "unknown", "unknown"] and
+		[.samples[].counts_destination] == ["shim", "shim", "unknown"] and
+		.samples[0].values.registrations_destination <= 10 and
+		.samples[1].values.registrations_destination >= 48' "$scratch/json" >/dev/null; then
+		ok fabric-preload-destination
+	else
+		not_ok fabric-preload-destination "$(tail -n 1 "$scratch/err")"
 	fi
 	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 1 --warmup 0 \
 		--count-lib "$count" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
