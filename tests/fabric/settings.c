@@ -85,10 +85,10 @@ struct preset {
 static const struct preset presets[] = {
 	{"none", {{NULL, NULL}}},
 	{"seed",
-	 {{"REG_COST", "1.02ms"},
-	  {"REG_PAGE_COST", "3.59us"},
+	 {{"REG_COST", "1ms"},
+	  {"REG_PAGE_COST", "3.57us"},
 	  {"REG_KNEE", "64M"},
-	  {"REG_PAGE_COST2", "450ns"},
+	  {"REG_PAGE_COST2", "410ns"},
 	  {"BANDWIDTH", "100G"},
 	  {"LATENCY", "2us"},
 	  {"IRQ_LATENCY", "5us"}}},
