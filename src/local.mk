@@ -2,6 +2,7 @@
 
 # Everything without verbs, shared by the module and the unit tests.
 core_sources = \
+	src/core/ahead.c src/core/ahead.h \
 	src/core/completion_queue.c src/core/completion_queue.h \
 	src/core/conn.c src/core/conn.h \
 	src/core/extent_map.c src/core/extent_map.h \
@@ -23,16 +24,18 @@ util_sources = \
 
 lib_LTLIBRARIES += librdmachunk.la
 librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
+	src/engine/ahead.c src/engine/ahead.h \
 	src/engine/datapath.c src/engine/datapath.h \
+	src/engine/guard.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mr.c src/engine/mr.h \
 	src/engine/progress.c src/engine/progress.h \
 	src/engine/registry.c src/engine/registry.h \
 	src/engine/report.c src/engine/report.h \
 	src/engine/session.c src/engine/session.h \
+	src/engine/thread.c src/engine/thread.h \
 	src/engine/verbs.h \
 	src/hook/exports.c \
-	src/hook/guard.h \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
 librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)

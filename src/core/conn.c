@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/ahead.h"
 #include "core/verbs_values.h"
 
 void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
@@ -12,8 +13,9 @@ void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
 	c->one_cq = one_cq;
 	c->options = *options;
 	c->policy.shift = options->shift;
+	c->policy.ahead = options->ahead;
 	transmit_init(&c->transmit);
-	source_init(&c->source, options->shift);
+	source_init(&c->source, options->shift, options->ahead);
 }
 
 void conn_clear(struct conn *c)
@@ -199,6 +201,7 @@ static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 		return false;
 	run.remote.start = block->host_addr + start;
 	run.remote.end = run.remote.start + run.message.length;
+	source_passed(&c->source, run.message.block, start + run.message.length);
 	if (transmit_zero(&c->transmit, &run))
 		return false;
 	answer_sent(c, wr);
@@ -231,9 +234,13 @@ static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
 static int send_message(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
 {
 	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
+	bool zero = is_type(wr, WIRE_COMPRESS);
 	bool replace = false;
 
-	if (is_type(wr, WIRE_COMPRESS)) {
+	/* At any other time the destination would take a request of ours for an
+	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
+	c->transmit.registering = request || zero;
+	if (zero) {
 		c->counters.zeros_seen++;
 		if (keep_zero(c, wr))
 			return 0;
@@ -252,6 +259,12 @@ static int send_message(struct conn *c, const struct conn_wr *wr, struct source_
 		answer_sent(c, wr);
 		answer_recv(c, own->message, own->len);
 		answer_ready(c);
+		own->len = 0;
+		return 0;
+	case SOURCE_HOLD:
+		c->counters.requests_answered++;
+		c->counters.requests_held++;
+		answer_sent(c, wr);
 		own->len = 0;
 		return 0;
 	case SOURCE_REPLACE:
@@ -310,9 +323,14 @@ unsigned int conn_batch(struct conn *c, struct transmit_out *out)
 
 void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count)
 {
-	for (unsigned int i = 0; i < count; i++)
-		if (out[i].kind == TRANSMIT_ZERO)
+	for (unsigned int i = 0; i < count; i++) {
+		if (out[i].kind == TRANSMIT_ZERO) {
 			c->counters.sent[WIRE_COMPRESS]++;
+		} else if (out[i].kind == TRANSMIT_REQUEST) {
+			c->counters.sent[WIRE_REGISTER_REQUEST]++;
+			c->counters.requests_ahead++;
+		}
+	}
 	transmit_posted(&c->transmit, out, count);
 }
 
@@ -321,7 +339,17 @@ bool conn_arm(struct conn *c, enum conn_cq cq)
 	if (c->state != CONN_ACTIVE || conn_due(c, cq)->count)
 		return false;
 	transmit_flush(&c->transmit);
-	return !c->one_cq && cq == CONN_SEND_CQ && transmit_waits_for_ready(&c->transmit);
+	return conn_needs_help(c, cq);
+}
+
+bool conn_needs_help(const struct conn *c, enum conn_cq armed)
+{
+	if (c->state != CONN_ACTIVE || c->one_cq)
+		return false;
+	if (armed == CONN_SEND_CQ)
+		return transmit_waits_for_ready(&c->transmit);
+	/* The NIC's send queue was full when our request should have gone. */
+	return c->source.ahead.held && transmit_waits_for_room(&c->transmit);
 }
 
 int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
@@ -335,13 +363,33 @@ int conn_send_completed(struct conn *c, uint64_t serial, const struct completion
 	return ret == -ENOSPC ? 0 : ret;
 }
 
-/* A message that is not for QEMU: the READY for a zero run it believes answered. */
+/* The destination has registered what we asked for ahead of QEMU. */
+static void ahead_result(struct conn *c, const void *msg, size_t len)
+{
+	struct source_reply reply;
+	bool held;
+
+	if (source_ahead_result(&c->source, msg, len, &held, &reply)) {
+		conn_fail(c);
+	} else if (held) {
+		answer_recv(c, reply.message, reply.len);
+		answer_ready(c);
+	}
+}
+
+/* A message that is not for QEMU: the result of a request of our own, and the
+ * READY for that and for a zero run that QEMU believes answered. */
 static bool swallow(struct conn *c, const void *msg, size_t len)
 {
 	struct wire_header header;
 
-	return !wire_parse_header(msg, len, &header) && header.type == WIRE_READY &&
-	       transmit_ready(&c->transmit);
+	if (wire_parse_header(msg, len, &header))
+		return false;
+	if (header.type == WIRE_REGISTER_RESULT && c->transmit.request.unacknowledged) {
+		ahead_result(c, msg, len);
+		return true;
+	}
+	return header.type == WIRE_READY && transmit_ready(&c->transmit);
 }
 
 void conn_recv_completed(struct conn *c, unsigned int buffer, const struct completion *wc,
@@ -355,11 +403,11 @@ void conn_recv_completed(struct conn *c, unsigned int buffer, const struct compl
 		transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
 	} else {
 		count_message(c->counters.received, buffers[buffer], wc->byte_len);
-		source_receive(&c->source, buffers[buffer], wc->byte_len);
 		if (swallow(c, buffers[buffer], wc->byte_len)) {
 			c->repost |= 1u << buffer;
 			return;
 		}
+		source_receive(&c->source, buffers[buffer], wc->byte_len);
 	}
 	if (!recv_queue_take(&c->recvs, &request)) {
 		struct recv_arrival arrival = {buffer, wc->byte_len};
@@ -384,11 +432,73 @@ void conn_foreign_recv_completed(struct conn *c, const struct completion *wc)
 
 struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want)
 {
+	struct ram_block *block;
+
 	if (c->state != CONN_ACTIVE)
 		return NULL;
 	if (c->role == CONN_SOURCE)
 		return source_register(&c->source, addr, length, want);
-	return ram_blocks_find_local(&c->dest_blocks, addr, length, want);
+	block = ram_blocks_find_local(&c->dest_blocks, addr, length, want);
+	if (block) {
+		c->registered_block = block;
+		c->registered_end = want->end;
+	}
+	return block;
+}
+
+bool conn_look(const struct conn *c, struct source_look *look)
+{
+	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE &&
+	       transmit_can_request(&c->transmit) && source_look(&c->source, look);
+}
+
+void conn_looked(struct conn *c, const struct source_look *look, uint64_t data)
+{
+	bool can_ask = c->state == CONN_ACTIVE && transmit_can_request(&c->transmit);
+	struct wire_register request;
+
+	if (source_looked(&c->source, look, data, can_ask, &request))
+		transmit_request(&c->transmit, &request);
+}
+
+/* The part of what the destination has, or will have, registered that comes next. */
+static bool next_of_remote(const struct ram_block *block, uint64_t position, struct range *range)
+{
+	uint64_t at = position;
+
+	for (;;) {
+		struct range asked, rest;
+
+		if (!extent_map_next(&block->remote, at, &asked))
+			return false;
+		at = extent_map_free_at(&block->local, at > asked.start ? at : asked.start);
+		if (at >= asked.end)
+			continue;
+		rest = (struct range){at, asked.end};
+		return extent_map_gap(&block->local, rest, (struct range){at, at + 1}, range);
+	}
+}
+
+bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range)
+{
+	const struct source_ahead *ahead = &c->source.ahead;
+	uint64_t start;
+
+	if (c->state != CONN_ACTIVE || !c->policy.ahead || c->policy.ahead_failed ||
+	    !c->policy.access_known)
+		return false;
+	if (c->role == CONN_SOURCE) {
+		if (!ahead->known)
+			return false;
+		*block = &c->source.blocks.block[ahead->block];
+		return (*block)->local_known && next_of_remote(*block, ahead->position, range);
+	}
+	*block = c->registered_block;
+	if (!*block || !ahead_start(&(*block)->local, (*block)->length, c->registered_end, 0,
+				    c->policy.shift, &start))
+		return false;
+	*range = ahead_piece(&(*block)->local, (*block)->length, start, c->policy.shift);
+	return true;
 }
 
 const char *conn_state_name(enum conn_state state)

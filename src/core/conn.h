@@ -46,6 +46,8 @@ struct conn_counters {
 	uint64_t requests_sent;	    /* that went out, widened or not */
 	uint64_t requests_widened;  /* of those, widened */
 	uint64_t requests_answered; /* locally */
+	uint64_t requests_held;	    /* of those, while the answer was on its way */
+	uint64_t requests_ahead;    /* made by us, ahead of QEMU */
 	uint64_t unregisters_answered;
 	uint64_t zeros_seen;	       /* COMPRESS messages QEMU made */
 	uint64_t sent[WIRE_TYPES];     /* messages on the wire, by type */
@@ -57,6 +59,7 @@ struct conn_options {
 	unsigned int shift; /* regions of 2^shift bytes */
 	bool writes;	    /* complete WRITEs early and merge them */
 	bool zeros;	    /* merge COMPRESS messages */
+	bool ahead;	    /* register piece by piece, ahead of QEMU */
 };
 
 struct conn {
@@ -67,6 +70,9 @@ struct conn {
 	struct source source;	       /* CONN_SOURCE */
 	struct ram_blocks dest_blocks; /* CONN_DESTINATION */
 	struct registration_policy policy;
+	/* A destination's QEMU: the chunk that it registered last. */
+	struct ram_block *registered_block;
+	uint64_t registered_end;
 	struct transmit transmit;
 	struct recv_queue recvs; /* CONN_SOURCE and CONN_CANDIDATE */
 	struct completion_queue due[CONN_CQS];
@@ -129,10 +135,11 @@ void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int co
 
 /*
  * QEMU arms a CQ: unless a completion is due there it sleeps next. Returns true
- * when somebody else must then listen for the destination's READY, because QEMU
- * sleeps on the other CQ.
+ * when somebody else must then look after the other CQ, because what QEMU waits
+ * for depends on a completion there: conn_needs_help() says for how long.
  */
 bool conn_arm(struct conn *c, enum conn_cq cq);
+bool conn_needs_help(const struct conn *c, enum conn_cq armed);
 
 /* WR `serial` completed; its wr_id is filled in here. 0, or -ENOENT. */
 int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc);
@@ -151,6 +158,17 @@ void conn_foreign_recv_completed(struct conn *c, const struct completion *wc);
  * what was asked.
  */
 struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want);
+
+/*
+ * Registration ahead of QEMU, by a thread of the engine's: conn_look() says in
+ * which memory to look for data next, to be reported to conn_looked().
+ */
+bool conn_look(const struct conn *c, struct source_look *look);
+void conn_looked(struct conn *c, const struct source_look *look, uint64_t data);
+
+/* What to register next in this process, ahead of QEMU: a range of *block. Then
+ * registration_begin() it. */
+bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range);
 
 /* "candidate" and so on */
 const char *conn_state_name(enum conn_state state);

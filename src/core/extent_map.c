@@ -51,6 +51,42 @@ bool extent_map_gap(const struct extent_map *map, struct range bounds, struct ra
 	return true;
 }
 
+uint64_t extent_map_free_at(const struct extent_map *map, uint64_t at)
+{
+	size_t i = first_ending_after(map, at);
+
+	for (; i < map->count && map->extent[i].range.start <= at; i++)
+		at = map->extent[i].range.end;
+	return at;
+}
+
+bool extent_map_next(const struct extent_map *map, uint64_t at, struct range *extent)
+{
+	size_t i = first_ending_after(map, at);
+
+	if (i == map->count)
+		return false;
+	*extent = map->extent[i].range;
+	return true;
+}
+
+uint64_t extent_map_bytes(const struct extent_map *map, struct range range)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = first_ending_after(map, range.start);
+	     i < map->count && map->extent[i].range.start < range.end; i++) {
+		struct range part = map->extent[i].range;
+
+		if (part.start < range.start)
+			part.start = range.start;
+		if (part.end > range.end)
+			part.end = range.end;
+		bytes += part.end - part.start;
+	}
+	return bytes;
+}
+
 int extent_map_insert(struct extent_map *map, struct range range, uint64_t value)
 {
 	size_t i = first_ending_after(map, range.start);
@@ -72,6 +108,16 @@ int extent_map_insert(struct extent_map *map, struct range range, uint64_t value
 	memmove(&map->extent[i + 1], &map->extent[i], (map->count - i) * sizeof(*map->extent));
 	map->extent[i] = (struct extent){.range = range, .value = value};
 	map->count++;
+	return 0;
+}
+
+int extent_map_set(struct extent_map *map, uint64_t start, uint64_t value)
+{
+	size_t i = first_ending_after(map, start);
+
+	if (i == map->count || map->extent[i].range.start != start)
+		return -ENOENT;
+	map->extent[i].value = value;
 	return 0;
 }
 

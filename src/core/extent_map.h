@@ -51,8 +51,20 @@ const struct extent *extent_map_find(const struct extent_map *map, struct range 
 bool extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
 		    struct range *gap);
 
+/* The first address from `at` on that no extent holds. */
+uint64_t extent_map_free_at(const struct extent_map *map, uint64_t at);
+
+/* The first extent that ends after `at`; false when there is none. */
+bool extent_map_next(const struct extent_map *map, uint64_t at, struct range *extent);
+
+/* How many bytes of `range` the extents hold. */
+uint64_t extent_map_bytes(const struct extent_map *map, struct range range);
+
 /* 0; -EINVAL for an empty range; -EEXIST when it overlaps an extent; -ENOMEM. */
 int extent_map_insert(struct extent_map *map, struct range range, uint64_t value);
+
+/* Give the extent that starts at `start` another value; 0, or -ENOENT. */
+int extent_map_set(struct extent_map *map, uint64_t start, uint64_t value);
 
 /* Forget the extent that starts at `start`; 0, or -ENOENT. */
 int extent_map_remove(struct extent_map *map, uint64_t start);

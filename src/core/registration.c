@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/ahead.h"
 #include "core/widen.h"
 
 /* Below this nothing is gained over QEMU's own chunk. */
@@ -65,7 +66,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 		     int access, struct registration *registration)
 {
 	const struct extent *extent;
-	unsigned int shift = policy->shift;
+	unsigned int first = policy->shift, shift;
 	struct registration made;
 	struct range gap;
 	int ret;
@@ -73,6 +74,8 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (policy->access_known && policy->access != access)
 		goto unshared;
 	extent = extent_map_find(&block->local, want);
+	if (extent && !extent->value)
+		return -EBUSY;
 	if (extent) {
 		*registration = (struct registration){
 			.mr = (void *)(uintptr_t)extent->value,
@@ -84,10 +87,14 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (!extent_map_gap(&block->local, (struct range){0, block->length}, want, &gap))
 		goto unshared;
 
+	if (policy->ahead)
+		first = ahead_shift(&block->local, first);
+	shift = first;
 	ret = halve(ops, context, policy, block, want, access, &shift, &made);
 	if (ret)
 		return ret;
-	policy->shift = shift;
+	if (shift < first)
+		policy->shift = shift;
 	policy->access = access;
 	policy->access_known = true;
 	made.unshared = extent_map_insert(&block->local, made.range, (uintptr_t)made.mr) != 0;
@@ -101,4 +108,20 @@ unshared:
 	made.unshared = true;
 	*registration = made;
 	return 0;
+}
+
+int registration_begin(struct ram_block *block, struct range range)
+{
+	return extent_map_insert(&block->local, range, 0);
+}
+
+void registration_end(struct registration_policy *policy, struct ram_block *block,
+		      struct range range, void *mr)
+{
+	if (mr) {
+		extent_map_set(&block->local, range.start, (uintptr_t)mr);
+		return;
+	}
+	extent_map_remove(&block->local, range.start);
+	policy->ahead_failed = true;
 }

@@ -26,6 +26,10 @@ struct registration_policy {
 	 * remembers the size that worked after a larger one failed. 0: exactly
 	 * what QEMU asks for. */
 	unsigned int shift;
+	/* Begin with less: what comes next is registered ahead of QEMU. */
+	bool ahead;
+	/* One of those failed: no more of them. */
+	bool ahead_failed;
 	/* Registrations that failed and were tried again smaller. */
 	uint64_t fallbacks;
 	/* The access flags all wide MRs of this connection have; set by the first. */
@@ -49,11 +53,22 @@ struct registration {
  * is tried; only the failure of that is returned, as its negative errno. New
  * MRs enter block->local with the MR as value.
  *
+ * -EBUSY when it is being registered ahead of QEMU: ask again after that.
+ *
  * What cannot be widened safely (other access flags than the connection's, a
  * range that overlaps an extent in part) gets an MR of its own.
  */
 int registration_get(const struct registration_ops *ops, void *context,
 		     struct registration_policy *policy, struct ram_block *block, struct range want,
 		     int access, struct registration *registration);
+
+/*
+ * Registration ahead of QEMU: `range` of the block, which is free, is being
+ * registered. registration_end() when that is over, with its MR, or NULL when it
+ * failed: then nothing more is registered ahead. 0 or -ENOMEM.
+ */
+int registration_begin(struct ram_block *block, struct range range);
+void registration_end(struct registration_policy *policy, struct ram_block *block,
+		      struct range range, void *mr);
 
 #endif

@@ -48,7 +48,7 @@ int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_recor
 
 int send_queue_free_slot(const struct send_queue *q)
 {
-	for (int slot = SEND_SLOT_STRICT + 1; slot < SEND_SLOTS; slot++)
+	for (int slot = SEND_SLOT_REQUEST + 1; slot < SEND_SLOTS; slot++)
 		if (q->slots & 1u << slot)
 			return slot;
 	return SEND_NO_SLOT;

@@ -12,9 +12,14 @@
  */
 
 #define SEND_QUEUE_ROOM	 2048 /* at least any max_send_wr a provider rounds 512 up to */
-#define SEND_SLOTS	 4    /* messages of our own that can be on the wire at once */
+#define SEND_SLOTS	 5    /* messages of our own that can be on the wire at once */
 #define SEND_NO_SLOT	 (-1)
 #define SEND_SLOT_STRICT 0 /* for the message that takes the place of QEMU's own */
+/*
+ * For a request of our own. The destination's answer says that it is free again;
+ * the completion may lie unseen in the CQ while QEMU sleeps on the other one.
+ */
+#define SEND_SLOT_REQUEST 1
 
 struct send_record {
 	uint64_t wr_id;	 /* QEMU's */
@@ -42,7 +47,7 @@ int send_queue_add(struct send_queue *q, const struct send_record *record, uint6
  * 0, or -ENOENT when no such WR is on the queue. */
 int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_record *record);
 
-/* A free slot for an own message other than SEND_SLOT_STRICT, or SEND_NO_SLOT.
+/* A free slot other than those that have a name, or SEND_NO_SLOT.
  * Recording a WR with it takes it; it becomes free when that WR retires. */
 int send_queue_free_slot(const struct send_queue *q);
 

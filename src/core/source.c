@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/source.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "core/ahead.h"
 #include "core/widen.h"
 
-void source_init(struct source *s, unsigned int shift)
+/* Data is looked for this far ahead of QEMU, in bytes. */
+#define LOOK_AHEAD (UINT64_C(64) << 20)
+
+void source_init(struct source *s, unsigned int shift, bool ahead)
 {
 	s->shift = shift;
 	s->widening = true;
+	s->ahead.on = ahead;
 }
 
 void source_clear(struct source *s)
@@ -32,6 +38,7 @@ static void drop_request(struct source *s)
 	if (s->request.stage != SOURCE_REQUEST_NONE && !s->request.recorded)
 		s->widening = false;
 	memset(&s->request, 0, sizeof(s->request));
+	s->ahead.held = false;
 }
 
 static void record(struct source *s, struct ram_block *block)
@@ -41,18 +48,71 @@ static void record(struct source *s, struct ram_block *block)
 	s->request.recorded = true;
 }
 
-static enum source_verdict answer_register(struct source *s, const struct ram_block *block,
-					   const struct extent *extent, struct source_reply *reply)
+static void answer_register(struct source *s, const struct ram_block *block, uint64_t rkey,
+			    struct source_reply *reply)
 {
 	struct wire_result result = {
-		.rkey = (uint32_t)extent->value,
+		.rkey = (uint32_t)rkey,
 		.host_addr = block->host_addr,
 	};
 
 	s->request.stage = SOURCE_REQUEST_ANSWERED;
 	s->request.recorded = true;
 	reply->len = wire_build_register_result(reply->message, &result);
+}
+
+/* The destination has, or will have, registered the chunk that QEMU asks for. */
+static enum source_verdict find_answer(struct source *s, const struct ram_block *block,
+				       const struct extent *extent, bool can_answer,
+				       struct source_reply *reply)
+{
+	/* The destination makes an MR for this chunk alone, or returns the one it
+	 * has: either serves this chunk. */
+	s->request.recorded = true;
+	if (!can_answer)
+		return SOURCE_FORWARD;
+	if (extent->value == SOURCE_NO_RKEY_YET) {
+		s->ahead.held = true;
+		return SOURCE_HOLD;
+	}
+	answer_register(s, block, extent->value, reply);
 	return SOURCE_ANSWER;
+}
+
+void source_passed(struct source *s, uint32_t block, uint64_t end)
+{
+	struct source_ahead *ahead = &s->ahead;
+
+	if (!ahead->known || ahead->block != block || end < ahead->position)
+		ahead->looked = 0;
+	ahead->known = true;
+	ahead->block = block;
+	ahead->position = end;
+}
+
+/* What to ask for where QEMU asks for `want`; false when it overlaps an extent. */
+static bool widen(const struct source *s, const struct ram_block *block, struct range want,
+		  struct range *wide)
+{
+	if (!s->ahead.on)
+		return widen_range(&block->remote, block->length, want, s->shift, wide);
+	if (!extent_map_gap(&block->remote, want, want, wide))
+		return false;
+	*wide = ahead_piece(&block->remote, block->length, want.start, s->shift);
+	if (wide->end < want.end)
+		*wide = want;
+	return true;
+}
+
+/* The request for `range`, which begins with a chunk. */
+static struct wire_register request_for(const struct source *s, uint32_t block, struct range range)
+{
+	return (struct wire_register){
+		.addr = s->blocks.block[block].offset + range.start,
+		.block = block,
+		/* The last chunk that the range reaches into, counted from its first. */
+		.chunks = (range.end - 1 - range.start) / s->chunk_size,
+	};
 }
 
 static enum source_verdict send_register(struct source *s, const void *msg, size_t len,
@@ -80,28 +140,20 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 						 request->asked.chunks, s->chunk_size, &want))
 		return SOURCE_FORWARD;
 
+	source_passed(s, request->asked.block, want.end);
 	extent = extent_map_find(&block->remote, want);
-	if (extent) {
-		if (can_answer)
-			return answer_register(s, block, extent, reply);
-		/* The destination makes an MR for this chunk alone, or returns the
-		 * one it has: either serves this chunk. */
-		request->recorded = true;
-		return SOURCE_FORWARD;
-	}
+	if (extent)
+		return find_answer(s, block, extent, can_answer, reply);
 	if (!s->widening)
 		return SOURCE_FORWARD;
-	if (!widen_range(&block->remote, block->length, want, s->shift, &wide)) {
+	if (!widen(s, block, want, &wide)) {
 		s->widening = false;
 		return SOURCE_FORWARD;
 	}
 	request->range = wide;
 	if (wide.start == want.start && wide.end == want.end)
 		return SOURCE_FORWARD;
-	changed = request->asked;
-	changed.addr = block->offset + wide.start;
-	/* The last chunk that the range reaches into, counted from its first. */
-	changed.chunks = (wide.end - 1 - wide.start) / s->chunk_size;
+	changed = request_for(s, request->asked.block, wide);
 	reply->len = wire_build_register_request(reply->message, &changed);
 	return SOURCE_REPLACE;
 }
@@ -242,4 +294,88 @@ struct ram_block *source_register(struct source *s, uint64_t addr, uint64_t leng
 		s->request.stage = SOURCE_REQUEST_NONE;
 	}
 	return ram_blocks_find_local(&s->blocks, addr, length, want);
+}
+
+bool source_look(const struct source *s, struct source_look *look)
+{
+	const struct source_ahead *ahead = &s->ahead;
+	uint64_t position, start, limit;
+	const struct ram_block *block;
+	struct range gap;
+
+	if (!ahead->on || !ahead->known || ahead->asked || !s->widening || !s->chunk_size)
+		return false;
+	block = &s->blocks.block[ahead->block];
+	/* A run of zeros may end within a chunk. */
+	position = ahead->position & ~(s->chunk_size - 1);
+	if (!block->local_known ||
+	    !ahead_start(&block->remote, block->length, position, ahead->looked, s->shift, &start))
+		return false;
+	limit = s->chunk_size > LOOK_AHEAD ? s->chunk_size : LOOK_AHEAD;
+	if (start - position >= limit ||
+	    !extent_map_gap(&block->remote, (struct range){start, block->length},
+			    (struct range){start, start + 1}, &gap))
+		return false;
+	if (gap.end - start > limit)
+		gap.end = start + limit;
+	*look = (struct source_look){
+		.block = ahead->block,
+		.range = {start, gap.end},
+		.addr = block->local_addr + start,
+		.chunk = s->chunk_size,
+	};
+	return true;
+}
+
+/* The piece that begins at `start`, in whole chunks: one may be longer. */
+static struct range piece_at(const struct source *s, const struct ram_block *block, uint64_t start)
+{
+	struct range piece = ahead_piece(&block->remote, block->length, start, s->shift);
+
+	if (piece.end - start < s->chunk_size)
+		widen_chunk_range(block->length, start, 0, s->chunk_size, &piece);
+	return piece;
+}
+
+bool source_looked(struct source *s, const struct source_look *look, uint64_t data, bool can_ask,
+		   struct wire_register *request)
+{
+	struct ram_block *block = &s->blocks.block[look->block];
+	struct source_ahead *ahead = &s->ahead;
+	struct range gap, piece;
+
+	if (look->block == ahead->block)
+		ahead->looked = data;
+	if (data >= look->range.end || !can_ask || ahead->asked || !s->widening ||
+	    !extent_map_gap(&block->remote, look->range, (struct range){data, data + 1}, &gap))
+		return false;
+	piece = piece_at(s, block, data);
+	if (extent_map_insert(&block->remote, piece, SOURCE_NO_RKEY_YET)) {
+		/* There is no memory: QEMU asks for what it needs. */
+		ahead->on = false;
+		return false;
+	}
+	ahead->asked = true;
+	ahead->asked_block = look->block;
+	ahead->range = piece;
+	*request = request_for(s, look->block, piece);
+	return true;
+}
+
+int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
+			struct source_reply *reply)
+{
+	struct ram_block *block = &s->blocks.block[s->ahead.asked_block];
+	struct wire_result result;
+
+	if (!s->ahead.asked || wire_parse_result(msg, len, &result))
+		return -EBADMSG;
+	s->ahead.asked = false;
+	block->host_addr = result.host_addr;
+	extent_map_set(&block->remote, s->ahead.range.start, result.rkey);
+	*held = s->ahead.held;
+	s->ahead.held = false;
+	if (*held)
+		answer_register(s, block, result.rkey, reply);
+	return 0;
 }

@@ -37,6 +37,29 @@ struct source_request {
 	uint32_t rkey;
 };
 
+/*
+ * A registration that QEMU has not asked for yet. From when it is made until the
+ * destination answers, its extent is in the block's map with this in the place
+ * of an rkey, so that nothing else is asked for there.
+ */
+#define SOURCE_NO_RKEY_YET UINT64_MAX
+
+struct source_ahead {
+	bool on;
+	/* Where QEMU is: the end of what it asked for or zeroed last. */
+	bool known;
+	uint32_t block;
+	uint64_t position;
+	/* Up to here there is no data in memory that is not registered. */
+	uint64_t looked;
+	/* The request that the destination has not answered. */
+	bool asked;
+	struct range range; /* of ahead.asked_block */
+	uint32_t asked_block;
+	/* QEMU asks for a chunk of it, and waits. */
+	bool held;
+};
+
 struct source {
 	unsigned int shift;
 	struct ram_blocks blocks;
@@ -46,12 +69,14 @@ struct source {
 	 * destination as QEMU wrote them. Extents already made stay valid. */
 	bool widening;
 	struct source_request request;
+	struct source_ahead ahead;
 };
 
 enum source_verdict {
 	SOURCE_FORWARD, /* send what QEMU wrote */
 	SOURCE_REPLACE, /* send `message` in its place */
 	SOURCE_ANSWER,	/* send nothing; QEMU receives `message`, then a READY */
+	SOURCE_HOLD,	/* send nothing; the answer comes with source_ahead_result() */
 	SOURCE_FAIL,	/* neither is safe: fail the connection */
 };
 
@@ -60,8 +85,9 @@ struct source_reply {
 	size_t len;
 };
 
-/* All zero, then this. `shift`: regions of 2^shift bytes. */
-void source_init(struct source *s, unsigned int shift);
+/* All zero, then this. `shift`: regions of 2^shift bytes. `ahead`: begin with
+ * less, and offer more by source_look(). */
+void source_init(struct source *s, unsigned int shift, bool ahead);
 void source_clear(struct source *s);
 
 /*
@@ -75,6 +101,36 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len, b
 /* The control message `msg` has come from the destination. Call it before QEMU
  * is given the message. */
 void source_receive(struct source *s, const void *msg, size_t len);
+
+/* QEMU has come to `end` of a block, in bytes from its start. */
+void source_passed(struct source *s, uint32_t block, uint64_t end);
+
+/*
+ * Is it time to register more, ahead of QEMU? Then *look is the memory in which
+ * the next data should be looked for: report what there is to source_looked().
+ */
+struct source_look {
+	uint32_t block;
+	struct range range;
+	uint64_t addr;	/* of the range, in this process */
+	uint64_t chunk; /* bytes of the unit that QEMU skips when it is zero */
+};
+bool source_look(const struct source *s, struct source_look *look);
+
+/*
+ * The first chunk in look->range that has data begins at `data`, which is the end
+ * of that range when there is none. True when *request is to be sent to the destination, ahead
+ * of QEMU, which `can_ask` must allow; its result goes to source_ahead_result().
+ */
+bool source_looked(struct source *s, const struct source_look *look, uint64_t data, bool can_ask,
+		   struct wire_register *request);
+
+/*
+ * The result of that request, in the place of source_receive(). 0, or -EBADMSG
+ * when it is none. True in *held: QEMU waits for an answer, which is *reply.
+ */
+int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
+			struct source_reply *reply);
 
 /*
  * QEMU registers [addr, addr + length) of its own memory. Returns the RAM block

@@ -109,6 +109,18 @@ int transmit_strict(struct transmit *t, const struct transmit_strict *strict)
 	return 0;
 }
 
+bool transmit_can_request(const struct transmit *t)
+{
+	return t->registering && t->credits && !t->broken && !t->strict.pending &&
+	       !t->request.pending && !t->request.unacknowledged && !t->zeros.unacknowledged;
+}
+
+void transmit_request(struct transmit *t, const struct wire_register *message)
+{
+	t->request.message = *message;
+	t->request.pending = true;
+}
+
 void transmit_abandon_strict(struct transmit *t)
 {
 	t->strict.pending = false;
@@ -129,7 +141,8 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (t->broken || !run || slot == SEND_NO_SLOT || !room(t, 0) || (!t->credits && !wanted))
+	if (t->broken || !run || slot == SEND_NO_SLOT || !room(t, 0) || t->request.unacknowledged ||
+	    (!t->credits && !wanted))
 		return false;
 	*out = (struct transmit_out){
 		.kind = TRANSMIT_ZERO,
@@ -137,6 +150,27 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 		.signaled = true,
 		.zero = run->message,
 		.slot = slot,
+	};
+	return true;
+}
+
+/* What QEMU waits for goes first: the destination takes one message at a time. */
+static bool request_is_due(const struct transmit *t)
+{
+	return t->request.pending && t->registering && !t->broken && !t->strict.pending &&
+	       !t->zeros.unacknowledged && t->credits;
+}
+
+static bool batch_request(struct transmit *t, struct transmit_out *out)
+{
+	if (!request_is_due(t) || !room(t, 0))
+		return false;
+	*out = (struct transmit_out){
+		.kind = TRANSMIT_REQUEST,
+		.serial = t->sends.next,
+		.signaled = true,
+		.request = t->request.message,
+		.slot = SEND_SLOT_REQUEST,
 	};
 	return true;
 }
@@ -185,12 +219,12 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 
 /*
  * A strict SEND goes when everything before it has gone and the READY for the
- * last zero run has come. It does not wait for a credit as such: QEMU had one
- * when it made the message, and only a zero run can have used that.
+ * last message of our own has come. It does not wait for a credit as such: QEMU
+ * had one when it made the message, and only such a message can have used that.
  */
 static bool batch_strict(struct transmit *t, struct transmit_out *out)
 {
-	bool waits = t->writes.count || t->zeros.count || t->zeros.unacknowledged;
+	bool waits = t->writes.count || t->zeros.count || transmit_expects_ready(t);
 
 	if (!t->strict.pending || !room(t, 0))
 		return false;
@@ -210,7 +244,7 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 {
 	unsigned int n;
 
-	if (batch_zero(t, out))
+	if (batch_zero(t, out) || batch_request(t, out))
 		return 1;
 	n = batch_writes(t, out);
 	if (n)
@@ -243,6 +277,11 @@ static void record_posted(struct transmit *t, const struct transmit_out *out)
 		if (t->credits)
 			t->credits--;
 		t->counters.zeros_sent++;
+		break;
+	case TRANSMIT_REQUEST:
+		t->request.pending = false;
+		t->request.unacknowledged = true;
+		t->credits--;
 		break;
 	case TRANSMIT_STRICT:
 		record.wr_id = t->strict.wr_id;
@@ -287,8 +326,9 @@ static int settle(struct transmit *t, const struct send_record *record, const st
 		/* QEMU has had this one, unless it failed and nobody said so yet. */
 		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || t->broken))
 			return 0;
-	} else if (record->kind == TRANSMIT_ZERO) {
-		/* QEMU believes it sent: a failure has no request of its own there. */
+	} else if (record->kind == TRANSMIT_ZERO || record->kind == TRANSMIT_REQUEST) {
+		/* QEMU believes it sent, or knows nothing of it: a failure has no
+		 * request of its own there. */
 		if (wc->status == VERBS_WC_SUCCESS || t->broken)
 			return 0;
 	}
@@ -323,9 +363,12 @@ int transmit_completed(struct transmit *t, uint64_t serial, const struct complet
 bool transmit_ready(struct transmit *t)
 {
 	t->credits++;
-	if (!t->zeros.unacknowledged)
+	if (t->zeros.unacknowledged)
+		zero_queue_acknowledge(&t->zeros);
+	else if (t->request.unacknowledged)
+		t->request.unacknowledged = false;
+	else
 		return false;
-	zero_queue_acknowledge(&t->zeros);
 	return true;
 }
 
@@ -354,7 +397,17 @@ void transmit_fail(struct transmit *t, struct completion_queue *due)
 	}
 }
 
+bool transmit_waits_for_room(const struct transmit *t)
+{
+	return request_is_due(t);
+}
+
+bool transmit_expects_ready(const struct transmit *t)
+{
+	return t->zeros.unacknowledged || t->request.unacknowledged;
+}
+
 bool transmit_waits_for_ready(const struct transmit *t)
 {
-	return !t->broken && t->zeros.unacknowledged && (t->strict.pending || t->writes.count);
+	return !t->broken && transmit_expects_ready(t) && (t->strict.pending || t->writes.count);
 }

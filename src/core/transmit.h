@@ -18,6 +18,8 @@
  *      QEMU's WRITE ----> writes: merged, completed early within a window
  *      QEMU's COMPRESS -> zeros:  merged, answered at once
  *      any other SEND --> strict: after all of the above, completes for real
+ *      our own REGISTER_REQUEST -> request: when the destination has nothing else
+ *                         to do
  *
  * An RC QP executes in order, so the completion of a strict SEND proves every
  * write before it.
@@ -64,12 +66,23 @@ struct transmit_strict {
 	uint32_t lkey;
 };
 
+/* A REGISTER_REQUEST that QEMU knows nothing of; one at a time. */
+struct transmit_request {
+	bool pending;	     /* waits for its turn */
+	bool unacknowledged; /* sent, and the READY after its result has not come */
+	struct wire_register message;
+};
+
 struct transmit {
 	struct transmit_policy policy;
 	struct send_queue sends;
 	struct write_queue writes;
 	struct zero_queue zeros;
 	struct transmit_strict strict;
+	struct transmit_request request;
+	/* The destination is in its loop for registrations: from the first request
+	 * or COMPRESS of QEMU's until another message. */
+	bool registering;
 	unsigned int credits;	 /* READYs received and not used by a SEND */
 	uint64_t ahead_bytes;	 /* of writes queued or on the wire */
 	unsigned int in_flight;	 /* WRs on the wire */
@@ -84,8 +97,9 @@ struct transmit {
 
 enum transmit_kind {
 	TRANSMIT_WRITE,
-	TRANSMIT_ZERO,	 /* an own message: a COMPRESS */
-	TRANSMIT_STRICT, /* QEMU's message, or an own one in its place */
+	TRANSMIT_ZERO,	  /* an own message: a COMPRESS */
+	TRANSMIT_REQUEST, /* an own message: a REGISTER_REQUEST */
+	TRANSMIT_STRICT,  /* QEMU's message, or an own one in its place */
 };
 
 /* A WR for the real send queue. */
@@ -96,6 +110,7 @@ struct transmit_out {
 	int slot;		       /* own message's slot, or SEND_NO_SLOT */
 	struct write write;	       /* TRANSMIT_WRITE */
 	struct wire_compress zero;     /* TRANSMIT_ZERO */
+	struct wire_register request;  /* TRANSMIT_REQUEST */
 	struct transmit_strict strict; /* TRANSMIT_STRICT */
 };
 
@@ -111,6 +126,12 @@ int transmit_zero(struct transmit *t, const struct zero_run *run);
 
 /* QEMU posts a SEND of another kind. 0, or -EBUSY when one is pending already. */
 int transmit_strict(struct transmit *t, const struct transmit_strict *strict);
+
+/* Is the destination free for a request of our own? */
+bool transmit_can_request(const struct transmit *t);
+
+/* Send one; transmit_can_request() held just before. */
+void transmit_request(struct transmit *t, const struct wire_register *message);
 
 /* The pending SEND is given up: it will neither go out nor complete. */
 void transmit_abandon_strict(struct transmit *t);
@@ -144,6 +165,12 @@ void transmit_break(struct transmit *t, struct completion_queue *due);
 /* Nothing more will be posted. Pushes all that QEMU waits for and the NIC does not
  * have, flushed; but for the pending SEND, which is the caller's to complete. */
 void transmit_fail(struct transmit *t, struct completion_queue *due);
+
+/* Has the destination a message of our own that it has not answered? */
+bool transmit_expects_ready(const struct transmit *t);
+
+/* Could our request go, but for room in the send queue? */
+bool transmit_waits_for_room(const struct transmit *t);
 
 /* Is anything kept back until a READY comes? Then somebody must be listening. */
 bool transmit_waits_for_ready(const struct transmit *t);

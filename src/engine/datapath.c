@@ -16,6 +16,9 @@
 #define WR_ID_MARK_NOTHING (UINT64_C(0x5d4e) << 48)
 #define WR_ID_MARK_MASK	   (UINT64_C(0xffff) << 48)
 
+/* Completions taken in one go from a CQ that QEMU is not looking at. */
+#define DRAIN 16
+
 int datapath_post_own_recv(struct session *s, unsigned int buffer)
 {
 	struct ibv_sge sge = {
@@ -92,6 +95,10 @@ static void compose(struct session *s, const struct transmit_out *out, struct ib
 	case TRANSMIT_ZERO:
 		sge->length = (uint32_t)wire_build_compress(send_slot(s, out->slot), &out->zero);
 		break;
+	case TRANSMIT_REQUEST:
+		sge->length = (uint32_t)wire_build_register_request(send_slot(s, out->slot),
+								    &out->request);
+		break;
 	case TRANSMIT_STRICT:
 		sge->length = out->strict.length;
 		if (out->strict.own)
@@ -131,11 +138,12 @@ static void pump(struct session *s)
 }
 
 /* Everything that can have changed while the lock was held. */
-static void settle(struct session *s)
+void datapath_settle(struct session *s)
 {
 	session_repost(s);
 	pump(s);
 	session_publish_due(s);
+	ahead_poke(s);
 }
 
 /* 0, or EINVAL for what QEMU never posts. */
@@ -182,16 +190,21 @@ int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr 
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
+	progress_rest(s);
 	if (s->conn.state == CONN_CANDIDATE)
 		ret = session_pass_through(s, "it sends before it is connected");
 	if (!ret && s->conn.state == CONN_PASSTHROUGH) {
 		ret = s->ops->post_send(qp, wr, bad_wr);
 		goto out;
 	}
+	/* What this WR would have to wait for may be there, and the next message of
+	 * our own may go. */
+	if (!ret && transmit_expects_ready(&s->conn.transmit))
+		datapath_drain(s, CONN_RECV_CQ);
 	for (; wr && !ret; wr = wr->next) {
 		*bad_wr = wr;
 		ret = post_one_send(s, wr);
-		settle(s);
+		datapath_settle(s);
 		if (!ret && s->conn.state == CONN_FAILED)
 			ret = s->error ? s->error : EIO;
 	}
@@ -211,14 +224,15 @@ static enum conn_cq which_cq(const struct session *s, const struct ibv_cq *cq)
 void datapath_arm(struct session *s, const struct ibv_cq *cq)
 {
 	pthread_mutex_lock(&s->lock);
+	progress_rest(s);
 	conn_arm(&s->conn, which_cq(s, cq));
-	settle(s);
+	datapath_settle(s);
 	/* Only now: what went out just then may be what a READY is due for, and may
 	 * complete before the CQ is armed. */
 	if (conn_arm(&s->conn, which_cq(s, cq))) {
-		progress_want(s);
+		progress_want(s, which_cq(s, cq));
 		/* It may have failed the session. */
-		settle(s);
+		datapath_settle(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -257,7 +271,7 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 		ret = -conn_post_recv(&s->conn, &request, s->buffers);
 	}
 out:
-	settle(s);
+	datapath_settle(s);
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
@@ -312,6 +326,11 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 	enum conn_cq which = which_cq(s, cq);
 	int found = 0, taken = 0;
 
+	if (atomic_load_explicit(&s->progress.polls, memory_order_relaxed) == PROGRESS_OF(which)) {
+		pthread_mutex_lock(&s->lock);
+		progress_rest(s);
+		pthread_mutex_unlock(&s->lock);
+	}
 	/*
 	 * QEMU has armed the CQ when it polls and sleeps when it finds nothing:
 	 * so "nothing" must mean that the real CQ is empty too, however many of
@@ -333,18 +352,22 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 			complete(s, &wc[i]);
 		found = 0;
 		taken = take_due(s, which, entries, wc);
-		settle(s);
+		datapath_settle(s);
+		/* It may have been armed before these came. */
+		if (!taken && conn_needs_help(&s->conn, which))
+			progress_want(s, which);
 		pthread_mutex_unlock(&s->lock);
 	}
 	return taken;
 }
 
-void datapath_drain_recvs(struct session *s)
+bool datapath_drain(struct session *s, enum conn_cq cq)
 {
-	struct ibv_wc wc[RECV_QUEUE_BUFFERS];
-	int found = s->ops->poll_cq(s->cq[CONN_RECV_CQ], RECV_QUEUE_BUFFERS, wc);
+	struct ibv_wc wc[DRAIN];
+	int found = s->ops->poll_cq(s->cq[cq], DRAIN, wc);
 
 	for (int i = 0; i < found; i++)
 		complete(s, &wc[i]);
-	settle(s);
+	datapath_settle(s);
+	return found > 0;
 }

@@ -17,9 +17,12 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 /* QEMU arms `cq`, and may sleep next: nothing it waits for may be left behind. */
 void datapath_arm(struct session *s, const struct ibv_cq *cq);
 
-/* Take in what has come on the receive side, for a QEMU that is not looking.
- * Lock held. */
-void datapath_drain_recvs(struct session *s);
+/* Take in what has come on a CQ that QEMU is not looking at. Lock held. Was there
+ * anything? */
+bool datapath_drain(struct session *s, enum conn_cq cq);
+
+/* Do what is due after a change: post, publish, register ahead. Lock held. */
+void datapath_settle(struct session *s);
 
 /* Lock held. 0 or a positive errno. */
 void datapath_post_nothing(struct session *s); /* a signalled WR without effect */

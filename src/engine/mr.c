@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/registry.h"
 #include "util/log.h"
@@ -17,6 +18,7 @@ struct shared_mr {
 	uint64_t generation;
 	uint64_t addr;
 	bool mapped;
+	struct shared_mr *next_ahead; /* in session->ahead.mrs */
 };
 
 struct mr_handle {
@@ -53,11 +55,24 @@ struct reg_context {
 	enum mr_call call;
 };
 
-/* registration_ops.reg: session lock held */
-static int reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+/* Of a real MR just made. Session lock held. */
+static void count_mr(struct session *s, const struct shared_mr *shared)
 {
-	struct reg_context *rc = context;
-	struct session_counters *counters = &rc->session->counters;
+	struct session_counters *counters = &s->counters;
+	uint64_t length = shared->real->length;
+
+	counters->made++;
+	counters->pinned += length;
+	if (counters->pinned > counters->pinned_peak)
+		counters->pinned_peak = counters->pinned;
+	if (length > counters->largest)
+		counters->largest = length;
+}
+
+/* Sets *made and returns 0, or returns a negative errno. No lock is needed. */
+static int make_mr(const struct reg_context *rc, uint64_t addr, uint64_t length, int access,
+		   struct shared_mr **made)
+{
 	struct shared_mr *shared = calloc(1, sizeof(*shared));
 
 	if (!shared)
@@ -72,12 +87,20 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, void *
 	shared->session = rc->session;
 	shared->generation = rc->session->generation;
 	shared->addr = addr;
-	counters->made++;
-	counters->pinned += length;
-	if (counters->pinned > counters->pinned_peak)
-		counters->pinned_peak = counters->pinned;
-	if (length > counters->largest)
-		counters->largest = length;
+	*made = shared;
+	return 0;
+}
+
+/* registration_ops.reg: session lock held */
+static int reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	const struct reg_context *rc = context;
+	struct shared_mr *shared;
+	int ret = make_mr(rc, addr, length, access, &shared);
+
+	if (ret)
+		return ret;
+	count_mr(rc->session, shared);
 	*mr = shared;
 	return 0;
 }
@@ -100,20 +123,29 @@ static void forget(struct session *s, const struct shared_mr *shared)
 		extent_map_remove(&block->local, where.start);
 }
 
-/* One handle less; the last takes the real MR with it. Returns as ibv_dereg_mr(). */
-static int put_shared(struct shared_mr *shared)
+/* One handle less; returns the real MR when it was the last. Session lock held:
+ * it keeps mr_register() from finding an MR that is going. */
+static struct ibv_mr *drop_handle(struct session *s, struct shared_mr *shared)
 {
-	struct session *s = shared->session;
 	struct ibv_mr *real = NULL;
 
-	/* The lock keeps mr_register() from finding an MR that is going. */
-	pthread_mutex_lock(&s->lock);
 	pthread_mutex_lock(&table_lock);
 	if (!--shared->handles)
 		real = shared->real;
 	pthread_mutex_unlock(&table_lock);
 	if (real && s->generation == shared->generation)
 		forget(s, shared);
+	return real;
+}
+
+/* As above; the last takes the real MR with it. Returns as ibv_dereg_mr(). */
+static int put_shared(struct shared_mr *shared)
+{
+	struct session *s = shared->session;
+	struct ibv_mr *real;
+
+	pthread_mutex_lock(&s->lock);
+	real = drop_handle(s, shared);
 	pthread_mutex_unlock(&s->lock);
 	if (!real)
 		return 0;
@@ -166,8 +198,11 @@ static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void 
 	int ret;
 
 	s->counters.asked++;
-	ret = registration_get(&real_ops, &context, &s->conn.policy, block, want, access,
-			       &registration);
+	s->ahead.call = call;
+	while ((ret = registration_get(&real_ops, &context, &s->conn.policy, block, want, access,
+				       &registration)) == -EBUSY)
+		ahead_wait(s);
+	ahead_poke(s);
 	if (ret) {
 		pthread_mutex_unlock(&s->lock);
 		errno = -ret;
@@ -219,4 +254,51 @@ int mr_deregister(struct ibv_mr *mr)
 	shared = handle->shared;
 	free(handle);
 	return put_shared(shared);
+}
+
+bool mr_register_ahead(struct session *s)
+{
+	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->ahead.call};
+	struct registration_policy *policy = &s->conn.policy;
+	struct shared_mr *made = NULL;
+	struct ram_block *block;
+	struct range range;
+	int access, ret;
+
+	if (!conn_register_ahead(&s->conn, &block, &range) || registration_begin(block, range))
+		return false;
+	access = policy->access;
+	pthread_mutex_unlock(&s->lock);
+	ret = make_mr(&context, block->local_addr + range.start, range.end - range.start, access,
+		      &made);
+	pthread_mutex_lock(&s->lock);
+	registration_end(policy, block, range, made);
+	ahead_done(s);
+	if (ret) {
+		/* QEMU will ask for what it needs, and then be told of a failure. */
+		log_info("registering ahead: %s", strerror(-ret));
+		return true;
+	}
+	made->handles = 1;
+	made->mapped = true;
+	made->next_ahead = s->ahead.mrs;
+	s->ahead.mrs = made;
+	s->counters.ahead++;
+	count_mr(s, made);
+	return true;
+}
+
+void mr_release_ahead(struct session *s)
+{
+	struct shared_mr *shared;
+	struct ibv_mr *real;
+
+	while ((shared = s->ahead.mrs)) {
+		s->ahead.mrs = shared->next_ahead;
+		real = drop_handle(s, shared);
+		if (!real)
+			continue;
+		free(shared);
+		session_calls()->dereg_mr(real);
+	}
 }

@@ -25,4 +25,13 @@ struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int acc
 /* Returns as ibv_dereg_mr(3). */
 int mr_deregister(struct ibv_mr *mr);
 
+/*
+ * Make the registration that is due ahead of QEMU; the session keeps it. Lock
+ * held, released meanwhile. False when none is due.
+ */
+bool mr_register_ahead(struct session *s);
+
+/* The session gives up those, which are then QEMU's handles' alone. Lock held. */
+void mr_release_ahead(struct session *s);
+
 #endif

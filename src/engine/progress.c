@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/progress.h"
 
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "engine/datapath.h"
 #include "engine/session.h"
+#include "engine/thread.h"
 
 /*
- * It polls the receive CQ rather than its channel: an event there may be one
- * that QEMU left behind, and reading it could race with QEMU. A READY takes a
- * round trip, so the naps start short.
+ * It polls the CQ rather than its channel: an event there may be one that QEMU
+ * left behind, and reading it could race with QEMU. A READY takes a round trip,
+ * so the naps start short.
  */
 #define NAP_FIRST_NS   50000L
 #define NAP_LONGEST_NS 1000000L
@@ -29,6 +29,11 @@ static void nap(struct session *s, long ns)
 	pthread_cond_timedwait(&s->progress.changed, &s->lock, &until);
 }
 
+static enum conn_cq other(enum conn_cq cq)
+{
+	return cq == CONN_SEND_CQ ? CONN_RECV_CQ : CONN_SEND_CQ;
+}
+
 static void *run(void *argument)
 {
 	struct session *s = argument;
@@ -42,10 +47,12 @@ static void *run(void *argument)
 			ns = NAP_FIRST_NS;
 			continue;
 		}
-		datapath_drain_recvs(s);
-		p->wanted = transmit_waits_for_ready(&s->conn.transmit);
-		if (!p->wanted)
+		if (datapath_drain(s, other(p->armed)))
+			ns = NAP_FIRST_NS;
+		if (!conn_needs_help(&s->conn, p->armed)) {
+			progress_rest(s);
 			continue;
+		}
 		nap(s, ns);
 		ns = ns * 2 < NAP_LONGEST_NS ? ns * 2 : NAP_LONGEST_NS;
 	}
@@ -64,25 +71,28 @@ void progress_init(struct session *s)
 	pthread_condattr_destroy(&attr);
 }
 
-void progress_want(struct session *s)
+void progress_want(struct session *s, enum conn_cq armed)
 {
 	struct progress *p = &s->progress;
-	sigset_t all, before;
 	int error;
 
 	p->wanted = true;
+	p->armed = armed;
+	atomic_store(&p->polls, PROGRESS_OF(other(armed)));
 	if (p->created) {
 		pthread_cond_signal(&p->changed);
 		return;
 	}
-	/* QEMU's signals are for QEMU's threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&p->thread, NULL, run, s);
+	error = thread_create(&p->thread, run, s);
 	p->created = !error;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!p->created)
 		session_fail(s, error, "no thread to listen for the destination");
+}
+
+void progress_rest(struct session *s)
+{
+	s->progress.wanted = false;
+	atomic_store(&s->progress.polls, 0);
 }
 
 void progress_stop(struct session *s)

@@ -11,6 +11,7 @@
 
 #include "core/verbs_values.h"
 #include "engine/datapath.h"
+#include "engine/mr.h"
 #include "engine/registry.h"
 #include "engine/report.h"
 #include "util/log.h"
@@ -78,6 +79,8 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 		.shift = session_config()->shift,
 		.writes = session_config()->writes,
 		.zeros = session_config()->zeros,
+		/* The smallest region is for seeing what QEMU does by itself. */
+		.ahead = session_config()->ahead && session_config()->shift > CONFIG_SHIFT_MIN,
 	};
 
 	s->qp = id->qp;
@@ -93,6 +96,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	memset(&s->counters, 0, sizeof(s->counters));
 	memset(&s->started, 0, sizeof(s->started));
 	progress_init(s);
+	ahead_init(s);
 	conn_init(&s->conn, attr->send_cq == attr->recv_cq, &options);
 	session_publish_due(s);
 }
@@ -100,6 +104,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 static void end(struct session *s)
 {
 	registry_untrack(s);
+	mr_release_ahead(s);
 	if (s->memory_mr)
 		verbs->dereg_mr(s->memory_mr);
 	if (s->memory)
@@ -150,6 +155,7 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	 * that is being destroyed, and polls of its CQs find nothing any more.
 	 */
 	progress_stop(s);
+	ahead_stop(s);
 	registry_untrack(s);
 	verbs->destroy_qp(id);
 	report_session(s);

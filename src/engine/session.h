@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/conn.h"
+#include "engine/ahead.h"
 #include "engine/progress.h"
 #include "engine/verbs.h"
 #include "util/config.h"
@@ -30,6 +31,7 @@
 struct session_counters {
 	uint64_t asked;	      /* chunk registrations QEMU asked for */
 	uint64_t made;	      /* registrations made for them */
+	uint64_t ahead;	      /* of those, before it asked */
 	uint64_t largest;     /* bytes */
 	uint64_t pinned;      /* bytes, now */
 	uint64_t pinned_peak; /* bytes, at most at any time */
@@ -57,6 +59,7 @@ struct session {
 	struct ibv_mr *memory_mr;
 	void *buffers[RECV_QUEUE_BUFFERS];
 	struct progress progress;
+	struct ahead ahead;
 	int error; /* when the connection has failed */
 	bool warned_fallback;
 	const char *passthrough_reason;

@@ -4,15 +4,13 @@
 
 #include <errno.h>
 
+#include "engine/guard.h"
 #include "engine/mr.h"
 #include "engine/session.h"
-#include "hook/guard.h"
 #include "hook/ops.h"
 #include "hook/symbols.h"
 
 #define EXPORT __attribute__((visibility("default")))
-
-_Thread_local unsigned int guard_depth;
 
 /* Of a function that this process turns out not to have. */
 static int missing(void)

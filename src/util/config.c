@@ -124,6 +124,11 @@ static bool parse_zeros(struct config *cfg, const char *value)
 	return parse_switch(&cfg->zeros, value);
 }
 
+static bool parse_ahead(struct config *cfg, const char *value)
+{
+	return parse_switch(&cfg->ahead, value);
+}
+
 static bool parse_log(struct config *cfg, const char *value)
 {
 	static const char *const names[] = {
@@ -166,6 +171,8 @@ const struct config_variable config_variables[] = {
 	 "complete RDMA WRITEs early and merge adjacent ones"},
 	{PREFIX "ZEROS", "on", parse_zeros, "on or off",
 	 "merge the messages for adjacent runs of zero pages"},
+	{PREFIX "AHEAD", "on", parse_ahead, "on or off",
+	 "register region by region, ahead of QEMU, while data flows"},
 	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},
 	{PREFIX "LOG_FILE", "standard error", parse_log_file, "a path (%p is the process id)",
 	 "file the log is appended to"},
@@ -216,6 +223,7 @@ void config_parse(struct config *cfg, char *const *environment)
 	cfg->shift = CONFIG_SHIFT_DEFAULT;
 	cfg->writes = true;
 	cfg->zeros = true;
+	cfg->ahead = true;
 	cfg->log_level = CONFIG_LOG_WARN;
 
 	for (; environment && *environment; environment++)

@@ -30,6 +30,7 @@ struct config {
 	unsigned int shift;
 	bool writes; /* complete WRITEs early and merge them */
 	bool zeros;  /* merge COMPRESS messages */
+	bool ahead;  /* register piece by piece, ahead of QEMU */
 	enum config_log_level log_level;
 	/* NULL: standard error. Points into the environment given. */
 	const char *log_file;

@@ -12,9 +12,14 @@
 #define WR_ID_NOTHING	(UINT64_C(0x5d4e) << 48)
 #define WR_ID_MARK_MASK (UINT64_C(0xffff) << 48)
 
-static struct nic_cq *real_cq(struct world *w, enum conn_cq cq)
+static struct nic_cq *real_cq(const struct world *w, enum conn_cq cq)
 {
 	return cq == CONN_SEND_CQ ? w->nic.source.send_cq : w->nic.source.recv_cq;
+}
+
+static enum conn_cq other(enum conn_cq cq)
+{
+	return cq == CONN_SEND_CQ ? CONN_RECV_CQ : CONN_SEND_CQ;
 }
 
 static void post_own_recv(struct world *w, unsigned int buffer)
@@ -32,7 +37,7 @@ void engine_init(struct world *w)
 {
 	const struct settings *s = &w->settings;
 	struct engine *e = &w->engine;
-	struct conn_options options = {s->shift, s->writes, s->zeros};
+	struct conn_options options = {s->shift, s->writes, s->zeros, s->ahead};
 
 	conn_init(&e->conn, s->one_cq, &options);
 	e->memory_key = nic_register(w, (uintptr_t)e->memory, sizeof(e->memory));
@@ -75,6 +80,7 @@ static void compose(struct world *w, const struct transmit_out *out, struct nic_
 		.wr_id = WR_ID_MARK_SEND | out->serial,
 		.message = out->kind != TRANSMIT_WRITE,
 		.signaled = out->signaled,
+		.unasked = out->kind == TRANSMIT_REQUEST,
 	};
 	if (out->slot != SEND_NO_SLOT) {
 		wr->addr = (uintptr_t)e->slots[out->slot];
@@ -92,6 +98,9 @@ static void compose(struct world *w, const struct transmit_out *out, struct nic_
 		break;
 	case TRANSMIT_ZERO:
 		wr->length = wire_build_compress(e->slots[out->slot], &out->zero);
+		break;
+	case TRANSMIT_REQUEST:
+		wr->length = wire_build_register_request(e->slots[out->slot], &out->request);
 		break;
 	case TRANSMIT_STRICT:
 		wr->length = out->strict.length;
@@ -151,6 +160,15 @@ static void pump(struct world *w)
 	}
 }
 
+/* Is the extent registered as its value says? Those that are on their way are not. */
+static bool extent_is_real(struct world *w, const struct extent *extent, uint64_t base)
+{
+	if (!extent->value || extent->value == SOURCE_NO_RKEY_YET)
+		return true;
+	return nic_covers(&w->nic, (uint32_t)extent->value, base + extent->range.start,
+			  extent->range.end - extent->range.start);
+}
+
 static void check_extents(struct world *w)
 {
 	const struct ram_blocks *blocks = &w->engine.conn.source.blocks;
@@ -173,12 +191,11 @@ static void check_extents(struct world *w)
 					     "extents overlap");
 				world_expect(w, r.start < r.end && r.end <= block->length,
 					     "an extent leaves its block");
-				world_expect(w,
-					     nic_covers(&w->nic, (uint32_t)maps[m]->extent[i].value,
-							(m ? block->local_addr : block->host_addr) +
-								r.start,
-							r.end - r.start),
-					     "an extent is more than its key allows");
+				world_expect(
+					w,
+					extent_is_real(w, &maps[m]->extent[i],
+						       m ? block->local_addr : block->host_addr),
+					"an extent is more than its key allows");
 			}
 		}
 	}
@@ -222,12 +239,18 @@ static void settle(struct world *w)
 	check(w);
 }
 
+static void drain(struct world *w, enum conn_cq cq);
+
 int engine_post_send(struct world *w, const struct conn_wr *wr)
 {
 	struct engine *e = &w->engine;
 	struct source_reply own;
-	int ret = -conn_post_send(&e->conn, wr, &own);
+	int ret;
 
+	e->wanted = false;
+	if (transmit_expects_ready(&e->conn.transmit))
+		drain(w, CONN_RECV_CQ);
+	ret = -conn_post_send(&e->conn, wr, &own);
 	if (!ret && own.len)
 		memcpy(e->slots[SEND_SLOT_STRICT], own.message, own.len);
 	settle(w);
@@ -271,6 +294,8 @@ bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc)
 	struct completion found;
 	bool any, taken;
 
+	if (w->engine.wanted && cq == other(w->engine.armed))
+		w->engine.wanted = false;
 	do {
 		any = false;
 		if (!due->count) {
@@ -284,6 +309,10 @@ bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc)
 			complete(w, &found);
 		taken = completion_queue_pop(due, wc);
 		settle(w);
+		if (!taken && conn_needs_help(&w->engine.conn, cq)) {
+			w->engine.wanted = true;
+			w->engine.armed = cq;
+		}
 	} while (!taken);
 	return true;
 }
@@ -292,10 +321,11 @@ void engine_arm(struct world *w, enum conn_cq cq)
 {
 	if (w->settings.one_cq)
 		cq = CONN_SEND_CQ;
+	w->engine.wanted = false;
 	conn_arm(&w->engine.conn, cq);
 	settle(w);
-	if (conn_arm(&w->engine.conn, cq))
-		w->engine.wanted = true;
+	w->engine.wanted = conn_arm(&w->engine.conn, cq);
+	w->engine.armed = cq;
 	world_yield(w);
 	nic_arm(real_cq(w, cq));
 }
@@ -328,33 +358,111 @@ uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length)
 	struct ram_block *block;
 	struct range want;
 	void *mr;
+	int ret;
 
 	block = conn_register(c, addr, length, &want);
 	world_expect(w, block || c->state != CONN_ACTIVE, "guest memory is not known as such");
 	if (!block)
 		return reg(&context, addr, length, 0, &mr) ? 0 : (uint32_t)(uintptr_t)mr;
-	if (registration_get(&ops, &context, &c->policy, block, want, 0, &registration))
+	while ((ret = registration_get(&ops, &context, &c->policy, block, want, 0,
+				       &registration)) == -EBUSY)
+		world_expect(w, world_step(w), "a registration never ends");
+	if (ret)
 		return 0;
 	return (uint32_t)(uintptr_t)registration.mr;
 }
 
 bool engine_can_progress(const struct world *w)
 {
-	return w->engine.wanted && (w->nic.source.recv_cq->count ||
-				    !transmit_waits_for_ready(&w->engine.conn.transmit));
+	const struct engine *e = &w->engine;
+
+	return e->wanted &&
+	       (real_cq(w, other(e->armed))->count || !conn_needs_help(&e->conn, e->armed));
 }
 
-/* As datapath_drain_recvs() and progress.c, run() */
-void engine_progress(struct world *w)
+/* As datapath_drain() */
+static void drain(struct world *w, enum conn_cq cq)
 {
 	struct completion wc;
 
-	world_trace(w, "progress", "looks for a READY");
-	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
-		if (!nic_poll(w->nic.source.recv_cq, &wc))
-			break;
+	for (unsigned int i = 0; i < 16 && nic_poll(real_cq(w, cq), &wc); i++)
 		complete(w, &wc);
-	}
 	settle(w);
-	w->engine.wanted = transmit_waits_for_ready(&w->engine.conn.transmit);
+}
+
+/* As progress.c, run() */
+void engine_progress(struct world *w)
+{
+	struct engine *e = &w->engine;
+
+	world_trace(w, "progress", "looks after the other CQ");
+	drain(w, other(e->armed));
+	e->wanted = conn_needs_help(&e->conn, e->armed);
+}
+
+bool engine_can_ahead(const struct world *w)
+{
+	const struct engine *e = &w->engine;
+	struct source_look look;
+	struct ram_block *block;
+	struct range range;
+
+	return e->ahead != AHEAD_IDLE || conn_look(&e->conn, &look) ||
+	       conn_register_ahead(&e->conn, &block, &range);
+}
+
+/* As find_data() in ahead.c */
+static uint64_t find_data(struct world *w, const struct source_look *look)
+{
+	const struct guest *g = &w->guest;
+	uint64_t at = look->range.start;
+
+	for (; at < look->range.end; at += look->chunk) {
+		uint64_t rest = look->range.end - at;
+		uint64_t length = rest < look->chunk ? rest : look->chunk;
+		int page = guest_page_here(g, look->addr + at - look->range.start);
+
+		world_expect(w, page >= 0, "data is looked for outside the guest");
+		if (!guest_is_zero(g, (unsigned int)page, (unsigned int)(length / g->page_size)))
+			return at;
+	}
+	return look->range.end;
+}
+
+static void register_ahead(struct world *w)
+{
+	struct engine *e = &w->engine;
+	struct range range = e->ahead_range;
+	uint64_t addr = e->ahead_block->local_addr + range.start;
+	bool fails = random_percent(&w->random, w->settings.wide_fail_percent);
+	uint32_t key = fails ? 0 : nic_register(w, addr, range.end - range.start);
+
+	registration_end(&e->conn.policy, e->ahead_block, range, (void *)(uintptr_t)key);
+}
+
+/* As ahead.c, run(): a step with the lock, and one without. */
+void engine_ahead(struct world *w)
+{
+	struct engine *e = &w->engine;
+
+	switch (e->ahead) {
+	case AHEAD_IDLE:
+		if (conn_look(&e->conn, &e->look))
+			e->ahead = AHEAD_LOOKING;
+		else if (conn_register_ahead(&e->conn, &e->ahead_block, &e->ahead_range) &&
+			 !registration_begin(e->ahead_block, e->ahead_range))
+			e->ahead = AHEAD_REGISTERING;
+		break;
+	case AHEAD_LOOKING:
+		world_trace(w, "ahead", "has looked for data");
+		conn_looked(&e->conn, &e->look, find_data(w, &e->look));
+		e->ahead = AHEAD_IDLE;
+		settle(w);
+		break;
+	case AHEAD_REGISTERING:
+		world_trace(w, "ahead", "has registered memory");
+		register_ahead(w);
+		e->ahead = AHEAD_IDLE;
+		break;
+	}
 }

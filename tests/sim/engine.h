@@ -11,19 +11,27 @@ struct world;
 
 /*
  * The source's shim: the core under test, driven as src/engine/datapath.c and
- * progress.c drive it. Calls return as those of verbs do, and each checks what
+ * progress.c and ahead.c drive it. Calls return as those of verbs do, and each checks what
  * must hold between calls.
  */
 
 #define ENGINE_MESSAGE 256 /* bytes of a receive buffer */
 
+/* What the thread that registers ahead is busy with, without the lock. */
+enum engine_ahead { AHEAD_IDLE, AHEAD_LOOKING, AHEAD_REGISTERING };
+
 struct engine {
 	struct conn conn;
+	enum engine_ahead ahead;
+	struct source_look look;
+	struct ram_block *ahead_block;
+	struct range ahead_range;
 	void *buffers[RECV_QUEUE_BUFFERS];
 	uint8_t memory[RECV_QUEUE_BUFFERS][ENGINE_MESSAGE];
 	uint8_t slots[SEND_SLOTS][64];
 	uint32_t memory_key, slots_key;
 	bool wanted;	       /* the progress thread is */
+	enum conn_cq armed;    /* then: the CQ that QEMU sleeps on */
 	bool failed;	       /* the NIC has told of a failure */
 	uint32_t failure;      /* the first one's status, of a WR on the send queue */
 	unsigned int messages; /* SENDs given to the NIC that need a credit */
@@ -45,5 +53,9 @@ uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length);
 /* The progress thread, and whether it has anything to do. */
 bool engine_can_progress(const struct world *w);
 void engine_progress(struct world *w);
+
+/* The thread that registers ahead of QEMU. */
+bool engine_can_ahead(const struct world *w);
+void engine_ahead(struct world *w);
 
 #endif

@@ -22,6 +22,7 @@ tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=conn_arm \
 	-Wl,--wrap=extent_map_gap \
+	-Wl,--wrap=source_ahead_result \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \
 	-Wl,--wrap=transmit_flush \

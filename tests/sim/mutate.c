@@ -18,6 +18,8 @@ enum mutation {
 	MUTATE_READY,
 	MUTATE_EXTENT,
 	MUTATE_ERROR,
+	MUTATE_ROUND,
+	MUTATE_HELD,
 	MUTATIONS
 };
 
@@ -37,6 +39,10 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_EXTENT] = "extent",
 	/* a WRITE's failure is not told */
 	[MUTATE_ERROR] = "error",
+	/* a request of our own goes out when the destination expects something else */
+	[MUTATE_ROUND] = "round",
+	/* QEMU asks for what is being registered, and the answer is not passed on */
+	[MUTATE_HELD] = "held",
 };
 
 static enum mutation chosen;
@@ -61,6 +67,10 @@ void mutate_list(void)
 /* The linker's names. */
 bool __real_zero_queue_fences(struct zero_queue *q, const struct write *write);
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write);
+int __real_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
+			       struct source_reply *reply);
+int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
+			       struct source_reply *reply);
 unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out);
 unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
 bool __real_conn_arm(struct conn *c, enum conn_cq cq);
@@ -88,6 +98,8 @@ unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
 	unsigned int writes = t->writes.count;
 	unsigned int n;
 
+	if (chosen == MUTATE_ROUND)
+		t->registering = true;
 	if (chosen != MUTATE_STRICT || !t->strict.pending)
 		return __real_transmit_batch(t, out);
 	t->writes.count = 0;
@@ -130,4 +142,14 @@ int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 	if (chosen == MUTATE_ERROR)
 		good.status = 0;
 	return __real_transmit_completed(t, serial, &good, due);
+}
+
+int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
+			       struct source_reply *reply)
+{
+	int ret = __real_source_ahead_result(s, msg, len, held, reply);
+
+	if (chosen == MUTATE_HELD)
+		*held = false;
+	return ret;
 }

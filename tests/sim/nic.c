@@ -142,7 +142,8 @@ static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr
 		nic_fail(w, qp, NIC_WC_RNR_RETRY_EXC_ERR);
 		return;
 	}
-	check_order(w, qp, header.type);
+	if (!wr->unasked)
+		check_order(w, qp, header.type);
 	memcpy(recv.data, data, wr->length);
 	cqe.wc.wr_id = recv.wr_id;
 	cqe.wc.byte_len = (uint32_t)wr->length;

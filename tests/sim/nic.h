@@ -36,6 +36,7 @@ struct nic_wr {
 	uint64_t wr_id;
 	bool message; /* a SEND, its bytes at `addr` in this process; else a WRITE */
 	bool signaled;
+	bool unasked; /* a message that none of QEMU's has led to */
 	uint64_t addr;
 	uint64_t length; /* bytes */
 	uint32_t lkey;

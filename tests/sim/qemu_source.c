@@ -91,8 +91,9 @@ static void account(struct world *w, const struct completion *wc)
 		q->owed_sends--;
 		return;
 	}
-	/* The failure of a COMPRESS that QEMU believes sent. */
-	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS && w->settings.zeros && !q->extra) {
+	/* The failure of a COMPRESS that QEMU believes sent, or of a request of ours. */
+	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS &&
+	    (w->settings.zeros || w->settings.ahead) && !q->extra) {
 		q->extra++;
 		return;
 	}

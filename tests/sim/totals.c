@@ -21,6 +21,8 @@ void totals_add(struct totals *t, const struct world *w)
 	t->transmit.zeros_sent += c->zeros_sent;
 	t->requests_seen += w->engine.conn.counters.requests_seen;
 	t->requests_answered += w->engine.conn.counters.requests_answered;
+	t->requests_held += w->engine.conn.counters.requests_held;
+	t->requests_ahead += w->engine.conn.counters.requests_ahead;
 }
 
 void totals_print(const struct totals *t)
@@ -28,8 +30,9 @@ void totals_print(const struct totals *t)
 	printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " migrations completed\n"
 	       "%" PRIu64 " WRITEs in %" PRIu64 " WRs, %" PRIu64 " withheld, %" PRIu64 " fences\n"
 	       "%" PRIu64 " COMPRESS in %" PRIu64 ", %" PRIu64 " of %" PRIu64
-	       " requests answered\n",
+	       " requests answered, %" PRIu64 " of them late, %" PRIu64 " made ahead\n",
 	       t->seeds, t->steps, t->succeeded, t->transmit.writes, t->transmit.write_wrs,
 	       t->transmit.withheld, t->transmit.fenced, t->transmit.zeros_kept,
-	       t->transmit.zeros_sent, t->requests_answered, t->requests_seen);
+	       t->transmit.zeros_sent, t->requests_answered, t->requests_seen, t->requests_held,
+	       t->requests_ahead);
 }

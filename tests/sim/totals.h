@@ -12,7 +12,7 @@ struct world;
 struct totals {
 	uint64_t seeds, steps, succeeded;
 	struct transmit_counters transmit;
-	uint64_t requests_seen, requests_answered;
+	uint64_t requests_seen, requests_answered, requests_held, requests_ahead;
 };
 
 void totals_add(struct totals *t, const struct world *w);

@@ -84,6 +84,8 @@ static bool can_act(const struct world *w, enum actor actor)
 		return qemu_destination_can_act(w);
 	case ACTOR_PROGRESS:
 		return engine_can_progress(w);
+	case ACTOR_AHEAD:
+		return engine_can_ahead(w);
 	case ACTOR_DISCONNECT:
 		return w->hang_up && !w->disconnected;
 	case ACTORS:
@@ -112,6 +114,9 @@ static void act(struct world *w, enum actor actor)
 		break;
 	case ACTOR_PROGRESS:
 		engine_progress(w);
+		break;
+	case ACTOR_AHEAD:
+		engine_ahead(w);
 		break;
 	case ACTOR_DISCONNECT:
 		world_trace(w, "cm", "the destination has hung up");
@@ -212,6 +217,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 		s->shift = 30;
 	s->writes = random_percent(&w->random, 80);
 	s->zeros = random_percent(&w->random, 80);
+	s->ahead = random_percent(&w->random, 80);
 	s->one_cq = random_percent(&w->random, 25);
 	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 2, 5, 5));
 	s->rewind_percent = ONE_OF(w, 0, 0, 5, 30);
@@ -224,9 +230,9 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	choose_pace(w);
 	world_trace(w, "seed", "%llu: chunks of 2^%u bytes and %u pages, regions of 2^%u bytes",
 		    (unsigned long long)seed, s->chunk_shift, s->chunk_pages, s->shift);
-	world_trace(w, "seed", "writes %s, zeros %s, %s CQ, fault %d at step %u",
-		    s->writes ? "on" : "off", s->zeros ? "on" : "off", s->one_cq ? "one" : "two",
-		    s->fault, s->fault_step);
+	world_trace(w, "seed", "writes %s, zeros %s, ahead %s, %s CQ, fault %d at step %u",
+		    s->writes ? "on" : "off", s->zeros ? "on" : "off", s->ahead ? "on" : "off",
+		    s->one_cq ? "one" : "two", s->fault, s->fault_step);
 }
 
 static void check_memory(struct world *w)

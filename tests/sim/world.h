@@ -40,7 +40,7 @@ struct settings {
 	unsigned int blocks;
 	unsigned int block_pages[GUEST_BLOCKS];
 	unsigned int shift; /* RDMACHUNK_SHIFT */
-	bool writes, zeros, one_cq;
+	bool writes, zeros, ahead, one_cq;
 	uint64_t max_message; /* of the port's, bytes */
 	unsigned int zero_percent;
 	unsigned int guest_writes;  /* pages at most, times those it has */
@@ -63,6 +63,7 @@ enum actor {
 	ACTOR_DESTINATION_COMPLETE,
 	ACTOR_DESTINATION,
 	ACTOR_PROGRESS,
+	ACTOR_AHEAD,
 	ACTOR_DISCONNECT,
 	ACTORS
 };

@@ -52,7 +52,7 @@ void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const u
 	q->destination.chunk_size = chunk_size;
 	for (unsigned int i = 0; i < count; i++)
 		destination_add_block(&q->destination, OFFSET(i), lengths[i], REMOTE(i));
-	source_init(&q->source, shift);
+	source_init(&q->source, shift, false);
 	qemu_receive_ready(q);
 	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
 	qemu_exchange(q, &m, &reply);

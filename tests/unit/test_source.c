@@ -170,7 +170,7 @@ START_TEST(other_messages_pass)
 	struct source_reply own;
 	struct message m;
 
-	source_init(&source, 30);
+	source_init(&source, 30, false);
 	message_begin(&m, WIRE_READY, 1);
 	source_receive(&source, m.data, m.len);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -322,7 +322,7 @@ START_TEST(a_malformed_list_stops_widening)
 	struct source_reply own;
 	struct message m;
 
-	source_init(&source, 30);
+	source_init(&source, 30, false);
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put64(&m, 1);
 	source_receive(&source, m.data, m.len);
