@@ -29,6 +29,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/guard.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mr.c src/engine/mr.h \
+	src/engine/poster.c src/engine/poster.h \
 	src/engine/progress.c src/engine/progress.h \
 	src/engine/registry.c src/engine/registry.h \
 	src/engine/report.c src/engine/report.h \

@@ -371,7 +371,8 @@ static void ahead_result(struct conn *c, const void *msg, size_t len)
 
 	if (source_ahead_result(&c->source, msg, len, &held, &reply)) {
 		conn_fail(c);
-	} else if (held) {
+	} else if (held && c->state == CONN_ACTIVE && c->recvs.count >= 2) {
+		/* Else QEMU has learnt of a failure in the answer's place. */
 		answer_recv(c, reply.message, reply.len);
 		answer_ready(c);
 	}

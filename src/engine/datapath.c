@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "util/log.h"
 
@@ -109,24 +110,61 @@ static void compose(struct session *s, const struct transmit_out *out, struct ib
 	}
 }
 
+/* WRs as the NIC takes them. */
+struct batch {
+	struct transmit_out out[TRANSMIT_BATCH];
+	struct ibv_send_wr wr[TRANSMIT_BATCH];
+	struct ibv_sge sge[TRANSMIT_BATCH];
+	unsigned int count;
+};
+
+/* What is due now. Lock held. */
+static bool next_batch(struct session *s, struct batch *b)
+{
+	b->count = conn_batch(&s->conn, b->out);
+	for (unsigned int i = 0; i < b->count; i++) {
+		compose(s, &b->out[i], &b->wr[i], &b->sge[i]);
+		b->wr[i].next = i + 1 < b->count ? &b->wr[i + 1] : NULL;
+	}
+	return b->count > 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* From WR `first` on. Sets *first to the one that failed; returns as post_send(). */
+static int post(struct session *s, struct batch *b, unsigned int *first)
+{
+	struct ibv_send_wr *bad = &b->wr[*first];
+	int ret = s->ops->post_send(s->qp, bad, &bad);
+
+	*first = ret ? (unsigned int)(bad - b->wr) : b->count;
+	return ret;
+}
+
 /* Give the NIC all that is due to it. Lock held. */
 static void pump(struct session *s)
 {
-	struct transmit_out out[TRANSMIT_BATCH];
-	struct ibv_send_wr wr[TRANSMIT_BATCH], *bad;
-	struct ibv_sge sge[TRANSMIT_BATCH];
-	unsigned int count, posted;
-	int ret;
+	struct batch b;
 
-	while ((count = conn_batch(&s->conn, out)) > 0) {
-		for (unsigned int i = 0; i < count; i++) {
-			compose(s, &out[i], &wr[i], &sge[i]);
-			wr[i].next = i + 1 < count ? &wr[i + 1] : NULL;
-		}
-		bad = &wr[0];
-		ret = s->ops->post_send(s->qp, wr, &bad);
-		posted = ret ? (unsigned int)(bad - wr) : count;
-		conn_posted(&s->conn, out, posted);
+	while (!s->poster.busy && next_batch(s, &b)) {
+		bool writes = b.out[0].kind == TRANSMIT_WRITE;
+		unsigned int posted = 0;
+		uint64_t start;
+		int ret;
+
+		if (writes && poster_takes(s))
+			return;
+		start = now_ns();
+		ret = post(s, &b, &posted);
+		conn_posted(&s->conn, b.out, posted);
+		if (writes)
+			poster_measure(s, now_ns() - start);
 		if (!ret)
 			continue;
 		/* A queue that is full for now drains, and the next completion comes back
@@ -135,6 +173,49 @@ static void pump(struct session *s)
 			session_fail(s, ret, "posting to the send queue");
 		return;
 	}
+}
+
+/* The lock is released while it lasts. */
+static int post_unlocked(struct session *s, struct batch *b, unsigned int *posted)
+{
+	int ret;
+
+	pthread_mutex_unlock(&s->lock);
+	ret = post(s, b, posted);
+	pthread_mutex_lock(&s->lock);
+	return ret;
+}
+
+/* Will a completion tell when there is room for the rest? Those before the batch
+ * end with a signalled one. */
+static bool drains(const struct session *s, const struct batch *b, unsigned int posted)
+{
+	unsigned int silent = 0;
+
+	while (silent < posted && !b->out[posted - 1 - silent].signaled)
+		silent++;
+	return s->conn.transmit.in_flight - (b->count - posted) > silent;
+}
+
+bool datapath_post_writes(struct session *s)
+{
+	unsigned int posted = 0;
+	struct batch b;
+	int ret;
+
+	if (s->poster.busy || !next_batch(s, &b) || b.out[0].kind != TRANSMIT_WRITE)
+		return false;
+	/* They are taken from the queue first, so that nothing is added to them. */
+	conn_posted(&s->conn, b.out, b.count);
+	s->poster.busy = true;
+	while ((ret = post_unlocked(s, &b, &posted)) == ENOMEM && drains(s, &b, posted) &&
+	       !s->poster.stop)
+		poster_nap(s);
+	s->poster.busy = false;
+	if (ret)
+		session_fail(s, ret, "posting to the send queue");
+	datapath_settle(s);
+	return true;
 }
 
 /* Everything that can have changed while the lock was held. */

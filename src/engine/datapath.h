@@ -21,6 +21,10 @@ void datapath_arm(struct session *s, const struct ibv_cq *cq);
  * anything? */
 bool datapath_drain(struct session *s, enum conn_cq cq);
 
+/* Post the next WRITEs that are due, without the lock meanwhile; for the thread
+ * that does this in QEMU's place. Lock held. False when none are due. */
+bool datapath_post_writes(struct session *s);
+
 /* Do what is due after a change: post, publish, register ahead. Lock held. */
 void datapath_settle(struct session *s);
 

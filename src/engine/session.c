@@ -97,6 +97,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	memset(&s->started, 0, sizeof(s->started));
 	progress_init(s);
 	ahead_init(s);
+	poster_init(s);
 	conn_init(&s->conn, attr->send_cq == attr->recv_cq, &options);
 	session_publish_due(s);
 }
@@ -156,6 +157,7 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	 */
 	progress_stop(s);
 	ahead_stop(s);
+	poster_stop(s);
 	registry_untrack(s);
 	verbs->destroy_qp(id);
 	report_session(s);

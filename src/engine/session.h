@@ -10,6 +10,7 @@
 
 #include "core/conn.h"
 #include "engine/ahead.h"
+#include "engine/poster.h"
 #include "engine/progress.h"
 #include "engine/verbs.h"
 #include "util/config.h"
@@ -60,6 +61,7 @@ struct session {
 	void *buffers[RECV_QUEUE_BUFFERS];
 	struct progress progress;
 	struct ahead ahead;
+	struct poster poster;
 	int error; /* when the connection has failed */
 	bool warned_fallback;
 	const char *passthrough_reason;

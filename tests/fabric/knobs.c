@@ -203,6 +203,18 @@ static void wr_cost_client(struct side *side)
 	conf_disconnect(side);
 }
 
+/* The NIC has done it all before the call returns. */
+static void post_cost_client(struct side *side)
+{
+	double began = seconds();
+	struct ibv_wc wc;
+
+	conf_post_write(side, 1, 0, 10, 0, SIGNALED);
+	at_least(began, 0.200, "a call that posts");
+	CHECK(ibv_poll_cq(side->send_cq, 1, &wc) == 1, "the WRITE has not completed by then");
+	conf_disconnect(side);
+}
+
 static void irq_client(struct side *side)
 {
 	struct ibv_cq *cq;
@@ -484,6 +496,7 @@ static const struct conf_case cases[] = {
 	 ENV("LATENCY", "50ms"),
 	 0},
 	{"wr_cost", wr_cost_client, idle, {0}, false, ENV("WR_COST", "10ms"), NULL, 0},
+	{"post_cost", post_cost_client, idle, {0}, false, ENV("POST_COST", "200ms"), NULL, 0},
 	{"irq_latency", irq_client, idle, {0}, false, ENV("IRQ_LATENCY", "400ms"), NULL, 0},
 	{"sq_retire_poll", retire_client, retire_server, {.send_wr = 8}, false, NULL, NULL, 0},
 	{"sq_retire_nic",

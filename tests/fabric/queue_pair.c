@@ -434,16 +434,21 @@ int fab_post_send(struct ibv_qp *base, struct ibv_send_wr *wr, struct ibv_send_w
 {
 	struct qp *qp = (struct qp *)base;
 	int err = fab_verb(VERB_POST_SEND);
+	uint64_t began = fab_now();
+	bool slow;
 
 	if (err) {
 		*bad = wr;
 		return err;
 	}
+	slow = fab_config()->post_ns && wr && wr->opcode == IBV_WR_RDMA_WRITE;
 	pthread_mutex_lock(&qp->lock);
 	for (; wr && !err; wr = err ? wr : wr->next)
 		err = post_one_send(qp, wr);
 	pthread_cond_broadcast(&qp->changed);
 	pthread_mutex_unlock(&qp->lock);
+	if (slow)
+		fab_sleep_until(began + fab_config()->post_ns);
 	if (err)
 		*bad = wr;
 	return err;

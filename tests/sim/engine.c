@@ -127,34 +127,52 @@ static void check_credit(struct world *w, const struct nic_wr *wr)
 		     "%s is sent without a credit", wire_type_name(header.type));
 }
 
+/* From *first on, as ops->post_send(). False when the queue is full, or a fault has
+ * failed the connection. */
+static bool post(struct world *w, const struct transmit_out *out, unsigned int count,
+		 unsigned int *first)
+{
+	struct nic_wr wr;
+
+	for (; *first < count; ++*first) {
+		if (world_fault(w, FAULT_POST))
+			return false;
+		if (w->settings.busy_percent && w->nic.source.posted != w->nic.source.freed &&
+		    random_percent(&w->random, w->settings.busy_percent))
+			return false;
+		compose(w, &out[*first], &wr);
+		world_expect(w, nic_post_send(w, &w->nic.source, &wr), "the send queue overruns");
+		check_credit(w, &wr);
+	}
+	return true;
+}
+
+static bool post_failed(const struct world *w)
+{
+	return w->settings.fault == FAULT_POST && w->fault_fired;
+}
+
 /* As datapath.c, pump() */
 static void pump(struct world *w)
 {
 	struct transmit_out out[TRANSMIT_BATCH];
 	struct engine *e = &w->engine;
 	unsigned int count, posted;
-	struct nic_wr wr;
+	bool ok;
 
-	while ((count = conn_batch(&e->conn, out)) > 0) {
-		for (posted = 0; posted < count; posted++) {
-			if (world_fault(w, FAULT_POST)) {
-				conn_posted(&e->conn, out, posted);
-				fail(w, "the NIC takes no more");
-				return;
-			}
-			if (w->settings.busy_percent &&
-			    w->nic.source.posted != w->nic.source.freed &&
-			    random_percent(&w->random, w->settings.busy_percent))
-				break;
-			compose(w, &out[posted], &wr);
-			world_expect(w, nic_post_send(w, &w->nic.source, &wr),
-				     "the send queue overruns");
-			check_credit(w, &wr);
+	while (!e->poster.busy && (count = conn_batch(&e->conn, out)) > 0) {
+		if (w->settings.poster && out[0].kind == TRANSMIT_WRITE) {
+			e->poster.wanted = true;
+			return;
 		}
+		posted = 0;
+		ok = post(w, out, count, &posted);
 		conn_posted(&e->conn, out, posted);
-		if (posted == count)
+		if (ok)
 			continue;
-		if (e->conn.transmit.in_flight <= e->conn.transmit.unsignaled)
+		if (post_failed(w))
+			fail(w, "the NIC takes no more");
+		else if (e->conn.transmit.in_flight <= e->conn.transmit.unsignaled)
 			fail(w, "the send queue is full, and nothing of it will be heard of");
 		return;
 	}
@@ -218,8 +236,8 @@ static void check(struct world *w)
 	}
 	/* Coalescing must never leave the NIC without work. */
 	world_expect(w,
-		     !t->writes.count || t->in_flight || t->broken || t->zeros.count ||
-			     t->zeros.unacknowledged || c->state != CONN_ACTIVE,
+		     !t->writes.count || t->in_flight || t->broken || w->engine.poster.wanted ||
+			     t->zeros.count || t->zeros.unacknowledged || c->state != CONN_ACTIVE,
 		     "a write is held back from an idle NIC");
 	check_extents(w);
 }
@@ -398,6 +416,48 @@ void engine_progress(struct world *w)
 	world_trace(w, "progress", "looks after the other CQ");
 	drain(w, other(e->armed));
 	e->wanted = conn_needs_help(&e->conn, e->armed);
+}
+
+bool engine_can_post(const struct world *w)
+{
+	return w->engine.poster.wanted;
+}
+
+/* As datapath.c */
+static bool drains(const struct engine *e)
+{
+	const struct engine_poster *p = &e->poster;
+	unsigned int silent = 0;
+
+	while (silent < p->posted && !p->out[p->posted - 1 - silent].signaled)
+		silent++;
+	return e->conn.transmit.in_flight - (p->count - p->posted) > silent;
+}
+
+/* As datapath_post_writes(): to take a batch is a step, and to post it another. */
+void engine_post(struct world *w)
+{
+	struct engine_poster *p = &w->engine.poster;
+	struct engine *e = &w->engine;
+
+	if (!p->busy) {
+		p->count = conn_batch(&e->conn, p->out);
+		p->posted = 0;
+		p->wanted = p->count && p->out[0].kind == TRANSMIT_WRITE;
+		if (!p->wanted)
+			return;
+		world_trace(w, "poster", "takes %u WRITEs", p->count);
+		conn_posted(&e->conn, p->out, p->count);
+		p->busy = true;
+		return;
+	}
+	if (!post(w, p->out, p->count, &p->posted)) {
+		if (!post_failed(w) && drains(e))
+			return;
+		fail(w, "the NIC takes no more");
+	}
+	p->busy = false;
+	settle(w);
 }
 
 bool engine_can_ahead(const struct world *w)

@@ -11,7 +11,7 @@ struct world;
 
 /*
  * The source's shim: the core under test, driven as src/engine/datapath.c and
- * progress.c and ahead.c drive it. Calls return as those of verbs do, and each checks what
+ * its threads drive it. Calls return as those of verbs do, and each checks what
  * must hold between calls.
  */
 
@@ -20,8 +20,17 @@ struct world;
 /* What the thread that registers ahead is busy with, without the lock. */
 enum engine_ahead { AHEAD_IDLE, AHEAD_LOOKING, AHEAD_REGISTERING };
 
+/* The thread that posts WRITEs, and the batch that it has taken to post. */
+struct engine_poster {
+	bool wanted;
+	bool busy;
+	struct transmit_out out[TRANSMIT_BATCH];
+	unsigned int count, posted;
+};
+
 struct engine {
 	struct conn conn;
+	struct engine_poster poster;
 	enum engine_ahead ahead;
 	struct source_look look;
 	struct ram_block *ahead_block;
@@ -53,6 +62,10 @@ uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length);
 /* The progress thread, and whether it has anything to do. */
 bool engine_can_progress(const struct world *w);
 void engine_progress(struct world *w);
+
+/* The thread that posts WRITEs in QEMU's place. */
+bool engine_can_post(const struct world *w);
+void engine_post(struct world *w);
 
 /* The thread that registers ahead of QEMU. */
 bool engine_can_ahead(const struct world *w);

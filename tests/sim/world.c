@@ -86,6 +86,8 @@ static bool can_act(const struct world *w, enum actor actor)
 		return engine_can_progress(w);
 	case ACTOR_AHEAD:
 		return engine_can_ahead(w);
+	case ACTOR_POSTER:
+		return engine_can_post(w);
 	case ACTOR_DISCONNECT:
 		return w->hang_up && !w->disconnected;
 	case ACTORS:
@@ -117,6 +119,9 @@ static void act(struct world *w, enum actor actor)
 		break;
 	case ACTOR_AHEAD:
 		engine_ahead(w);
+		break;
+	case ACTOR_POSTER:
+		engine_post(w);
 		break;
 	case ACTOR_DISCONNECT:
 		world_trace(w, "cm", "the destination has hung up");
@@ -218,6 +223,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	s->writes = random_percent(&w->random, 80);
 	s->zeros = random_percent(&w->random, 80);
 	s->ahead = random_percent(&w->random, 80);
+	s->poster = s->writes && random_percent(&w->random, 50);
 	s->one_cq = random_percent(&w->random, 25);
 	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 2, 5, 5));
 	s->rewind_percent = ONE_OF(w, 0, 0, 5, 30);

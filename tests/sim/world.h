@@ -41,6 +41,7 @@ struct settings {
 	unsigned int block_pages[GUEST_BLOCKS];
 	unsigned int shift; /* RDMACHUNK_SHIFT */
 	bool writes, zeros, ahead, one_cq;
+	bool poster;	      /* a thread posts the WRITEs */
 	uint64_t max_message; /* of the port's, bytes */
 	unsigned int zero_percent;
 	unsigned int guest_writes;  /* pages at most, times those it has */
@@ -64,6 +65,7 @@ enum actor {
 	ACTOR_DESTINATION,
 	ACTOR_PROGRESS,
 	ACTOR_AHEAD,
+	ACTOR_POSTER,
 	ACTOR_DISCONNECT,
 	ACTORS
 };
