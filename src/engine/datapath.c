@@ -208,6 +208,7 @@ bool datapath_post_writes(struct session *s)
 	/* They are taken from the queue first, so that nothing is added to them. */
 	conn_posted(&s->conn, b.out, b.count);
 	s->poster.busy = true;
+	s->counters.delegated++;
 	while ((ret = post_unlocked(s, &b, &posted)) == ENOMEM && drains(s, &b, posted) &&
 	       !s->poster.stop)
 		poster_nap(s);

@@ -86,6 +86,7 @@ static void compose(struct line *line, const struct session *s)
 		{"write_wrs", t->write_wrs},
 		{"wrs", t->wrs},
 		{"doorbells", t->doorbells},
+		{"doorbells_delegated", s->counters.delegated},
 		{"signaled", t->signaled},
 		{"writes_withheld", t->withheld},
 		{"fences", t->fenced},

@@ -33,6 +33,7 @@ struct session_counters {
 	uint64_t asked;	      /* chunk registrations QEMU asked for */
 	uint64_t made;	      /* registrations made for them */
 	uint64_t ahead;	      /* of those, before it asked */
+	uint64_t delegated;   /* calls of post_send made by the poster */
 	uint64_t largest;     /* bytes */
 	uint64_t pinned;      /* bytes, now */
 	uint64_t pinned_peak; /* bytes, at most at any time */
