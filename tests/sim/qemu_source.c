@@ -149,6 +149,9 @@ static void check_asleep(struct world *w, const struct nic_cq *cq)
 
 	if (cq->count || (send && qp->completed < qp->posted))
 		return;
+	/* What a thread is about to post will complete. */
+	if (send && w->engine.poster.wanted)
+		return;
 	world_expect(w,
 		     !conn_due(&w->engine.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ)->count ||
 			     (!send && qp->error),
