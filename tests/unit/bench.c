@@ -11,6 +11,7 @@ void bench_init(struct bench *b, unsigned int mode, unsigned int shift)
 		.shift = shift,
 		.writes = mode & BENCH_WRITES,
 		.zeros = mode & BENCH_ZEROS,
+		.ahead = mode & BENCH_AHEAD,
 	};
 
 	memset(b, 0, sizeof(*b));
@@ -57,7 +58,10 @@ static void to_wire(struct bench *b, const struct transmit_out *out)
 
 	if (out->slot != SEND_NO_SLOT) {
 		expect(out->slot >= 0 && out->slot < SEND_SLOTS, "a slot", out->serial);
-		expect(slot_is_free(b, out->slot), "a free slot", out->serial);
+		/* The answer to a request says as well that its slot is free. */
+		expect(out->kind == TRANSMIT_REQUEST ? !b->conn.transmit.request.unacknowledged
+						     : slot_is_free(b, out->slot),
+		       "a free slot", out->serial);
 	}
 	switch (out->kind) {
 	case TRANSMIT_WRITE:
@@ -65,9 +69,14 @@ static void to_wire(struct bench *b, const struct transmit_out *out)
 		b->written += out->write.length;
 		return;
 	case TRANSMIT_ZERO:
-		expect(out->slot != SEND_SLOT_STRICT && out->slot != SEND_NO_SLOT,
+		expect(out->slot != SEND_SLOT_STRICT && out->slot != SEND_SLOT_REQUEST &&
+			       out->slot != SEND_NO_SLOT,
 		       "a zero run's own slot", out->serial);
 		m->len = wire_build_compress(m->data, &out->zero);
+		break;
+	case TRANSMIT_REQUEST:
+		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
+		m->len = wire_build_register_request(m->data, &out->request);
 		break;
 	case TRANSMIT_STRICT:
 		m->len = out->strict.own ? b->slots[out->slot].len : out->strict.length;
@@ -98,6 +107,11 @@ static void settle(struct bench *b)
 		}
 		conn_posted(&b->conn, out, count);
 	}
+}
+
+void bench_pump(struct bench *b)
+{
+	settle(b);
 }
 
 void bench_post_recv(struct bench *b, unsigned int n)

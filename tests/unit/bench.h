@@ -26,6 +26,8 @@
 #define BENCH_WRITES 2u /* RDMACHUNK_WRITES=on */
 #define BENCH_ZEROS  4u /* RDMACHUNK_ZEROS=on */
 #define BENCH_MODES  8
+/* RDMACHUNK_AHEAD=on; not one of the rounds, for it changes what is on the wire. */
+#define BENCH_AHEAD 8u
 
 struct bench {
 	struct conn conn;
@@ -62,6 +64,9 @@ void bench_init(struct bench *b, unsigned int mode, unsigned int shift);
 
 /* Active; for a source with the RECV for the first READY posted, as QEMU does. */
 void bench_start(struct bench *b, enum conn_role role, unsigned int mode, unsigned int shift);
+
+/* What is due goes to the NIC, as after each of the calls below. */
+void bench_pump(struct bench *b);
 
 /* QEMU posts RECV `n`. */
 void bench_post_recv(struct bench *b, unsigned int n);

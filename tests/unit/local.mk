@@ -4,9 +4,11 @@
 # that needs no verbs; all instrumented by --enable-sanitizers and
 # --enable-coverage, as is the library of the sources they test.
 unit_programs = \
+	tests/unit/test_ahead \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
 	tests/unit/test_conn \
+	tests/unit/test_conn_ahead \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_migration \
 	tests/unit/test_extent_map \
@@ -18,8 +20,10 @@ unit_programs = \
 	tests/unit/test_registration \
 	tests/unit/test_send_queue \
 	tests/unit/test_source \
+	tests/unit/test_source_ahead \
 	tests/unit/test_transmit \
 	tests/unit/test_transmit_order \
+	tests/unit/test_transmit_request \
 	tests/unit/test_widen \
 	tests/unit/test_wire \
 	tests/unit/test_write_queue \
@@ -43,12 +47,16 @@ tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
 	tests/unit/support.c tests/unit/support.h
 tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
 
+tests_unit_test_ahead_CFLAGS = $(unit_cflags)
+tests_unit_test_ahead_LDADD = $(unit_ldadd)
 tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
 tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDADD = $(unit_ldadd)
 tests_unit_test_conn_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_LDADD = $(unit_ldadd)
+tests_unit_test_conn_ahead_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_ahead_LDADD = $(unit_ldadd)
 tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
@@ -73,10 +81,14 @@ tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_send_queue_LDADD = $(unit_ldadd)
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
+tests_unit_test_source_ahead_CFLAGS = $(unit_cflags)
+tests_unit_test_source_ahead_LDADD = $(unit_ldadd)
 tests_unit_test_transmit_CFLAGS = $(unit_cflags)
 tests_unit_test_transmit_LDADD = $(unit_ldadd)
 tests_unit_test_transmit_order_CFLAGS = $(unit_cflags)
 tests_unit_test_transmit_order_LDADD = $(unit_ldadd)
+tests_unit_test_transmit_request_CFLAGS = $(unit_cflags)
+tests_unit_test_transmit_request_LDADD = $(unit_ldadd)
 tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)

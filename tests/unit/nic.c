@@ -18,6 +18,12 @@ static void check_slot(const struct nic *n, const struct transmit_out *out)
 	if (out->slot == SEND_NO_SLOT)
 		return;
 	expect(out->slot >= 0 && out->slot < SEND_SLOTS, "a slot", out->serial);
+	/* The answer to a request says as well that its slot is free. */
+	if (out->kind == TRANSMIT_REQUEST) {
+		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
+		expect(!n->transmit.request.unacknowledged, "a free slot", out->serial);
+		return;
+	}
 	for (unsigned int i = n->completed; i < n->given; i++)
 		expect(n->wr[i].slot != out->slot, "a free slot", out->serial);
 }

@@ -12,12 +12,57 @@ void qemu_receive_ready(struct qemu *q)
 	q->credits++;
 }
 
+bool qemu_look(struct qemu *q, uint64_t data)
+{
+	struct source_look look;
+
+	if (q->asked || !q->credits || !source_look(&q->source, &look))
+		return false;
+	expect(look.range.start < look.range.end, "memory to look at", look.range.start);
+	expect(look.addr == LOCAL(look.block) + look.range.start, "its address", look.addr);
+	expect(look.chunk == q->destination.chunk_size, "the chunk size", look.chunk);
+	data = data < look.range.end - look.range.start ? look.range.start + data : look.range.end;
+	q->asked = source_looked(&q->source, &look, data, true, &q->ahead);
+	q->credits -= q->asked;
+	return q->asked;
+}
+
+void qemu_answer_ahead(struct qemu *q, struct message *reply)
+{
+	struct source_reply own = {.len = 0};
+	struct message m, result;
+	bool held;
+
+	expect(q->asked, "a request on the wire", q->sent);
+	message_register(&m, WIRE_REGISTER_REQUEST, q->ahead.addr, q->ahead.block, q->ahead.chunks);
+	destination_handle(&q->destination, m.data, m.len, &result);
+	expect(!source_ahead_result(&q->source, result.data, result.len, &held, &own), "a result",
+	       q->sent);
+	expect(held == (own.len > 0), "an answer when it is held", q->sent);
+	memcpy(reply->data, own.message, own.len);
+	reply->len = own.len;
+	q->asked = false;
+	q->credits++;
+}
+
 enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struct message *reply)
 {
 	struct source_reply own = {.len = 0};
 	enum source_verdict verdict = source_send(&q->source, m->data, m->len, q->can_answer, &own);
+	struct message none;
 
+	/* What goes out itself does so behind the answer to our own request. */
+	if (q->asked && (verdict == SOURCE_REPLACE || verdict == SOURCE_FORWARD)) {
+		qemu_answer_ahead(q, &none);
+		expect(!none.len, "answered, though it is sent", q->sent);
+	}
 	switch (verdict) {
+	case SOURCE_HOLD:
+		expect(q->can_answer, "held without room for the answer", q->sent);
+		q->held++;
+		qemu_answer_ahead(q, reply);
+		expect(reply->len, "the answer that QEMU waits for", q->sent);
+		return verdict;
 	case SOURCE_ANSWER:
 		expect(q->can_answer, "answered without room for it", q->sent);
 		memcpy(reply->data, own.message, own.len);
@@ -146,8 +191,10 @@ void qemu_check_extents(const struct qemu *q, uint64_t round)
 			struct range r = map->extent[i].range;
 
 			expect(!i || map->extent[i - 1].range.end <= r.start, "overlap", round);
-			expect(destination_covers(&q->destination, b,
-						  (uint32_t)map->extent[i].value, r),
+			expect(map->extent[i].value == SOURCE_NO_RKEY_YET
+				       ? q->asked
+				       : destination_covers(&q->destination, b,
+							    (uint32_t)map->extent[i].value, r),
 			       "an extent is what its rkey allows", round);
 		}
 	}

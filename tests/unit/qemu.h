@@ -29,6 +29,10 @@ struct qemu {
 	unsigned int sent; /* messages on the wire */
 	unsigned int answered;
 	unsigned int credits; /* READYs received less messages sent */
+	/* A request of the source's own, on the wire and not answered. */
+	bool asked;
+	struct wire_register ahead;
+	unsigned int held;
 };
 
 /* A connection whose RAM block list has been exchanged. */
@@ -54,6 +58,15 @@ struct ram_block *qemu_register(struct qemu *q, unsigned int block, uint64_t chu
 /* A write into a chunk, with all that comes before it the first time. */
 void qemu_write(struct qemu *q, unsigned int block, uint64_t chunk, uint64_t within);
 enum source_verdict qemu_unregister(struct qemu *q, unsigned int block, uint64_t chunk);
+
+/* The source looks for data, and the first is `data` bytes from where it looks, or
+ * nowhere. True when it makes a request, which is then on the wire. */
+#define QEMU_NO_DATA UINT64_MAX
+bool qemu_look(struct qemu *q, uint64_t data);
+
+/* The destination answers that. *reply is what QEMU gets for it; its len is 0 for
+ * nothing. */
+void qemu_answer_ahead(struct qemu *q, struct message *reply);
 
 /* The destination's NIC would let the write through. */
 void qemu_check_write(const struct qemu *q, unsigned int block, uint64_t chunk);

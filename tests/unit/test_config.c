@@ -30,6 +30,7 @@ START_TEST(the_defaults)
 		ck_assert_uint_eq(cfg.shift, 30);
 		ck_assert(cfg.writes);
 		ck_assert(cfg.zeros);
+		ck_assert(cfg.ahead);
 		ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 		ck_assert_ptr_null(cfg.log_file);
 		ck_assert_ptr_null(cfg.stats);
@@ -140,6 +141,11 @@ static const struct {
 	{"RDMACHUNK_ZEROS=0", SWITCH_ALLOWED},
 	{"RDMACHUNK_ZEROS=onn", SWITCH_ALLOWED},
 	{"RDMACHUNK_ZEROS=on,off", SWITCH_ALLOWED},
+	{"RDMACHUNK_AHEAD=", SWITCH_ALLOWED},
+	{"RDMACHUNK_AHEAD=On", SWITCH_ALLOWED},
+	{"RDMACHUNK_AHEAD=1", SWITCH_ALLOWED},
+	{"RDMACHUNK_AHEAD=off ", SWITCH_ALLOWED},
+	{"RDMACHUNK_AHEAD=64M", SWITCH_ALLOWED},
 	{"RDMACHUNK_LOG=", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=verbose", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=WARN", LOG_ALLOWED},
@@ -166,6 +172,7 @@ START_TEST(each_bad_value_is_named)
 	ck_assert_uint_eq(cfg.shift, 30);
 	ck_assert(cfg.writes);
 	ck_assert(cfg.zeros);
+	ck_assert(cfg.ahead);
 	ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 	ck_assert_ptr_null(cfg.log_file);
 	ck_assert_ptr_null(cfg.stats);
@@ -175,24 +182,29 @@ END_TEST
 /* Each by itself, and neither turns the whole off. */
 START_TEST(the_switches)
 {
-	char writes[32], zeros[32];
+	char writes[32], zeros[32], ahead[32];
 	struct config cfg;
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		snprintf(writes, sizeof(writes), "RDMACHUNK_WRITES=%s", i & 1 ? "on" : "off");
 		snprintf(zeros, sizeof(zeros), "RDMACHUNK_ZEROS=%s", i & 2 ? "on" : "off");
-		config_parse(&cfg, (char *const[]){writes, zeros, NULL});
+		snprintf(ahead, sizeof(ahead), "RDMACHUNK_AHEAD=%s", i & 4 ? "on" : "off");
+		config_parse(&cfg, (char *const[]){writes, zeros, ahead, NULL});
 		ck_assert(cfg.enabled);
 		ck_assert_uint_eq(cfg.errors, 0);
 		ck_assert_uint_eq(cfg.warnings, 0);
 		ck_assert(cfg.writes == !!(i & 1));
 		ck_assert(cfg.zeros == !!(i & 2));
+		ck_assert(cfg.ahead == !!(i & 4));
 		parse_one(&cfg, writes);
 		ck_assert(cfg.writes == !!(i & 1));
-		ck_assert(cfg.zeros);
+		ck_assert(cfg.zeros && cfg.ahead);
 		parse_one(&cfg, zeros);
-		ck_assert(cfg.writes);
 		ck_assert(cfg.zeros == !!(i & 2));
+		ck_assert(cfg.writes && cfg.ahead);
+		parse_one(&cfg, ahead);
+		ck_assert(cfg.ahead == !!(i & 4));
+		ck_assert(cfg.writes && cfg.zeros);
 	}
 }
 END_TEST
@@ -349,8 +361,8 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE",	 "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
-		"RDMACHUNK_LOG",   "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
+		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE", "RDMACHUNK_WRITES",   "RDMACHUNK_ZEROS",
+		"RDMACHUNK_AHEAD", "RDMACHUNK_LOG",  "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {

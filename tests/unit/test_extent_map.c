@@ -195,6 +195,46 @@ static void check_against(const struct extent_map *map, const uint64_t *model, s
 	expect(gap.start == r.start && gap.end == r.end, "bounds of the gap", round);
 }
 
+/* And what is next, free, and how much there is from any place on. */
+static void check_places(const struct extent_map *map, const uint64_t *model, struct range r,
+			 uint64_t round)
+{
+	uint64_t at = r.start, bytes = 0, next = r.start, start;
+	struct range found = {7, 8};
+
+	while (at < BYTES && model[at])
+		at++;
+	expect(extent_map_free_at(map, r.start) == at, "the first free address", round);
+	for (uint64_t i = r.start; i < r.end; i++)
+		bytes += model[i] != 0;
+	expect(extent_map_bytes(map, r) == bytes, "bytes", round);
+	while (next < BYTES && !model[next])
+		next++;
+	if (next == BYTES) {
+		expect(!extent_map_next(map, r.start, &found), "none follows", round);
+		expect(found.start == 7 && found.end == 8, "nothing touched", round);
+		return;
+	}
+	expect(extent_map_next(map, r.start, &found), "one follows", round);
+	for (start = next; start && model[start - 1] == model[next];)
+		start--;
+	while (next < BYTES && model[next] == model[start])
+		next++;
+	expect(found.start == start && found.end == next, "the one that follows", round);
+}
+
+/* Of extents, only the start names them. */
+static void set_one(struct extent_map *map, uint64_t *model, uint64_t start, uint64_t value,
+		    uint64_t round)
+{
+	uint64_t old = model[start];
+	bool begins = old && (!start || model[start - 1] != old);
+
+	expect(extent_map_set(map, start, value) == (begins ? 0 : -ENOENT), "set", round);
+	for (uint64_t i = start; begins && i < BYTES && model[i] == old; i++)
+		model[i] = value;
+}
+
 static void remove_one(struct extent_map *map, uint64_t *model, uint64_t start, uint64_t round)
 {
 	uint64_t old = model[start];
@@ -216,6 +256,60 @@ static void insert_one(struct extent_map *map, uint64_t *model, struct range r, 
 		model[i] = round;
 }
 
+START_TEST(places_in_an_empty_map)
+{
+	struct extent_map map = {0};
+	struct range found = {7, 8};
+
+	ck_assert_uint_eq(extent_map_free_at(&map, 0), 0);
+	ck_assert_uint_eq(extent_map_free_at(&map, UINT64_MAX), UINT64_MAX);
+	ck_assert(!extent_map_next(&map, 0, &found));
+	ck_assert_uint_eq(found.start, 7);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(0, UINT64_MAX)), 0);
+	ck_assert_int_eq(extent_map_set(&map, 0, 1), -ENOENT);
+}
+END_TEST
+
+START_TEST(places_among_extents)
+{
+	struct extent_map map = {0};
+	struct range found;
+
+	ck_assert_int_eq(extent_map_insert(&map, range(10, 20), 1), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(20, 30), 2), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(40, UINT64_MAX), 3), 0);
+	ck_assert_uint_eq(extent_map_free_at(&map, 9), 9);
+	ck_assert_uint_eq(extent_map_free_at(&map, 10), 30);
+	ck_assert_uint_eq(extent_map_free_at(&map, 19), 30);
+	ck_assert_uint_eq(extent_map_free_at(&map, 30), 30);
+	ck_assert_uint_eq(extent_map_free_at(&map, 50), UINT64_MAX);
+	/* The one that the address is in, or that comes after. */
+	ck_assert(extent_map_next(&map, 0, &found));
+	ck_assert_uint_eq(found.start, 10);
+	ck_assert(extent_map_next(&map, 19, &found));
+	ck_assert_uint_eq(found.end, 20);
+	ck_assert(extent_map_next(&map, 20, &found));
+	ck_assert_uint_eq(found.start, 20);
+	ck_assert(extent_map_next(&map, 30, &found));
+	ck_assert_uint_eq(found.start, 40);
+	ck_assert(!extent_map_next(&map, UINT64_MAX, &found));
+	/* Whole ones, parts at either end, one from within, none. */
+	ck_assert_uint_eq(extent_map_bytes(&map, range(0, 40)), 20);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(15, 42)), 17);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(12, 13)), 1);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(30, 40)), 0);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(0, UINT64_MAX)), 20 + UINT64_MAX - 40);
+	/* Another value, and nothing else. */
+	ck_assert_int_eq(extent_map_set(&map, 20, 9), 0);
+	ck_assert_uint_eq(extent_map_find(&map, range(20, 30))->value, 9);
+	ck_assert_uint_eq(extent_map_find(&map, range(10, 20))->value, 1);
+	ck_assert_int_eq(extent_map_set(&map, 21, 9), -ENOENT);
+	ck_assert_int_eq(extent_map_set(&map, 35, 9), -ENOENT);
+	ck_assert_uint_eq(map.count, 3);
+	extent_map_clear(&map);
+}
+END_TEST
+
 START_TEST(agrees_with_a_naive_model)
 {
 	struct random rng = {20240511};
@@ -229,6 +323,10 @@ START_TEST(agrees_with_a_naive_model)
 		if (end > BYTES)
 			end = BYTES;
 		check_against(&map, model, range(start, end), round);
+		check_places(&map, model, range(start, end), round);
+		/* Values above those of insert_one(), and no two the same. */
+		if (random_below(&rng, 4) == 0)
+			set_one(&map, model, start, UINT64_MAX - round, round);
 		if (random_below(&rng, 5) < 2)
 			remove_one(&map, model, start, round);
 		else
@@ -253,6 +351,8 @@ int main(void)
 	tcase_add_test(tc, the_gap_ends_at_bounds_and_neighbours);
 	tcase_add_test(tc, removes_by_its_start_only);
 	tcase_add_test(tc, holds_the_ends_of_the_address_space);
+	tcase_add_test(tc, places_in_an_empty_map);
+	tcase_add_test(tc, places_among_extents);
 	tcase_add_test(tc, agrees_with_a_naive_model);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -104,17 +104,22 @@ static void for_every_failure(void (*run)(void))
 }
 
 /* Chunks and regions enough to make the maps grow, twice. */
-static void migrate_as_source(void)
+static void migrate_as_source(bool ahead)
 {
 	static const uint64_t lengths[] = {150 * MIB, 64 * KIB, 40 * MIB};
 	static struct qemu q;
+	struct message reply;
 
 	memset(&q, 0, sizeof(q));
 	qemu_start(&q, 22, MIB, lengths, 3);
+	q.source.ahead.on = ahead;
 	q.may_lose_track = true;
 	for (uint64_t i = 0; i < 150; i++) {
 		qemu_write(&q, 0, i * 7 % 150, 0);
 		qemu_write(&q, 2, i * 3 % 40, 0);
+		/* Each second one is answered before QEMU asks for the same. */
+		if (qemu_look(&q, 0) && i % 2)
+			qemu_answer_ahead(&q, &reply);
 	}
 	qemu_write(&q, 1, 0, 0);
 	qemu_unregister(&q, 0, 77);
@@ -125,9 +130,69 @@ static void migrate_as_source(void)
 	source_clear(&q.source);
 }
 
+static void migrate_at_once(void)
+{
+	migrate_as_source(false);
+}
+
+static void migrate_ahead(void)
+{
+	migrate_as_source(true);
+}
+
 START_TEST(a_source_keeps_the_migration_right)
 {
-	for_every_failure(migrate_as_source);
+	for_every_failure(migrate_at_once);
+}
+END_TEST
+
+START_TEST(a_source_that_asks_ahead_keeps_it_right)
+{
+	for_every_failure(migrate_ahead);
+}
+END_TEST
+
+/* No memory for the extent: then nothing is asked for, now or later. */
+START_TEST(without_memory_nothing_is_asked_for_ahead)
+{
+	static const uint64_t length = 150 * MIB;
+	struct source_look look;
+	struct extent_map *map;
+	static struct qemu q;
+	bool asked;
+
+	qemu_start(&q, 20, MIB, &length, 1);
+	q.source.ahead.on = true;
+	map = &q.source.blocks.block[0].remote;
+	do
+		qemu_write(&q, 0, map->count, 0);
+	while (map->count < map->room);
+	ck_assert(source_look(&q.source, &look));
+	begin(1, false);
+	asked = qemu_look(&q, 0);
+	account.on = false;
+	ck_assert_uint_eq(account.calls, 1);
+	ck_assert(!asked);
+	ck_assert(!q.source.ahead.asked);
+	ck_assert(!source_look(&q.source, &look));
+	/* QEMU's own requests are made, and recorded, as before. */
+	qemu_write(&q, 0, map->count, 0);
+	ck_assert(q.source.widening);
+	qemu_check_extents(&q, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_registered_ahead)
+{
+	struct ram_block block = {.length = GIB};
+	int ret;
+
+	begin(1, false);
+	ret = registration_begin(&block, (struct range){0, MIB});
+	account.on = false;
+	ck_assert_int_eq(ret, -ENOMEM);
+	ck_assert_uint_eq(block.local.count, 0);
 }
 END_TEST
 
@@ -249,6 +314,9 @@ int main(void)
 	TCase *tc = tcase_create("failmalloc");
 
 	tcase_add_test(tc, a_source_keeps_the_migration_right);
+	tcase_add_test(tc, a_source_that_asks_ahead_keeps_it_right);
+	tcase_add_test(tc, without_memory_nothing_is_asked_for_ahead);
+	tcase_add_test(tc, without_memory_nothing_is_registered_ahead);
 	tcase_add_test(tc, a_destination_keeps_the_migration_right);
 	tcase_add_test(tc, an_extent_map_that_cannot_grow_stays_as_it_was);
 	tcase_add_test(tc, a_list_without_memory_leaves_the_old_one);

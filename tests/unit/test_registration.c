@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/ahead.h"
 #include "support.h"
 
 #define BASE   UINT64_C(0x7f0000000000)
@@ -364,6 +365,132 @@ START_TEST(other_access_flags_share_nothing)
 }
 END_TEST
 
+/* The first piece is small, and each further one as long as all before it. */
+START_TEST(ahead_it_begins_with_less)
+{
+	const uint64_t first = (UINT64_C(1) << AHEAD_FIRST_SHIFT) / MIB;
+	struct registration_policy policy = {.shift = 30, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct fake fake = {0};
+	uint64_t at = 0;
+
+	for (uint64_t size = first; at < 1024; at += size, size = at) {
+		struct registration r = get(&fake, &policy, &block, mib(at, at + 1), ACCESS);
+
+		ck_assert_uint_eq(r.range.start, at * MIB);
+		ck_assert_uint_eq(r.range.end, (at + size) * MIB);
+		ck_assert(
+			get(&fake, &policy, &block, mib(at + size - 1, at + size), ACCESS).shared);
+	}
+	/* Nothing failed: the limit is what it was. */
+	ck_assert_uint_eq(policy.shift, 30);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+START_TEST(ahead_never_more_than_the_region)
+{
+	struct registration_policy policy = {.shift = 22, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct fake fake = {0};
+
+	for (uint64_t at = 0; at < 64; at += 4)
+		get(&fake, &policy, &block, mib(at + 3, at + 4), ACCESS);
+	ck_assert_uint_eq(fake.calls, 16);
+	ck_assert_uint_eq(fake.last_length, 4 * MIB);
+	drop_all(&block);
+}
+END_TEST
+
+/* A failure is remembered with the size that works; that the first piece was small is
+ * none. */
+START_TEST(ahead_only_a_failure_makes_the_limit_smaller)
+{
+	struct registration_policy policy = {.shift = 30, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct fake fake = {.too_large = 32 * MIB, .error = ENOMEM};
+
+	get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	get(&fake, &policy, &block, mib(16, 17), ACCESS);
+	get(&fake, &policy, &block, mib(32, 33), ACCESS);
+	ck_assert_uint_eq(policy.shift, 30);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	ck_assert_uint_eq(fake.calls, 3);
+	/* 64 MiB are registered: the next piece is as long, and fails. */
+	get(&fake, &policy, &block, mib(64, 65), ACCESS);
+	ck_assert_uint_eq(fake.calls, 5);
+	ck_assert_uint_eq(fake.last_length, 32 * MIB);
+	ck_assert_uint_eq(policy.shift, 25);
+	ck_assert_uint_eq(policy.fallbacks, 1);
+	get(&fake, &policy, &block, mib(96, 97), ACCESS);
+	ck_assert_uint_eq(fake.calls, 6);
+	drop_all(&block);
+}
+END_TEST
+
+START_TEST(what_is_being_registered_is_busy)
+{
+	struct registration_policy policy = {.shift = 26, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct registration r = {.mr = &block};
+	struct fake fake = {0};
+	void *mr;
+
+	get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
+	ck_assert_int_eq(registration_begin(&block, mib(31, 33)), -EEXIST);
+	for (uint64_t at = 16; at < 32; at += 5) {
+		ck_assert_int_eq(
+			registration_get(&ops, &fake, &policy, &block, mib(at, at + 1), ACCESS, &r),
+			-EBUSY);
+		ck_assert_ptr_eq(r.mr, &block);
+	}
+	ck_assert_uint_eq(fake.calls, 1);
+	/* Its neighbour is not, and is clipped to it; nor is what shares nothing. */
+	ck_assert_uint_eq(get(&fake, &policy, &block, mib(40, 41), ACCESS).range.start, 32 * MIB);
+	r = get(&fake, &policy, &block, mib(20, 21), ACCESS + 1);
+	ck_assert(r.unshared);
+	fake_dereg(r.mr);
+	r = get(&fake, &policy, &block, mib(15, 17), ACCESS);
+	ck_assert(r.unshared);
+	fake_dereg(r.mr);
+
+	ck_assert_int_eq(fake_reg(&fake, BASE + 16 * MIB, 16 * MIB, ACCESS, &mr), 0);
+	registration_end(&policy, &block, mib(16, 32), mr);
+	ck_assert(!policy.ahead_failed);
+	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
+	ck_assert(r.shared);
+	ck_assert_ptr_eq(r.mr, mr);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
+{
+	struct registration_policy policy = {.shift = 26, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct fake fake = {0};
+	struct registration r;
+
+	get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
+	registration_end(&policy, &block, mib(16, 32), NULL);
+	ck_assert(policy.ahead_failed);
+	/* It is not QEMU's failure: its limit stays, and it registers what it needs. */
+	ck_assert_uint_eq(policy.shift, 26);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
+	ck_assert(!r.shared && !r.unshared);
+	ck_assert_uint_eq(r.range.start, 16 * MIB);
+	ck_assert_uint_eq(r.range.end, 32 * MIB);
+	drop_all(&block);
+	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("registration");
@@ -380,6 +507,11 @@ int main(void)
 	tcase_add_test(tc, a_gap_is_filled_up_to_its_neighbours);
 	tcase_add_test(tc, a_partial_overlap_gets_its_own);
 	tcase_add_test(tc, other_access_flags_share_nothing);
+	tcase_add_test(tc, ahead_it_begins_with_less);
+	tcase_add_test(tc, ahead_never_more_than_the_region);
+	tcase_add_test(tc, ahead_only_a_failure_makes_the_limit_smaller);
+	tcase_add_test(tc, what_is_being_registered_is_busy);
+	tcase_add_test(tc, one_ahead_that_fails_leaves_room_and_is_the_last);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

@@ -6,6 +6,11 @@
 
 #include "support.h"
 
+/* The first slot that is lent, and how many are. */
+#define LENT  (SEND_SLOT_REQUEST + 1)
+#define LOANS (SEND_SLOTS - LENT)
+_Static_assert(LOANS == 3, "a_completion_retires_all_before_it takes them all");
+
 static uint64_t add(struct send_queue *q, uint64_t wr_id, bool message, int slot)
 {
 	struct send_record record = {.wr_id = wr_id, .message = message, .slot = slot};
@@ -65,17 +70,17 @@ START_TEST(a_completion_retires_all_before_it)
 	uint64_t last;
 
 	send_queue_init(&q);
-	add(&q, 1, true, 1);
+	add(&q, 1, true, LENT);
 	add(&q, 2, false, SEND_NO_SLOT);
-	add(&q, 3, true, 2);
+	add(&q, 3, true, LENT + 1);
 	last = add(&q, 4, false, SEND_NO_SLOT);
-	add(&q, 5, true, 3);
+	add(&q, 5, true, LENT + 2);
 	ck_assert_uint_eq(q.messages, 3);
 	ck_assert_int_eq(send_queue_free_slot(&q), SEND_NO_SLOT);
 	ck_assert_int_eq(send_queue_complete(&q, last, &record), 0);
 	ck_assert_uint_eq(record.wr_id, 4);
 	ck_assert_uint_eq(q.messages, 1);
-	ck_assert_int_eq(send_queue_free_slot(&q), 1);
+	ck_assert_int_eq(send_queue_free_slot(&q), LENT);
 	ck_assert_int_eq(send_queue_complete(&q, last - 1, &record), -ENOENT);
 	ck_assert_int_eq(send_queue_complete(&q, last + 1, &record), 0);
 	ck_assert_uint_eq(record.wr_id, 5);
@@ -85,7 +90,7 @@ END_TEST
 START_TEST(a_full_queue_refuses)
 {
 	static struct send_queue q;
-	struct send_record record = {.wr_id = 7, .message = true, .slot = 1};
+	struct send_record record = {.wr_id = 7, .message = true, .slot = LENT};
 	uint64_t serial = 12345;
 
 	send_queue_init(&q);
@@ -94,7 +99,7 @@ START_TEST(a_full_queue_refuses)
 	ck_assert_int_eq(send_queue_add(&q, &record, &serial), -ENOMEM);
 	ck_assert_uint_eq(serial, 12345);
 	ck_assert_uint_eq(q.messages, 0);
-	ck_assert_int_eq(send_queue_free_slot(&q), 1);
+	ck_assert_int_eq(send_queue_free_slot(&q), LENT);
 	ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
 	ck_assert_uint_eq(record.wr_id, 0);
 	add(&q, 99, false, SEND_NO_SLOT);
@@ -105,14 +110,15 @@ START_TEST(a_full_queue_refuses)
 }
 END_TEST
 
-/* The first is for the message that takes the place of QEMU's; it is never lent. */
+/* Those for the message that takes the place of QEMU's, and for our own request, are
+ * never lent. */
 START_TEST(slots_are_taken_and_freed)
 {
 	static struct send_queue q;
 	struct send_record record;
 
 	send_queue_init(&q);
-	for (int slot = SEND_SLOT_STRICT + 1; slot < SEND_SLOTS; slot++) {
+	for (int slot = LENT; slot < SEND_SLOTS; slot++) {
 		ck_assert_int_eq(send_queue_free_slot(&q), slot);
 		/* Asking does not take it. */
 		ck_assert_int_eq(send_queue_free_slot(&q), slot);
@@ -120,14 +126,17 @@ START_TEST(slots_are_taken_and_freed)
 	}
 	ck_assert_int_eq(send_queue_free_slot(&q), SEND_NO_SLOT);
 	add(&q, 0, true, SEND_SLOT_STRICT);
-	for (int slot = SEND_SLOT_STRICT + 1; slot < SEND_SLOTS; slot++) {
+	add(&q, 0, true, SEND_SLOT_REQUEST);
+	for (int slot = LENT; slot < SEND_SLOTS; slot++) {
 		ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
 		ck_assert_int_eq(record.slot, slot);
-		ck_assert_int_eq(send_queue_free_slot(&q), SEND_SLOT_STRICT + 1);
+		ck_assert_int_eq(send_queue_free_slot(&q), LENT);
 	}
 	ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
 	ck_assert_int_eq(record.slot, SEND_SLOT_STRICT);
-	ck_assert_int_eq(send_queue_free_slot(&q), SEND_SLOT_STRICT + 1);
+	ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
+	ck_assert_int_eq(record.slot, SEND_SLOT_REQUEST);
+	ck_assert_int_eq(send_queue_free_slot(&q), LENT);
 }
 END_TEST
 

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/conn.h"
+
+#include <string.h>
+
+#include "bench.h"
+#include "core/ahead.h"
+#include "core/verbs_values.h"
+
+/* Registration ahead of QEMU through a connection: what is on the wire, and what QEMU
+ * sees of it, which is its own answers and nothing else. */
+
+#define LOCAL  UINT64_C(0x7f0000000000)
+#define LENGTH (128 * MIB)
+#define FIRST  (UINT64_C(1) << AHEAD_FIRST_SHIFT)
+#define RKEY   4711 /* of what was registered ahead */
+
+static struct bench b;
+
+/* Chunk 0 is registered, a credit is there, and RECVs for an answer are posted. */
+static void start(unsigned int mode)
+{
+	bench_start(&b, CONN_SOURCE, mode | BENCH_AHEAD, 30);
+	bench_learn(&b, LENGTH, MIB, LOCAL);
+}
+
+/* QEMU sends COMPRESS for what is there, and is answered. */
+static void zero(uint64_t at, uint64_t length)
+{
+	struct message m;
+
+	message_begin(&m, WIRE_COMPRESS, 1);
+	message_put32(&m, 0);
+	message_put32(&m, 0);
+	message_put64(&m, at);
+	message_put64(&m, length);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+}
+
+static enum bench_sent request(struct message *m, uint64_t at)
+{
+	message_register(m, WIRE_REGISTER_REQUEST, at, 0, 0);
+	return bench_send(&b, m);
+}
+
+static void incoming_result(uint32_t rkey)
+{
+	struct message m;
+
+	message_result(&m, rkey, BENCH_REMOTE);
+	bench_incoming(&b, &m);
+}
+
+/* QEMU has written chunk 1: [0, 16M) is registered, and a credit is there again. */
+static void start_writing(unsigned int mode)
+{
+	struct range want;
+	struct message m;
+
+	start(mode);
+	ck_assert_int_eq(request(&m, MIB), BENCH_REPLACED);
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	incoming_result(101);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + MIB, MIB, &want));
+	bench_post_answer_recvs(&b);
+	b.outgoing_count = 0;
+}
+
+static void expect_no_look(void)
+{
+	struct source_look look = {.addr = 4711};
+
+	ck_assert(!conn_look(&b.conn, &look));
+	ck_assert_uint_eq(look.addr, 4711);
+}
+
+/* The first data is `data` bytes from where it is looked for. Nothing is posted yet. */
+static void find(uint64_t data)
+{
+	struct source_look look;
+
+	ck_assert(conn_look(&b.conn, &look));
+	ck_assert_uint_eq(look.addr, LOCAL + look.range.start);
+	conn_looked(&b.conn, &look, look.range.start + data);
+}
+
+/* A request for [16M, 32M) is on the wire, of which QEMU sees nothing. */
+static void ask(void)
+{
+	struct message m, expected;
+
+	find(0);
+	bench_pump(&b);
+	message_register(&expected, WIRE_REGISTER_REQUEST, FIRST, 0, FIRST / MIB - 1);
+	ck_assert(bench_outgoing(&b, &m));
+	ck_assert_uint_eq(m.len, expected.len);
+	ck_assert_mem_eq(m.data, expected.data, m.len);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+}
+
+static void expect_result(uint32_t rkey)
+{
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	ck_assert_uint_eq(message_get32(b.memory[1], 4), WIRE_REGISTER_RESULT);
+	ck_assert_uint_eq(message_get32(b.memory[1], 16), rkey);
+	ck_assert_uint_eq(message_get64(b.memory[1], 24), BENCH_REMOTE);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	ck_assert_uint_eq(message_get32(b.memory[0], 4), WIRE_READY);
+}
+
+START_TEST(its_result_and_ready_are_not_shown)
+{
+	uint64_t readys;
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	readys = b.conn.counters.received[WIRE_READY];
+	ask();
+	ck_assert(bench_complete_send(&b));
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	incoming_result(RKEY);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	ck_assert_uint_eq(b.conn.transmit.credits, 1);
+	ck_assert_uint_eq(b.conn.recvs.count, 2);
+	/* The buffers are the NIC's again. */
+	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	/* QEMU's own request there is answered with it. */
+	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	expect_result(RKEY);
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	ck_assert_uint_eq(b.conn.counters.requests_ahead, 1);
+	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
+	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
+	ck_assert_uint_eq(b.conn.counters.requests_seen, 3);
+	ck_assert_uint_eq(b.conn.counters.requests_sent, 2);
+	ck_assert_uint_eq(b.conn.counters.sent[WIRE_REGISTER_REQUEST], 3);
+	ck_assert_uint_eq(b.conn.counters.received[WIRE_REGISTER_RESULT], 3);
+	ck_assert_uint_eq(b.conn.counters.received[WIRE_READY], readys + 1);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(qemus_request_waits_for_ours)
+{
+	struct range want;
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	ask();
+	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
+	/* It is sent, as far as QEMU knows, but not answered. */
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
+	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
+	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	expect_result(RKEY);
+	/* With the READY that it was promised; the real one is ours. */
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	ck_assert_uint_eq(b.conn.transmit.credits, 1);
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + 20 * MIB, MIB, &want));
+	ck_assert_uint_eq(want.start, 20 * MIB);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Another message of QEMU's goes when the READY of ours has come. */
+START_TEST(a_message_goes_after_it)
+{
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	ask();
+	ck_assert(bench_complete_send(&b));
+	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
+	expect_no_look();
+	/* Asleep on the send side, QEMU does not see the READY. */
+	ck_assert(bench_arm(&b, CONN_SEND_CQ) == !(_i & BENCH_ONE_CQ));
+	ck_assert(conn_needs_help(&b.conn, CONN_SEND_CQ) == !(_i & BENCH_ONE_CQ));
+	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_uint_eq(b.outgoing_count, 1);
+	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
+	/* The result and the READY that come now are QEMU's. */
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	incoming_result(102);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	expect_result(102);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* The NIC has no room for our request, and QEMU sleeps where it does not see that it
+ * has again. */
+START_TEST(somebody_sees_to_the_send_queue)
+{
+	const bool one_cq = _i & BENCH_ONE_CQ;
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	b.conn.transmit.in_flight += TRANSMIT_SEND_QUEUE;
+	find(0);
+	bench_pump(&b);
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	/* Nobody waits for it: it can wait as well. */
+	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
+	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	ck_assert(bench_arm(&b, CONN_RECV_CQ) == !one_cq);
+	ck_assert(conn_needs_help(&b.conn, CONN_RECV_CQ) == !one_cq);
+	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
+	b.conn.transmit.in_flight -= TRANSMIT_SEND_QUEUE;
+	bench_pump(&b);
+	ck_assert_uint_eq(b.outgoing_count, 1);
+	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	expect_result(RKEY);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(a_failed_connection_needs_no_help)
+{
+	struct message m;
+
+	start_writing(0);
+	ask();
+	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
+	ck_assert(conn_needs_help(&b.conn, CONN_SEND_CQ));
+	conn_fail(&b.conn);
+	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
+	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
+	expect_no_look();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* It fails, and QEMU is told of all that it waits for. */
+START_TEST(a_result_that_is_none_fails_the_connection)
+{
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	ask();
+	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	message_result(&m, RKEY, BENCH_REMOTE);
+	m.data[11] = 2;
+	bench_incoming(&b, &m);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Two results for one request: the second answers nothing. */
+START_TEST(a_second_result_fails_the_connection)
+{
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	ask();
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	/* A message that waits completes too. */
+	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* An ERROR is QEMU's to see, whoever asked; and its request is never answered. */
+START_TEST(an_error_in_place_of_the_result)
+{
+	struct message m;
+
+	start_writing((unsigned int)_i);
+	ask();
+	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	message_begin(&m, WIRE_ERROR, 1);
+	bench_incoming(&b, &m);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	ck_assert_uint_eq(message_get32(b.memory[1], 4), WIRE_ERROR);
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Its SEND fails: QEMU is told by a completion, once. */
+START_TEST(a_request_that_fails)
+{
+	struct completion c;
+
+	start_writing((unsigned int)_i);
+	ask();
+	bench_fail_sends(&b, VERBS_WC_LOC_LEN_ERR);
+	ck_assert(bench_poll(&b, CONN_SEND_CQ, &c));
+	ck_assert_uint_eq(c.status, VERBS_WC_LOC_LEN_ERR);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	expect_no_look();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* In the destination's loop for registrations only, which COMPRESS begins as well. */
+START_TEST(only_between_registrations)
+{
+	struct message m;
+
+	start_writing(BENCH_WRITES | BENCH_ZEROS);
+	message_begin(&m, WIRE_REGISTER_FINISHED, 1);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	ck_assert_uint_eq(b.conn.transmit.credits, 1);
+	expect_no_look();
+	zero(2 * MIB, MIB);
+	ck_assert_uint_eq(b.conn.source.ahead.position, 3 * MIB);
+	b.outgoing_count = 0;
+	ask();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* While it looked, the connection failed, or QEMU used the credit. */
+START_TEST(what_is_found_too_late)
+{
+	struct source_look look;
+	struct message m;
+
+	start_writing(0);
+	ck_assert(conn_look(&b.conn, &look));
+	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_REPLACED);
+	b.outgoing_count = 0;
+	conn_looked(&b.conn, &look, look.range.start);
+	ck_assert(!b.conn.transmit.request.pending);
+	bench_pump(&b);
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	ck_assert_uint_eq(b.conn.counters.requests_ahead, 0);
+	conn_clear(&b.conn);
+
+	start_writing(0);
+	ck_assert(conn_look(&b.conn, &look));
+	conn_fail(&b.conn);
+	conn_looked(&b.conn, &look, look.range.start);
+	ck_assert(!b.conn.transmit.request.pending);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+START_TEST(who_looks)
+{
+	struct ram_block *block;
+	struct range range;
+
+	/* Not yet, for the chunk size and the place are not known. */
+	start(0);
+	expect_no_look();
+	ck_assert(!conn_register_ahead(&b.conn, &block, &range));
+	conn_clear(&b.conn);
+	/* RDMACHUNK_AHEAD=off */
+	start_writing(0);
+	b.conn.source.ahead.on = false;
+	expect_no_look();
+	conn_clear(&b.conn);
+	/* A destination */
+	start_writing(0);
+	b.conn.role = CONN_DESTINATION;
+	expect_no_look();
+	conn_clear(&b.conn);
+	/* Nobody but an active connection */
+	bench_init(&b, BENCH_AHEAD, 30);
+	expect_no_look();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+static void check_register_ahead(const struct ram_block *of, uint64_t from, uint64_t to)
+{
+	struct ram_block *block = NULL;
+	struct range range = {0, 0};
+
+	ck_assert(conn_register_ahead(&b.conn, &block, &range));
+	ck_assert_ptr_eq(block, of);
+	ck_assert_uint_eq(range.start, from);
+	ck_assert_uint_eq(range.end, to);
+}
+
+static void check_nothing_to_register(void)
+{
+	struct ram_block *block;
+	struct range range;
+
+	ck_assert(!conn_register_ahead(&b.conn, &block, &range));
+}
+
+static void have(struct ram_block *block, uint64_t from, uint64_t to)
+{
+	struct range range = {from, to};
+
+	ck_assert_int_eq(registration_begin(block, range), 0);
+	registration_end(&b.conn.policy, block, range, block);
+}
+
+/* What the destination was asked for, in its order, and what is here already left out. */
+START_TEST(a_source_registers_what_was_asked_for)
+{
+	struct ram_block *block;
+
+	start_writing(0);
+	block = &b.conn.source.blocks.block[0];
+	/* Not before QEMU has shown its access flags. */
+	check_nothing_to_register();
+	b.conn.policy.access_known = true;
+	check_register_ahead(block, 2 * MIB, FIRST);
+	have(block, 4 * MIB, 5 * MIB);
+	check_register_ahead(block, 2 * MIB, 4 * MIB);
+	have(block, 2 * MIB, 4 * MIB);
+	check_register_ahead(block, 5 * MIB, FIRST);
+	have(block, 5 * MIB, FIRST);
+	check_nothing_to_register();
+	/* From the moment of the request on: the two go on at once. */
+	find(3 * MIB);
+	check_register_ahead(block, FIRST + 3 * MIB, 2 * FIRST);
+	b.conn.policy.ahead_failed = true;
+	check_nothing_to_register();
+	b.conn.policy.ahead_failed = false;
+	b.conn.policy.ahead = false;
+	check_nothing_to_register();
+	b.conn.policy.ahead = true;
+	/* A begun one is not due again. */
+	ck_assert_int_eq(registration_begin(block, (struct range){FIRST + 3 * MIB, 2 * FIRST}), 0);
+	check_nothing_to_register();
+	registration_end(&b.conn.policy, block, (struct range){FIRST + 3 * MIB, 2 * FIRST}, NULL);
+	check_nothing_to_register();
+	b.conn.policy.ahead_failed = false;
+	check_register_ahead(block, FIRST + 3 * MIB, 2 * FIRST);
+	block->local_known = false;
+	check_nothing_to_register();
+	block->local_known = true;
+	b.conn.state = CONN_FAILED;
+	check_nothing_to_register();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* Its QEMU says where it is by what it registers. */
+START_TEST(a_destination_registers_what_comes_next)
+{
+	struct ram_block *block;
+	struct message m;
+	struct range want;
+
+	bench_start(&b, CONN_DESTINATION, BENCH_AHEAD, 30);
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(&m, LOCAL, 0, 60 * MIB);
+	message_put_block(&m, LOCAL + GIB, GIB, 40 * MIB);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
+	b.conn.policy.access_known = true;
+	check_nothing_to_register();
+	/* Memory of no block says nothing. */
+	ck_assert_ptr_null(conn_register(&b.conn, 4096, MIB, &want));
+	check_nothing_to_register();
+	block = conn_register(&b.conn, LOCAL + 2 * MIB, MIB, &want);
+	ck_assert_ptr_eq(block, &b.conn.dest_blocks.block[0]);
+	have(block, 0, FIRST);
+	check_register_ahead(block, FIRST, 2 * FIRST);
+	have(block, FIRST, 2 * FIRST);
+	check_register_ahead(block, 2 * FIRST, 60 * MIB);
+	have(block, 2 * FIRST, 60 * MIB);
+	check_nothing_to_register();
+	block = conn_register(&b.conn, LOCAL + GIB + 39 * MIB, MIB, &want);
+	ck_assert_ptr_eq(block, &b.conn.dest_blocks.block[1]);
+	check_nothing_to_register();
+	ck_assert_ptr_eq(conn_register(&b.conn, LOCAL + GIB + 4 * MIB, MIB, &want), block);
+	check_register_ahead(block, 5 * MIB, FIRST);
+	b.conn.policy.ahead = false;
+	check_nothing_to_register();
+	conn_clear(&b.conn);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conn_ahead");
+	TCase *tc = tcase_create("conn_ahead");
+
+	tcase_add_loop_test(tc, its_result_and_ready_are_not_shown, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, qemus_request_waits_for_ours, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, a_message_goes_after_it, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, somebody_sees_to_the_send_queue, 0, BENCH_MODES);
+	tcase_add_test(tc, a_failed_connection_needs_no_help);
+	tcase_add_loop_test(tc, a_result_that_is_none_fails_the_connection, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, a_second_result_fails_the_connection, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, an_error_in_place_of_the_result, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, a_request_that_fails, 0, BENCH_MODES);
+	tcase_add_test(tc, only_between_registrations);
+	tcase_add_test(tc, what_is_found_too_late);
+	tcase_add_test(tc, who_looks);
+	tcase_add_test(tc, a_source_registers_what_was_asked_for);
+	tcase_add_test(tc, a_destination_registers_what_comes_next);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}

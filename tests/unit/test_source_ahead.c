@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "core/ahead.h"
+#include "core/source.h"
+#include "qemu.h"
+
+/* Registration ahead of QEMU at the source: where data is looked for, what is asked
+ * for, and what QEMU gets when it asks for the same. */
+
+#define FIRST	   (UINT64_C(1) << AHEAD_FIRST_SHIFT)
+#define LOOK_AHEAD (64 * MIB) /* how far; source.c's own */
+
+static struct qemu q;
+
+static void start(unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
+		  unsigned int count)
+{
+	qemu_start(&q, shift, chunk_size, lengths, count);
+	q.source.ahead.on = true;
+}
+
+/* QEMU has written two chunks of 1 MiB: [0, 16M) of 150M is registered. */
+static void start_writing(void)
+{
+	const uint64_t lengths[] = {150 * MIB, 100 * MIB};
+
+	start(30, MIB, lengths, 2);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+}
+
+static void check_look(uint32_t block, uint64_t from, uint64_t to)
+{
+	struct source_look look;
+
+	ck_assert(source_look(&q.source, &look));
+	ck_assert_uint_eq(look.block, block);
+	ck_assert_uint_eq(look.range.start, from);
+	ck_assert_uint_eq(look.range.end, to);
+	ck_assert_uint_eq(look.addr, LOCAL(block) + from);
+	ck_assert_uint_eq(look.chunk, q.destination.chunk_size);
+}
+
+static void check_no_look(void)
+{
+	struct source_look look = {.addr = 4711};
+
+	ck_assert(!source_look(&q.source, &look));
+	ck_assert_uint_eq(look.addr, 4711);
+}
+
+static const struct extent *extent_at(uint32_t block, uint64_t at)
+{
+	return extent_map_find(&q.source.blocks.block[block].remote, (struct range){at, at + 1});
+}
+
+/* The request that was just made is for [from, to). */
+static void check_asked(uint32_t block, uint64_t from, uint64_t to)
+{
+	const struct extent *extent = extent_at(block, from);
+
+	ck_assert(q.asked && q.source.ahead.asked);
+	ck_assert_uint_eq(q.ahead.block, block);
+	ck_assert_uint_eq(q.ahead.addr, OFFSET(block) + from);
+	ck_assert_uint_eq(q.ahead.chunks, (to - from - 1) / q.destination.chunk_size);
+	ck_assert_uint_eq(extent->range.start, from);
+	ck_assert_uint_eq(extent->range.end, to);
+	ck_assert_uint_eq(extent->value, SOURCE_NO_RKEY_YET);
+	check_no_look();
+}
+
+/* The destination answers, and QEMU was not waiting for that. */
+static void answer(void)
+{
+	struct message reply;
+
+	qemu_answer_ahead(&q, &reply);
+	ck_assert_uint_eq(reply.len, 0);
+	ck_assert(!q.source.ahead.asked);
+	qemu_check_extents(&q, 0);
+}
+
+START_TEST(requests_begin_small_and_grow)
+{
+	struct source_reply own;
+	struct message m, reply;
+
+	start(30, MIB, (uint64_t[]){150 * MIB}, 1);
+	qemu_write(&q, 0, 0, 0);
+	for (uint64_t at = 1, end = 16; at < 128; at = end, end *= 2) {
+		qemu_request(&q, &m, 0, at, 0);
+		ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_REPLACE);
+		ck_assert_uint_eq(message_get64(own.message, 16), at * MIB);
+		ck_assert_uint_eq(message_get64(own.message, 32), end - at - 1);
+		qemu_write(&q, 0, at, 0);
+	}
+	/* From where QEMU is, and never beyond an extent or the block. */
+	qemu_request(&q, &m, 0, 140, 0);
+	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_REPLACE);
+	ck_assert_uint_eq(extent_at(0, 140 * MIB)->range.start, 140 * MIB);
+	ck_assert_uint_eq(extent_at(0, 140 * MIB)->range.end, 150 * MIB);
+	ck_assert_ptr_nonnull(qemu_register(&q, 0, 140, &(struct range){0, 0}));
+	qemu_write(&q, 0, 139, 0);
+	ck_assert_uint_eq(extent_at(0, 139 * MIB)->range.end, 140 * MIB);
+	/* Across an extent nothing is widened, then or later. */
+	message_register(&m, WIRE_REGISTER_REQUEST, 138 * MIB, 0, 1);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert(!q.source.widening);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(it_looks_only_when_it_knows_what_it_may_ask_for)
+{
+	start(30, MIB, (uint64_t[]){150 * MIB, 100 * MIB}, 2);
+	check_no_look();
+	/* Of the first chunk nobody knew the size. */
+	qemu_write(&q, 0, 0, 0);
+	check_no_look();
+	qemu_write(&q, 0, 1, 0);
+	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	q.source.widening = false;
+	check_no_look();
+	q.source.widening = true;
+	q.source.ahead.on = false;
+	check_no_look();
+	q.source.ahead.on = true;
+	/* A block whose memory nobody has seen */
+	source_passed(&q.source, 1, 5 * MIB);
+	check_no_look();
+	qemu_write(&q, 1, 5, 0);
+	check_look(1, FIRST, FIRST + LOOK_AHEAD);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(the_chunk_with_data_and_the_rest_of_its_piece)
+{
+	start_writing();
+	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	ck_assert(qemu_look(&q, 3 * MIB));
+	check_asked(0, FIRST + 3 * MIB, 2 * FIRST);
+	answer();
+	/* The next is twice as long; what was zero is not looked at again. */
+	check_look(0, 2 * FIRST, 2 * FIRST + LOOK_AHEAD);
+	ck_assert(qemu_look(&q, 0));
+	check_asked(0, 2 * FIRST, 4 * FIRST);
+	answer();
+	check_look(0, 4 * FIRST, 4 * FIRST + LOOK_AHEAD);
+	ck_assert(qemu_look(&q, 0));
+	check_asked(0, 4 * FIRST, 8 * FIRST);
+	answer();
+	/* Enough, until QEMU has used some of it, and it need not ask for that. */
+	check_no_look();
+	qemu_write(&q, 0, 19, 0);
+	qemu_write(&q, 0, 63, 0);
+	check_no_look();
+	qemu_write(&q, 0, 64, 0);
+	check_look(0, 8 * FIRST, 150 * MIB);
+	ck_assert_uint_eq(q.answered, 3);
+	ck_assert_uint_eq(q.destination.requests, 5);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(what_has_no_data_is_skipped_and_remembered)
+{
+	start_writing();
+	ck_assert(!qemu_look(&q, QEMU_NO_DATA));
+	ck_assert_uint_eq(q.source.ahead.looked, FIRST + LOOK_AHEAD);
+	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 2);
+	/* No further than that ahead of QEMU, which has to come closer first. */
+	check_no_look();
+	source_passed(&q.source, 0, FIRST);
+	check_no_look();
+	source_passed(&q.source, 0, FIRST + MIB);
+	check_look(0, FIRST + LOOK_AHEAD, 9 * FIRST);
+	ck_assert(qemu_look(&q, 20 * MIB));
+	check_asked(0, 100 * MIB, 7 * FIRST);
+	answer();
+	/* It was zero when it was looked at, and is free for what QEMU finds there. */
+	qemu_write(&q, 0, 90, 0);
+	ck_assert_uint_eq(extent_at(0, 90 * MIB)->range.start, 90 * MIB);
+	ck_assert_uint_eq(extent_at(0, 90 * MIB)->range.end, 6 * FIRST);
+	ck_assert_uint_eq(q.destination.repeated, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+/* COMPRESS may end anywhere; requests are for whole chunks. */
+START_TEST(the_place_within_a_chunk)
+{
+	start_writing();
+	source_passed(&q.source, 0, 20 * MIB + 4096);
+	check_look(0, 20 * MIB, 20 * MIB + LOOK_AHEAD);
+	ck_assert(qemu_look(&q, 0));
+	check_asked(0, 20 * MIB, 32 * MIB);
+	answer();
+	source_passed(&q.source, 0, 140 * MIB - 1);
+	check_look(0, 139 * MIB, 150 * MIB);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(qemu_begins_anew)
+{
+	start_writing();
+	ck_assert(!qemu_look(&q, QEMU_NO_DATA));
+	check_no_look();
+	/* On the same block, forward: what was looked at stays so. */
+	source_passed(&q.source, 0, 3 * MIB);
+	ck_assert_uint_eq(q.source.ahead.looked, FIRST + LOOK_AHEAD);
+	/* Back: there may be data by now. */
+	source_passed(&q.source, 0, 2 * MIB);
+	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	/* Another block. */
+	ck_assert(!qemu_look(&q, QEMU_NO_DATA));
+	source_passed(&q.source, 1, 3 * MIB);
+	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(no_further_than_the_block)
+{
+	start(30, MIB, (uint64_t[]){20 * MIB + 4096}, 1);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+	check_look(0, FIRST, 20 * MIB + 4096);
+	ck_assert(qemu_look(&q, 4 * MIB));
+	check_asked(0, 20 * MIB, 20 * MIB + 4096);
+	answer();
+	check_no_look();
+	source_passed(&q.source, 0, 20 * MIB + 4096);
+	check_no_look();
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(the_look_ends_where_something_is_registered)
+{
+	start_writing();
+	qemu_write(&q, 0, 40, 0);
+	source_passed(&q.source, 0, 3 * MIB);
+	check_look(0, FIRST, 40 * MIB);
+	ck_assert(qemu_look(&q, 22 * MIB));
+	check_asked(0, 38 * MIB, 40 * MIB);
+	answer();
+	source_clear(&q.source);
+}
+END_TEST
+
+/* While it was looking, without a lock, something else happened. */
+START_TEST(what_it_found_may_be_of_no_use_any_more)
+{
+	struct wire_register request = {.addr = 4711};
+	struct source_look look;
+	uint64_t data;
+
+	start_writing();
+	ck_assert(source_look(&q.source, &look));
+	data = look.range.start + 2 * MIB;
+	/* The destination is not free: what there is to know is remembered all the same. */
+	ck_assert(!source_looked(&q.source, &look, data, false, &request));
+	ck_assert_uint_eq(q.source.ahead.looked, data);
+	check_look(0, data, data + LOOK_AHEAD);
+	q.source.widening = false;
+	ck_assert(!source_looked(&q.source, &look, data, true, &request));
+	q.source.widening = true;
+	/* QEMU has asked for it itself. */
+	qemu_write(&q, 0, 17, 0);
+	ck_assert(!source_looked(&q.source, &look, data, true, &request));
+	ck_assert_uint_eq(extent_at(0, data)->range.start, 17 * MIB);
+	ck_assert(!q.source.ahead.asked);
+	ck_assert_uint_eq(request.addr, 4711);
+	/* Another was asked for. */
+	ck_assert(source_look(&q.source, &look));
+	ck_assert(qemu_look(&q, 0));
+	ck_assert(!source_looked(&q.source, &look, look.range.end - MIB, true, &request));
+	ck_assert_uint_eq(request.addr, 4711);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(what_it_found_in_the_block_that_qemu_has_left)
+{
+	struct source_look look;
+
+	start_writing();
+	ck_assert(source_look(&q.source, &look));
+	qemu_write(&q, 1, 0, 0);
+	q.asked = source_looked(&q.source, &look, look.range.start, true, &q.ahead);
+	ck_assert(q.asked);
+	q.credits--;
+	check_asked(0, FIRST, 2 * FIRST);
+	/* That says nothing of the block where QEMU is. */
+	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	answer();
+	qemu_write(&q, 0, 20, 0);
+	ck_assert_int_eq(q.answered, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_request_is_held_until_the_result_comes)
+{
+	struct source_reply own;
+	struct message m, reply;
+
+	start_writing();
+	ck_assert(qemu_look(&q, 0));
+	qemu_request(&q, &m, 0, 17, 4096);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
+	ck_assert(q.source.ahead.held);
+	qemu_answer_ahead(&q, &reply);
+	ck_assert(!q.source.ahead.held);
+	ck_assert_uint_eq(reply.len, 32);
+	ck_assert_uint_eq(message_get32(reply.data, 4), WIRE_REGISTER_RESULT);
+	ck_assert_uint_eq(message_get32(reply.data, 16), extent_at(0, FIRST)->value);
+	ck_assert_uint_eq(message_get64(reply.data, 24), REMOTE(0));
+	/* It is QEMU's turn now, as after any result. */
+	ck_assert_ptr_nonnull(qemu_register(&q, 0, 17, &(struct range){0, 0}));
+	ck_assert_int_eq(q.source.request.stage, SOURCE_REQUEST_NONE);
+	ck_assert(q.source.widening);
+	qemu_write(&q, 0, 18, 0);
+	ck_assert_uint_eq(q.answered, 1);
+	ck_assert_uint_eq(q.destination.requests, 3);
+	qemu_check_extents(&q, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+/* Without RECVs for the answer it goes out; the destination has both. */
+START_TEST(what_cannot_be_answered_is_sent)
+{
+	struct message m, reply;
+
+	start_writing();
+	ck_assert(qemu_look(&q, 0));
+	q.can_answer = false;
+	qemu_request(&q, &m, 0, 17, 0);
+	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_FORWARD);
+	ck_assert(!q.source.ahead.held && !q.source.ahead.asked);
+	ck_assert_uint_eq(q.destination.requests, 4);
+	ck_assert_ptr_nonnull(qemu_register(&q, 0, 17, &(struct range){0, 0}));
+	ck_assert(q.source.widening);
+	qemu_check_extents(&q, 0);
+	q.can_answer = true;
+	qemu_write(&q, 0, 18, 0);
+	ck_assert_uint_eq(q.answered, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_held_request_that_qemu_gives_up)
+{
+	struct source_reply own;
+	struct message m;
+
+	start_writing();
+	ck_assert(qemu_look(&q, 0));
+	qemu_request(&q, &m, 0, 17, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert(!q.source.ahead.held);
+	ck_assert(q.source.widening);
+	/* Then the result is nobody's, but true. */
+	answer();
+	qemu_write(&q, 0, 17, 0);
+	ck_assert_uint_eq(q.answered, 1);
+	source_clear(&q.source);
+}
+END_TEST
+
+START_TEST(a_result_that_is_none)
+{
+	struct source_reply own = {.len = 4711};
+	struct message m;
+	bool held = true;
+
+	start_writing();
+	message_result(&m, 42, REMOTE(0));
+	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert(qemu_look(&q, 0));
+	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len - 1, &held, &own), -EBADMSG);
+	m.data[11] = 2;
+	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	message_begin(&m, WIRE_READY, 1);
+	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert(held);
+	ck_assert_uint_eq(own.len, 4711);
+	check_asked(0, FIRST, 2 * FIRST);
+	source_clear(&q.source);
+}
+END_TEST
+
+/* A chunk longer than a piece is asked for as a whole; one at the block's end is cut. */
+START_TEST(chunks_of_every_size)
+{
+	const uint64_t size = UINT64_C(1) << _i, length = 20 * size + 4096;
+	static const unsigned int shifts[] = {20, 24, 25, 30};
+	struct message reply;
+
+	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
+		start(shifts[i], size, &length, 1);
+		for (uint64_t chunk = 0; chunk < 21; chunk++) {
+			qemu_write(&q, 0, chunk, 0);
+			qemu_check_extents(&q, chunk);
+			while (qemu_look(&q, 0)) {
+				ck_assert_uint_eq(q.ahead.addr % size, 0);
+				qemu_answer_ahead(&q, &reply);
+				ck_assert_uint_eq(reply.len, 0);
+				qemu_check_extents(&q, chunk);
+			}
+		}
+		/* QEMU waited for two: before the size was known, and the next. */
+		ck_assert_uint_eq(q.sent, 3);
+		ck_assert_uint_eq(q.answered, 19);
+		ck_assert_uint_eq(q.destination.repeated, 0);
+		ck_assert_uint_eq(extent_map_bytes(&q.source.blocks.block[0].remote,
+						   (struct range){0, UINT64_MAX}),
+				  length);
+		source_clear(&q.source);
+	}
+}
+END_TEST
+
+START_TEST(a_chunk_longer_than_a_piece_is_looked_at_alone)
+{
+	const uint64_t length = 4 * GIB;
+
+	start(24, GIB, &length, 1);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+	/* In front of QEMU nothing is registered, so one chunk is asked for, and no more. */
+	check_look(0, 2 * GIB, 3 * GIB);
+	ck_assert(qemu_look(&q, 0));
+	check_asked(0, 2 * GIB, 3 * GIB);
+	answer();
+	check_no_look();
+	source_clear(&q.source);
+}
+END_TEST
+
+static void pass_zeros(uint64_t length, struct random *rng, unsigned int block)
+{
+	source_passed(&q.source, block, 1 + random_below(rng, length));
+}
+
+static void look_or_answer(struct random *rng)
+{
+	struct message reply;
+
+	if (!q.asked) {
+		qemu_look(&q, random_below(rng, 3)
+				      ? random_below(rng, 40) * q.destination.chunk_size
+				      : QEMU_NO_DATA);
+		return;
+	}
+	qemu_answer_ahead(&q, &reply);
+	expect(!reply.len, "QEMU is not waiting", 0);
+}
+
+/* QEMU goes on, or somewhere else. */
+static uint64_t next_chunk(struct random *rng, const uint64_t *lengths, unsigned int *block)
+{
+	const struct source_ahead *ahead = &q.source.ahead;
+	uint64_t size = q.destination.chunk_size, last, chunk;
+
+	if (!ahead->known || random_below(rng, 4) == 0) {
+		*block = (unsigned int)random_below(rng, DESTINATION_BLOCKS);
+		return random_below(rng, (lengths[*block] + size - 1) / size);
+	}
+	*block = ahead->block;
+	last = (lengths[*block] - 1) / size;
+	chunk = ahead->position / size + random_below(rng, 20);
+	return chunk < last ? chunk : last;
+}
+
+/* As test_source.c's, with looks and answers at any moment between. */
+static void migrate(uint64_t seed)
+{
+	struct random rng = {seed};
+	uint64_t size = UINT64_C(1) << (20 + random_below(&rng, 11));
+	bool refuse = random_below(&rng, 4) == 0;
+	uint64_t lengths[DESTINATION_BLOCKS];
+
+	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++) {
+		lengths[b] = (1 + random_below(&rng, 100)) * size;
+		if (random_below(&rng, 2))
+			lengths[b] -= 4096 * (1 + random_below(&rng, size / 4096 - 1));
+	}
+	start(20 + (unsigned int)random_below(&rng, 11), size, lengths, DESTINATION_BLOCKS);
+	for (uint64_t round = 0; round < 400; round++) {
+		unsigned int b;
+		uint64_t chunk = next_chunk(&rng, lengths, &b);
+		uint64_t event = random_below(&rng, 100);
+
+		q.can_answer = !refuse || event % 10;
+		if (event < 40)
+			look_or_answer(&rng);
+		else if (event < 50)
+			pass_zeros(lengths[b], &rng, b);
+		else
+			qemu_write(&q, b, chunk, random_next(&rng));
+		qemu_check_extents(&q, round);
+	}
+	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++)
+		for (uint64_t chunk = 0; chunk * size < lengths[b]; chunk++)
+			if (q.rkey[b][chunk])
+				qemu_check_write(&q, b, chunk);
+	expect(refuse || !q.destination.repeated, "requested twice", seed);
+	source_clear(&q.source);
+}
+
+START_TEST(migrations_of_every_kind)
+{
+	unsigned int held = 0, answered = 0;
+
+	for (uint64_t seed = 0; seed < 100; seed++) {
+		migrate((uint64_t)_i * 1000 + seed);
+		held += q.held;
+		answered += q.answered;
+	}
+	/* It did happen that QEMU came to wait for our own request. */
+	ck_assert_uint_gt(held, 0);
+	ck_assert_uint_gt(answered, held);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("source_ahead");
+	TCase *tc = tcase_create("source_ahead");
+
+	tcase_add_test(tc, requests_begin_small_and_grow);
+	tcase_add_test(tc, it_looks_only_when_it_knows_what_it_may_ask_for);
+	tcase_add_test(tc, the_chunk_with_data_and_the_rest_of_its_piece);
+	tcase_add_test(tc, what_has_no_data_is_skipped_and_remembered);
+	tcase_add_test(tc, the_place_within_a_chunk);
+	tcase_add_test(tc, qemu_begins_anew);
+	tcase_add_test(tc, no_further_than_the_block);
+	tcase_add_test(tc, the_look_ends_where_something_is_registered);
+	tcase_add_test(tc, what_it_found_may_be_of_no_use_any_more);
+	tcase_add_test(tc, what_it_found_in_the_block_that_qemu_has_left);
+	tcase_add_test(tc, a_request_is_held_until_the_result_comes);
+	tcase_add_test(tc, what_cannot_be_answered_is_sent);
+	tcase_add_test(tc, a_held_request_that_qemu_gives_up);
+	tcase_add_test(tc, a_result_that_is_none);
+	tcase_add_loop_test(tc, chunks_of_every_size, 20, 31);
+	tcase_add_test(tc, a_chunk_longer_than_a_piece_is_looked_at_alone);
+	tcase_add_loop_test(tc, migrations_of_every_kind, 0, 4);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
