@@ -5,6 +5,7 @@
  * [ARGUMENT...]. It prints what it gets from them, so that a run with the shim
  * can be compared with one without.
  */
+#include "ahead.h"
 #include "migration.h"
 
 #include <dlfcn.h>
@@ -216,6 +217,23 @@ static size_t heap(void)
 	return info.uordblks + info.hblkhd;
 }
 
+/* client ahead-rounds N: the same for migrations that register ahead. */
+static int run_ahead_rounds(char **args)
+{
+	int rounds = atoi(args[0]), warm = rounds / 10 + 1;
+	size_t before = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		if (i == warm)
+			before = heap();
+		ahead_round(i);
+	}
+	before = heap() - before;
+	print_live();
+	printf("grown %ld threads %u\n", (long)before, ahead_threads());
+	return 0;
+}
+
 /* client rounds N: so many migrations; the heap must not grow after the first tenth. */
 static int run_rounds(char **args)
 {
@@ -419,6 +437,8 @@ static const struct {
 	bool fake;
 	int (*run)(char **args);
 } modes[] = {
+	{"ahead", 1, true, ahead_run},
+	{"ahead-rounds", 1, true, run_ahead_rounds},
 	{"close-fails", 0, true, run_close_fails},
 	{"connect", 3, true, run_connect},
 	{"dlopen", 1, true, run_dlopen},

@@ -41,6 +41,8 @@ tests_preload_libstage_la_LDFLAGS = -avoid-version -shared -rpath /nowhere
 tests_preload_libstage_la_LIBADD = $(VERBS_LIBS)
 
 tests_preload_client_SOURCES = \
+	tests/preload/ahead.c \
+	tests/preload/ahead.h \
 	tests/preload/client.c \
 	tests/preload/fake/fake.h \
 	tests/preload/migration.c \
@@ -64,6 +66,7 @@ TESTS += tests/preload/run-tests
 EXTRA_DIST += \
 	tests/preload/fake/libibverbs.map \
 	tests/preload/fake/librdmacm.map \
+	tests/preload/cases/ahead.sh \
 	tests/preload/cases/config.sh \
 	tests/preload/cases/lifetime.sh \
 	tests/preload/cases/module.sh \

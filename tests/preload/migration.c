@@ -84,11 +84,12 @@ static void send_message(struct peer *p, uint32_t type, const void *body, uint32
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
 }
 
-static void answer_on_wire(struct peer *p, unsigned int *requests)
+void migration_answer(struct migration *m)
 {
-	struct result_body result = {htobe32(REMOTE_RKEY + *requests), 0, htobe64(REMOTE_BASE)};
-	char msg[256];
+	struct result_body result = {htobe32(REMOTE_RKEY + m->requests), 0, htobe64(REMOTE_BASE)};
+	struct peer *p = &m->peer;
 	struct register_body asked;
+	char msg[256];
 
 	if (peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
 		return;
@@ -96,8 +97,8 @@ static void answer_on_wire(struct peer *p, unsigned int *requests)
 	memcpy(&asked, msg + 16, sizeof(asked));
 	must(be64toh(asked.addr) >= REMOTE_OFFSET);
 	must(be64toh(asked.addr) - REMOTE_OFFSET + be64toh(asked.chunks) * MIGRATION_CHUNK <
-	     BLOCK_LENGTH);
-	++*requests;
+	     m->length);
+	m->requests++;
 	deliver(p, REGISTER_RESULT, &result, sizeof(result));
 	deliver(p, READY, NULL, 0);
 }
@@ -122,7 +123,7 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 	struct ibv_wc wc;
 
 	send_message(p, REGISTER_REQUEST, &body, sizeof(body), true);
-	answer_on_wire(p, &m->requests);
+	migration_answer(m);
 	memcpy(&result, receive(p, 0, REGISTER_RESULT), sizeof(result));
 	*rkey = be32toh(result.rkey);
 	must(*rkey >= REMOTE_RKEY && *rkey < REMOTE_RKEY + m->requests);
@@ -135,17 +136,18 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 	return mr;
 }
 
-void migration_open(struct migration *m, const char *address)
+void migration_open_block(struct migration *m, const char *address, char *block, uint64_t length)
 {
 	struct ram_block_body blocks = {
 		.host_addr = htobe64(REMOTE_BASE),
 		.offset = htobe64(REMOTE_OFFSET),
-		.length = htobe64(BLOCK_LENGTH),
+		.length = htobe64(length),
 	};
 	struct peer *p = &m->peer;
 	char msg[64];
 
-	m->block = map_block();
+	m->block = block;
+	m->length = length;
 	m->requests = 0;
 	peer_open(p, &peer_shapes[0], address);
 	must(!peer_post_recv(p, 1));
@@ -158,11 +160,24 @@ void migration_open(struct migration *m, const char *address)
 	receive(p, 0, RAM_BLOCKS_RESULT);
 }
 
+void migration_open(struct migration *m, const char *address)
+{
+	migration_open_block(m, address, map_block(), BLOCK_LENGTH);
+}
+
+void migration_finish(struct migration *m)
+{
+	char msg[64];
+
+	send_message(&m->peer, REGISTER_FINISHED, NULL, 0, false);
+	must(peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) == 16);
+	must(peer_message_type(msg) == REGISTER_FINISHED);
+}
+
 void migration_source(const char *address, bool destroy_first, struct migration_counts *counts)
 {
 	struct ibv_mr *mr[MIGRATION_CHUNKS];
 	struct migration m;
-	char msg[64];
 	uint32_t rkey;
 
 	migration_open(&m, address);
@@ -171,9 +186,7 @@ void migration_source(const char *address, bool destroy_first, struct migration_
 		counts->registered++;
 	}
 	counts->requests += m.requests;
-	send_message(&m.peer, REGISTER_FINISHED, NULL, 0, false);
-	must(peer_take_sent(m.peer.id->qp, msg, sizeof(msg)) == 16);
-	must(peer_message_type(msg) == REGISTER_FINISHED);
+	migration_finish(&m);
 	if (destroy_first)
 		rdma_destroy_qp(m.peer.id);
 	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
@@ -182,28 +195,34 @@ void migration_source(const char *address, bool destroy_first, struct migration_
 	munmap(m.block, BLOCK_LENGTH);
 }
 
+void migration_open_destination(struct peer *p, const char *address, char *block, uint64_t length)
+{
+	struct ram_block_body blocks = {
+		.host_addr = htobe64((uintptr_t)block),
+		.offset = htobe64(REMOTE_OFFSET),
+		.length = htobe64(length),
+	};
+	struct ibv_wc wc;
+
+	peer_open(p, &peer_shapes[0], address);
+	must(!peer_connect(p, false, caps, sizeof(caps)));
+	must(!peer_post_recv(p, 1));
+	deliver(p, RAM_BLOCKS_REQUEST, NULL, 0);
+	receive(p, 1, RAM_BLOCKS_REQUEST);
+	must(!peer_post_recv(p, 1));
+	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], RAM_BLOCKS_RESULT,
+					     &blocks, sizeof(blocks))));
+	must(peer_poll(p->send_cq, &wc) && wc.wr_id == PEER_SEND);
+}
+
 void migration_destination(const char *address, struct migration_counts *counts)
 {
 	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
 	struct ibv_mr *mr[MIGRATION_CHUNKS];
-	struct ram_block_body blocks;
 	char *block = map_block();
-	struct ibv_wc wc;
 	struct peer p;
 
-	memset(&blocks, 0, sizeof(blocks));
-	blocks.host_addr = htobe64((uintptr_t)block);
-	blocks.offset = htobe64(REMOTE_OFFSET);
-	blocks.length = htobe64(BLOCK_LENGTH);
-	peer_open(&p, &peer_shapes[0], address);
-	must(!peer_connect(&p, false, caps, sizeof(caps)));
-	must(!peer_post_recv(&p, 1));
-	deliver(&p, RAM_BLOCKS_REQUEST, NULL, 0);
-	receive(&p, 1, RAM_BLOCKS_REQUEST);
-	must(!peer_post_recv(&p, 1));
-	must(!peer_post_send(&p, peer_message(p.buffer[PEER_BUFFERS - 1], RAM_BLOCKS_RESULT,
-					      &blocks, sizeof(blocks))));
-	must(peer_poll(p.send_cq, &wc) && wc.wr_id == PEER_SEND);
+	migration_open_destination(&p, address, block, BLOCK_LENGTH);
 	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++) {
 		mr[i] = ibv_reg_mr(p.pd, block + i * MIGRATION_CHUNK, MIGRATION_CHUNK, access);
 		must(mr[i] && mr[i]->rkey && mr[i]->length == MIGRATION_CHUNK);

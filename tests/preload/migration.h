@@ -13,12 +13,25 @@
 /* A source's: for programs that do with an active connection what they like. */
 struct migration {
 	struct peer peer;
-	char *block;	       /* MIGRATION_CHUNKS of memory */
+	char *block;
+	uint64_t length;       /* bytes of it */
 	unsigned int requests; /* REGISTER_REQUESTs on the wire */
 };
 
 /* Connects, and learns the destination's RAM block. A READY is there, not received. */
 void migration_open(struct migration *m, const char *address);
+
+/* With a block of the caller's own, in whole chunks. */
+void migration_open_block(struct migration *m, const char *address, char *block, uint64_t length);
+
+/* A destination whose QEMU has told of one block. */
+void migration_open_destination(struct peer *p, const char *address, char *block, uint64_t length);
+
+/* Answers a REGISTER_REQUEST that is on the wire, if there is one. */
+void migration_answer(struct migration *m);
+
+/* REGISTER_FINISHED, which has to come out. */
+void migration_finish(struct migration *m);
 
 /* Request, register and write a chunk; returns its MR, and the key to it there. */
 struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey);

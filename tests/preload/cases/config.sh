@@ -73,7 +73,7 @@ case_config_shift_sets_the_region()
 	local shift
 
 	for shift in 20 21 22 23 30; do
-		run_shim RDMACHUNK_SHIFT=$shift "$client" migrate 192.0.2.7 source destination
+		run_shim RDMACHUNK_SHIFT=$shift RDMACHUNK_AHEAD=off "$client" migrate 192.0.2.7 source destination
 		must_exit shim 0
 		must_be_silent shim
 		# Of 8 MiB, at either end

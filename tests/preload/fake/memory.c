@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 /*
@@ -13,15 +14,28 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 
 static uint32_t last_key = 0x100;
 
+/* As long as the test wants the registration to be under way. */
+static void hold(size_t length)
+{
+	if (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_RELAXED) != length)
+		return;
+	__atomic_add_fetch(&fake_control.reg_held, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_ACQUIRE) == length)
+		sched_yield();
+}
+
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				unsigned int access)
 {
-	size_t limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
 	struct ibv_mr *mr;
+	size_t limit;
 
 	fake_record("ibv_reg_mr_iova2 pd%d length=%zu access=%u iova=%s", fake_index(pd), length,
 		    access, iova == (uintptr_t)addr ? "addr" : "other");
+	hold(length);
+	limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
 	if (limit && length > limit) {
+		__atomic_add_fetch(&fake_control.reg_failed, 1, __ATOMIC_RELAXED);
 		errno = ENOMEM;
 		return NULL;
 	}

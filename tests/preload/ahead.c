@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ahead.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "migration.h"
+
+#undef ibv_reg_mr
+
+#define MIB    ((uint64_t)MIGRATION_CHUNK)
+#define LENGTH (64 * MIB)
+
+/*
+ * Where the data is, and what is to be registered for it: the rest of its aligned
+ * 16 MiB. QEMU writes chunks 0 to 2, which are zeros, and for which [0, 16M) is
+ * registered.
+ */
+#define DATA_CHUNK 40u
+#define PIECE	   (8 * MIB)
+
+#define WAIT_SECONDS 60
+
+struct run {
+	struct migration m;
+	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	unsigned int count; /* chunks that QEMU has written */
+	int base;	    /* MRs before the first of guest memory */
+};
+
+static int live_mrs(void)
+{
+	struct fake_live live;
+
+	peer_get_live(&live);
+	return live.mrs;
+}
+
+unsigned int ahead_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned int n = 0;
+
+	must(dir);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+/* Returns when it holds; what never comes ends the program. */
+#define wait_for(condition)                                                   \
+	do {                                                                  \
+		time_t until_ = time(NULL) + WAIT_SECONDS;                    \
+                                                                              \
+		while (!(condition)) {                                        \
+			must(time(NULL) < until_ || !"in time: " #condition); \
+			sched_yield();                                        \
+		}                                                             \
+	} while (0)
+
+static char *map(uint64_t length)
+{
+	char *block = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(block != MAP_FAILED);
+	return block;
+}
+
+static void write_chunk(struct run *r, unsigned int chunk)
+{
+	uint32_t rkey;
+
+	must(r->count < MIGRATION_CHUNKS);
+	r->mr[r->count++] = migration_send_chunk(&r->m, chunk, &rkey);
+}
+
+/* QEMU has written three chunks, and knows of no data behind them. */
+static void open_source(struct run *r, char *block, uint64_t length)
+{
+	memset(r, 0, sizeof(*r));
+	migration_open_block(&r->m, "192.0.2.7", block, length);
+	r->base = live_mrs();
+	for (unsigned int chunk = 0; chunk < 3; chunk++)
+		write_chunk(r, chunk);
+}
+
+static bool request_ahead_came(struct run *r)
+{
+	migration_answer(&r->m);
+	return r->m.requests == 3;
+}
+
+static void close_source(struct run *r)
+{
+	for (unsigned int i = 0; i < r->count; i++)
+		must(!ibv_dereg_mr(r->mr[i]));
+	peer_close(&r->m.peer);
+	munmap(r->m.block, r->m.length);
+}
+
+static void start(struct run *r)
+{
+	char *block = map(LENGTH);
+
+	block[DATA_CHUNK * MIB + 12345] = 1;
+	open_source(r, block, LENGTH);
+}
+
+/* The registration ahead is under way. */
+static void start_and_hold(struct run *r)
+{
+	int before = peer_control->reg_held;
+
+	__atomic_store_n(&peer_control->reg_hold, PIECE, __ATOMIC_RELAXED);
+	start(r);
+	wait_for(request_ahead_came(r));
+	wait_for(__atomic_load_n(&peer_control->reg_held, __ATOMIC_RELAXED) > before);
+}
+
+/* It is asked for, and registered here, before QEMU says a word of it. */
+static int run_found(void)
+{
+	struct run r;
+
+	start(&r);
+	wait_for(request_ahead_came(&r));
+	wait_for(live_mrs() == r.base + 2);
+	write_chunk(&r, DATA_CHUNK);
+	write_chunk(&r, DATA_CHUNK + 7);
+	must(r.m.requests == 3 && live_mrs() == r.base + 2);
+	must(r.mr[3]->lkey == r.mr[4]->lkey && r.mr[3]->lkey != r.mr[0]->lkey);
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("registered ahead");
+	return 0;
+}
+
+/* Without a thread nothing can come later. */
+static int run_none(void)
+{
+	struct run r;
+
+	start(&r);
+	must(ahead_threads() == 1);
+	write_chunk(&r, DATA_CHUNK);
+	must(ahead_threads() == 1);
+	migration_finish(&r.m);
+	printf("requests %u mrs %d\n", r.m.requests, live_mrs() - r.base);
+	close_source(&r);
+	return 0;
+}
+
+/* The registration ahead fails for want of memory, QEMU's own with `limit` bytes at
+ * most works: 0 for all. */
+static int run_fails(size_t limit)
+{
+	struct run r;
+	int before = peer_control->reg_failed;
+
+	start_and_hold(&r);
+	__atomic_store_n(&peer_control->reg_limit, PIECE / 2, __ATOMIC_RELAXED);
+	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+	wait_for(__atomic_load_n(&peer_control->reg_failed, __ATOMIC_RELAXED) > before);
+	__atomic_store_n(&peer_control->reg_limit, limit, __ATOMIC_RELAXED);
+	must(live_mrs() == r.base + 1);
+	write_chunk(&r, DATA_CHUNK);
+	must(r.m.requests == 3 && live_mrs() == r.base + 2);
+	migration_finish(&r.m);
+	close_source(&r);
+	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
+	puts("went on");
+	return 0;
+}
+
+static int run_fails_once(void)
+{
+	return run_fails(0);
+}
+
+static int run_fails_always(void)
+{
+	return run_fails(MIB);
+}
+
+struct helper {
+	struct run *r;
+	pid_t tid; /* 0 until it runs */
+	bool done;
+};
+
+static bool sleeps(const struct helper *h)
+{
+	char path[64], state = 0;
+	pid_t tid = __atomic_load_n(&h->tid, __ATOMIC_ACQUIRE);
+	FILE *f;
+
+	if (!tid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "re");
+	must(f);
+	must(fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static void *destroy(void *argument)
+{
+	struct helper *h = argument;
+
+	__atomic_store_n(&h->tid, gettid(), __ATOMIC_RELEASE);
+	rdma_destroy_qp(h->r->m.peer.id);
+	__atomic_store_n(&h->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void *write_data(void *argument)
+{
+	struct helper *h = argument;
+
+	__atomic_store_n(&h->tid, gettid(), __ATOMIC_RELEASE);
+	write_chunk(h->r, DATA_CHUNK);
+	__atomic_store_n(&h->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Something happens while the registration ahead is under way, and waits for it. */
+static void meanwhile(struct run *r, void *(*run)(void *argument))
+{
+	struct helper h = {.r = r};
+	struct fake_live live;
+	pthread_t thread;
+
+	start_and_hold(r);
+	must(!pthread_create(&thread, NULL, run, &h));
+	wait_for(sleeps(&h));
+	must(!__atomic_load_n(&h.done, __ATOMIC_ACQUIRE));
+	peer_get_live(&live);
+	must(live.qps == 1 && live.mrs == r->base + 1);
+	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+	must(!pthread_join(thread, NULL));
+}
+
+static int run_destroyed(void)
+{
+	struct run r;
+
+	meanwhile(&r, destroy);
+	/* Of what was registered ahead nothing is left, of QEMU's own all. */
+	must(live_mrs() == r.base);
+	close_source(&r);
+	puts("destroyed");
+	return 0;
+}
+
+static int run_awaited(void)
+{
+	struct run r;
+
+	meanwhile(&r, write_data);
+	must(r.m.requests == 3 && live_mrs() == r.base + 2);
+	close_source(&r);
+	puts("awaited");
+	return 0;
+}
+
+/*
+ * A gigabyte of which one page is there. The fake does not look at what is written,
+ * for it keeps no log.
+ */
+#define SPARSE_LENGTH (1024 * MIB)
+#define SPARSE_DATA   (70 * MIB)
+
+static int run_sparse(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = SPARSE_LENGTH / page;
+	unsigned char *resident = calloc(pages, 1);
+	char *block = map(SPARSE_LENGTH);
+	struct run r;
+
+	unsetenv("FAKE_LOG");
+	must(resident);
+	/* A mapping of its own, so that no huge page is made for it. */
+	must(!mprotect(block, SPARSE_LENGTH, PROT_READ));
+	must(!mprotect(block + SPARSE_DATA, page, PROT_READ | PROT_WRITE));
+	block[SPARSE_DATA + 17] = 1;
+	must(!mprotect(block + SPARSE_DATA, page, PROT_READ));
+	open_source(&r, block, SPARSE_LENGTH);
+	/* It has looked at all before the page, and found that. */
+	wait_for(request_ahead_came(&r));
+	wait_for(live_mrs() == r.base + 2);
+	must(!mincore(block, SPARSE_LENGTH, resident));
+	for (size_t i = 0; i < pages; i++)
+		must((resident[i] & 1) == (i == SPARSE_DATA / page));
+	write_chunk(&r, SPARSE_DATA / MIB);
+	must(r.m.requests == 3);
+	close_source(&r);
+	free(resident);
+	puts("untouched");
+	return 0;
+}
+
+/* The source has no shim: the destination knows the next piece by itself. */
+static int run_destination(void)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
+	struct ibv_mr *mr[LENGTH / MIB];
+	char *block = map(LENGTH);
+	struct peer p;
+
+	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
+	base = live_mrs();
+	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
+	/* 16, 16 and 32 MiB */
+	wait_for(live_mrs() == base + 3);
+	for (unsigned int i = 1; i < LENGTH / MIB; i++) {
+		mr[i] = ibv_reg_mr(p.pd, block + i * MIB, MIB, access);
+		must(mr[i] && mr[i]->addr == block + i * MIB);
+	}
+	must(live_mrs() == base + 3);
+	for (unsigned int i = 0; i < LENGTH / MIB; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&p);
+	munmap(block, LENGTH);
+	puts("registered ahead");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} cases[] = {
+	{"found", run_found},
+	{"none", run_none},
+	{"fails-once", run_fails_once},
+	{"fails-always", run_fails_always},
+	{"destroyed", run_destroyed},
+	{"awaited", run_awaited},
+	{"destination", run_destination},
+	{"sparse", run_sparse},
+};
+
+int ahead_run(char **args)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!strcmp(args[0], cases[i].name))
+			return cases[i].run();
+	fprintf(stderr, "no case %s\n", args[0]);
+	return 2;
+}
+
+void ahead_round(int round)
+{
+	static int (*const rounds[])(void) = {run_found, run_destroyed, run_fails_once, run_awaited,
+					      run_destination};
+
+	rounds[(size_t)round % (sizeof(rounds) / sizeof(rounds[0]))]();
+	must(ahead_threads() == 1);
+}

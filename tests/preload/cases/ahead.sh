@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154 # variables of run-tests
+# Registration ahead of QEMU: in tests/preload/ahead.c, which waits for it and fails
+# the program when it does not come. Here the data is 40 MiB into a block of 64 MiB.
+
+no_objects='^live: contexts 0 pds 0 mrs 0 channels 0 cqs 0 qps 0 ids 0$'
+
+# balanced LOG: whatever was registered was deregistered
+balanced()
+{
+	sed -n 's/^ibv_reg_mr_iova2 .*\(length=[0-9]*\) .*/\1/p' "$1" | sort >made
+	sed -n 's/^ibv_dereg_mr //p' "$1" | sort >gone
+	[[ -s made ]] || fail "nothing was registered"
+	same made gone "registered and deregistered"
+}
+
+case_ahead_of_the_source()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" ahead found
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^registered ahead$'
+	grep -E '^ibv_reg_mr .* access=0$' shim.log >guest
+	[[ $(grep -o 'length=[0-9]*' guest | tr '\n' ' ') == "length=16777216 length=8388608 " ]] ||
+		fail "guest memory: $(<guest)"
+	# Of 40 bytes: the first, the widened second, and the one that QEMU never made
+	[[ $(count '^post_send .* opcode=0 .* length=40 ' shim.log) == 0 ]] || fail "a write of 40"
+	[[ $(count '^post_send .* opcode=2 .* length=40 ' shim.log) == 3 ]] ||
+		fail "requests: $(grep 'length=40 ' shim.log)"
+	jq -e '.requests_ahead == 1 and .registrations_ahead == 1 and .registrations_made == 2 and
+		.requests_seen == 5 and .requests_sent == 2 and .requests_answered == 3 and
+		.requests_held == 0 and .messages_sent.register_request == 3' stats >/dev/null ||
+		fail "$(<stats)"
+	balanced shim.log
+}
+
+case_ahead_of_the_destination()
+{
+	run_shim "$client" ahead destination
+	must_exit shim 0
+	must_be_silent shim
+	grep -E '^ibv_reg_mr .* access=3$' shim.log | grep -Ev 'length=(524288|2097408) ' |
+		grep -o 'length=.*' | tr '\n' ' ' >guest
+	[[ $(<guest) == "length=16777216 access=3 length=16777216 access=3 length=33554432 access=3 " ]] ||
+		fail "guest memory: $(<guest)"
+	balanced shim.log
+}
+
+case_ahead_off()
+{
+	need jq
+	run_shim RDMACHUNK_AHEAD=off RDMACHUNK_STATS="$PWD/stats" "$client" ahead none
+	must_exit shim 0
+	must_be_silent shim
+	# The first chunk, and all the rest at once
+	one_line shim.out '^requests 2 mrs 1$'
+	[[ $(count '^ibv_reg_mr .*length=67108864 access=0' shim.log) == 1 ]] || fail "$(<shim.log)"
+	jq -e '.requests_ahead == 0 and .registrations_ahead == 0' stats >/dev/null || fail "$(<stats)"
+}
+
+# The smallest region: everything as QEMU does it by itself
+case_ahead_not_with_shift_20()
+{
+	run_shim RDMACHUNK_SHIFT=20 "$client" ahead none
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^requests 4 mrs 4$'
+	[[ $(count '^ibv_reg_mr .*length=1048576 access=0' shim.log) == 4 ]] || fail "$(<shim.log)"
+}
+
+# It is not fatal, and says nothing: QEMU has not asked.
+case_ahead_fails()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" ahead fails-once
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^went on$'
+	# QEMU's own is for the piece around its chunk
+	[[ $(count '^ibv_reg_mr .*length=8388608 access=0' shim.log) == 1 ]] || fail "not tried"
+	[[ $(count '^ibv_reg_mr .*length=16777216 access=0' shim.log) == 2 ]] || fail "not QEMU's own"
+	jq -e '.registrations_ahead == 0 and .registration_fallbacks == 0' stats >/dev/null ||
+		fail "$(<stats)"
+	run_shim RDMACHUNK_LOG=info "$client" ahead fails-once
+	[[ $(count '^rdmachunk: registering ahead: Cannot allocate memory$' shim.err) == 1 ]] ||
+		fail "$(<shim.err)"
+}
+
+case_ahead_fails_and_so_do_the_larger_ones_of_qemu()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" ahead fails-always
+	must_exit shim 0
+	one_line shim.err '^rdmachunk: registering .* at once failed'
+	one_line shim.out '^went on$'
+	# 16, 8, 4 and 2 MiB, then QEMU's chunk
+	[[ $(count '^ibv_reg_mr .*length=1048576 access=0' shim.log) == 1 ]] ||
+		fail "$(grep access=0 shim.log)"
+	jq -e '.registrations_ahead == 0 and .registration_fallbacks == 4' stats >/dev/null ||
+		fail "$(<stats)"
+}
+
+# rdma_destroy_qp() waits for a registration under way, and undoes it.
+case_ahead_destroyed_meanwhile()
+{
+	run_shim "$client" ahead destroyed
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^destroyed$'
+	[[ $(sed -n '/^rdma_destroy_qp /,$p' shim.log | count '^ibv_dereg_mr length=8388608$' /dev/stdin) == 1 ]] ||
+		fail "not undone: $(tail -n 20 shim.log)"
+	balanced shim.log
+}
+
+# QEMU registers a chunk of it, and waits rather than to register it once more.
+case_ahead_awaited()
+{
+	run_shim "$client" ahead awaited
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^awaited$'
+	[[ $(count '^ibv_reg_mr .* access=0$' shim.log) == 2 ]] || fail "$(grep access=0 shim.log)"
+	balanced shim.log
+}
+
+case_ahead_leaves_absent_memory_alone()
+{
+	run_shim "$client" ahead sparse
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^untouched$'
+}
+
+case_ahead_nothing_leaks()
+{
+	local grown
+
+	run_shim "$client" ahead-rounds 200
+	must_exit shim 0
+	must_be_silent shim
+	[[ $(count "$no_objects" shim.out) == 1 ]] || fail "alive: $(tail -n 2 shim.out)"
+	grown=$(sed -n 's/^grown \(.*\) threads 1$/\1/p' shim.out)
+	[[ -n $grown && $grown -lt 4096 ]] || fail "$(tail -n 1 shim.out)"
+}
+
+case_ahead_valgrind()
+{
+	local file case
+
+	need valgrind
+	need strip binutils
+	mkdir bare
+	for file in "$client" "$shim" "$fakes"/lib*.so.1; do
+		strip -g -o "bare/${file##*/}" "$file"
+	done
+	for case in found destroyed fails-always destination; do
+		run shim LD_LIBRARY_PATH="$PWD/bare" LD_PRELOAD="$PWD/bare/librdmachunk.so" \
+			RDMACHUNK_LOG=off valgrind -q --fair-sched=yes --error-exitcode=9 \
+			--leak-check=full --errors-for-leak-kinds=definite,indirect bare/client ahead $case
+		must_exit shim 0
+		must_be_silent shim
+	done
+}
