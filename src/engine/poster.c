@@ -40,10 +40,13 @@ void poster_init(struct session *s)
 void poster_measure(struct session *s, uint64_t ns)
 {
 	struct poster *p = &s->poster;
+	enum config_poster wanted = session_config()->poster;
 
-	if (p->created || p->slow >= SLOW_CALLS)
+	if (p->created || p->slow >= SLOW_CALLS || wanted == CONFIG_POSTER_OFF)
 		return;
 	p->slow = ns > SLOW_NS ? p->slow + 1 : 0;
+	if (wanted == CONFIG_POSTER_ON)
+		p->slow = SLOW_CALLS;
 	/* Without a thread things go on as they did. */
 	if (p->slow == SLOW_CALLS && s->conn.transmit.policy.early)
 		p->created = !thread_create(&p->thread, run, s);

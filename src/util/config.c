@@ -129,6 +129,23 @@ static bool parse_ahead(struct config *cfg, const char *value)
 	return parse_switch(&cfg->ahead, value);
 }
 
+static bool parse_poster(struct config *cfg, const char *value)
+{
+	static const char *const names[] = {
+		[CONFIG_POSTER_AUTO] = "auto",
+		[CONFIG_POSTER_ON] = "on",
+		[CONFIG_POSTER_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			cfg->poster = (enum config_poster)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool parse_log(struct config *cfg, const char *value)
 {
 	static const char *const names[] = {
@@ -173,6 +190,8 @@ const struct config_variable config_variables[] = {
 	 "merge the messages for adjacent runs of zero pages"},
 	{PREFIX "AHEAD", "on", parse_ahead, "on or off",
 	 "register region by region, ahead of QEMU, while data flows"},
+	{PREFIX "POSTER", "auto", parse_poster, "auto, on or off",
+	 "a thread posts writes in QEMU's place; auto: where posting takes long"},
 	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},
 	{PREFIX "LOG_FILE", "standard error", parse_log_file, "a path (%p is the process id)",
 	 "file the log is appended to"},

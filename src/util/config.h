@@ -19,6 +19,13 @@ enum config_log_level {
 	CONFIG_LOG_DEBUG,
 };
 
+/* Whether a thread posts writes in the place of QEMU's. */
+enum config_poster {
+	CONFIG_POSTER_AUTO, /* where posting takes long */
+	CONFIG_POSTER_ON,
+	CONFIG_POSTER_OFF,
+};
+
 /* Room for one complaint; several are kept, each one line without newline. */
 #define CONFIG_MESSAGE_LEN  320
 #define CONFIG_MESSAGES_MAX 8
@@ -31,6 +38,7 @@ struct config {
 	bool writes; /* complete WRITEs early and merge them */
 	bool zeros;  /* merge COMPRESS messages */
 	bool ahead;  /* register piece by piece, ahead of QEMU */
+	enum config_poster poster;
 	enum config_log_level log_level;
 	/* NULL: standard error. Points into the environment given. */
 	const char *log_file;

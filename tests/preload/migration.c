@@ -2,6 +2,7 @@
 #include "migration.h"
 
 #include <endian.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -80,7 +81,9 @@ static void send_message(struct peer *p, uint32_t type, const void *body, uint32
 		must(!peer_post_recv(p, 0));
 	must(!peer_post_recv(p, 1));
 	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)));
-	must(peer_poll(p->send_cq, &wc));
+	/* The writes before it may be another thread's to post. */
+	while (!peer_poll(p->send_cq, &wc))
+		sched_yield();
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
 }
 

@@ -79,6 +79,7 @@ END_TEST
 #define SHIFT_ALLOWED  "is not allowed: use 20 to 30, or off"
 #define SIZE_ALLOWED   "is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
 #define SWITCH_ALLOWED "is not allowed: use on or off"
+#define POSTER_ALLOWED "is not allowed: use auto, on or off"
 #define LOG_ALLOWED    "is not allowed: use off, error, warn, info or debug"
 
 static const struct {
@@ -146,6 +147,10 @@ static const struct {
 	{"RDMACHUNK_AHEAD=1", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=off ", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=64M", SWITCH_ALLOWED},
+	{"RDMACHUNK_POSTER=", POSTER_ALLOWED},
+	{"RDMACHUNK_POSTER=automatic", POSTER_ALLOWED},
+	{"RDMACHUNK_POSTER=On", POSTER_ALLOWED},
+	{"RDMACHUNK_POSTER=1", POSTER_ALLOWED},
 	{"RDMACHUNK_LOG=", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=verbose", LOG_ALLOWED},
 	{"RDMACHUNK_LOG=WARN", LOG_ALLOWED},
@@ -173,6 +178,7 @@ START_TEST(each_bad_value_is_named)
 	ck_assert(cfg.writes);
 	ck_assert(cfg.zeros);
 	ck_assert(cfg.ahead);
+	ck_assert_int_eq(cfg.poster, CONFIG_POSTER_AUTO);
 	ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 	ck_assert_ptr_null(cfg.log_file);
 	ck_assert_ptr_null(cfg.stats);
@@ -206,6 +212,22 @@ START_TEST(the_switches)
 		ck_assert(cfg.ahead == !!(i & 4));
 		ck_assert(cfg.writes && cfg.zeros);
 	}
+}
+END_TEST
+
+START_TEST(the_poster)
+{
+	struct config cfg;
+
+	parse_one(&cfg, "RDMACHUNK_POSTER=auto");
+	ck_assert_int_eq(cfg.poster, CONFIG_POSTER_AUTO);
+	parse_one(&cfg, "RDMACHUNK_POSTER=on");
+	ck_assert_int_eq(cfg.poster, CONFIG_POSTER_ON);
+	parse_one(&cfg, "RDMACHUNK_POSTER=off");
+	ck_assert_int_eq(cfg.poster, CONFIG_POSTER_OFF);
+	ck_assert(cfg.enabled);
+	ck_assert_uint_eq(cfg.errors, 0);
+	ck_assert_uint_eq(cfg.warnings, 0);
 }
 END_TEST
 
@@ -361,8 +383,9 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE", "RDMACHUNK_WRITES",   "RDMACHUNK_ZEROS",
-		"RDMACHUNK_AHEAD", "RDMACHUNK_LOG",  "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
+		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE",	 "RDMACHUNK_WRITES",
+		"RDMACHUNK_ZEROS", "RDMACHUNK_AHEAD",	 "RDMACHUNK_POSTER",
+		"RDMACHUNK_LOG",   "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
@@ -430,6 +453,7 @@ int main(void)
 	tcase_add_loop_test(tc, every_size_in_both_spellings, 0, SIZES);
 	tcase_add_loop_test(tc, each_bad_value_is_named, 0, BAD_VALUES);
 	tcase_add_test(tc, the_switches);
+	tcase_add_test(tc, the_poster);
 	tcase_add_test(tc, off_is_no_error);
 	tcase_add_test(tc, both_spellings_must_agree);
 	tcase_add_test(tc, the_other_variables);

@@ -92,6 +92,29 @@ case_session_writes_on_and_off()
 		fail "not write for write: $(grep opcode=0 shim.log)"
 }
 
+# A thread posts the writes: what QEMU sees is the same, and it ends with its session.
+case_session_poster()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/off" "$client" migrate 192.0.2.7 source
+	must_exit shim 0
+	cp shim.out off.out
+	run_shim RDMACHUNK_POSTER=on RDMACHUNK_STATS="$PWD/on" "$client" migrate 192.0.2.7 source
+	must_exit shim 0
+	must_be_silent shim
+	same off.out shim.out "standard output"
+	jq -e '.writes == 8 and .doorbells_delegated > 0' on >/dev/null || fail "on: $(<on)"
+	jq -e '.writes == 8 and .doorbells_delegated == 0' off >/dev/null || fail "off: $(<off)"
+	run_shim RDMACHUNK_POSTER=on RDMACHUNK_WRITES=off RDMACHUNK_STATS="$PWD/plain" "$client" \
+		migrate 192.0.2.7 source
+	must_exit shim 0
+	jq -e '.writes == 8 and .doorbells_delegated == 0' plain >/dev/null || fail "$(<plain)"
+	run_shim RDMACHUNK_POSTER=on "$client" ahead-rounds 100
+	must_exit shim 0
+	must_be_silent shim
+	grep -q ' threads 1$' shim.out || fail "$(tail -n 1 shim.out)"
+}
+
 # Posting a write fails: then so does the connection, for good and with that error,
 # and whatever waits is flushed.
 case_session_a_failure_is_final()
