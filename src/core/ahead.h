@@ -25,8 +25,9 @@ unsigned int ahead_shift(const struct extent_map *map, unsigned int shift);
 
 /*
  * Where the next piece begins at the earliest: the first free address from
- * `from` on. False when the extents from `position`, where QEMU is, are as long
- * as the piece would be already, or reach the end of the block.
+ * `from` on. False when as much is registered in front of QEMU, which is at
+ * `position`, as it has passed, or as a piece has at most: when QEMU has not yet
+ * come to the last piece, that is. False at the end of the block.
  */
 bool ahead_start(const struct extent_map *map, uint64_t block_length, uint64_t position,
 		 uint64_t from, unsigned int shift, uint64_t *start);

@@ -190,8 +190,7 @@ static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 	struct ram_block *block;
 	uint64_t start;
 
-	if (!c->options.zeros || !can_answer(c, 1) ||
-	    wire_parse_compress(wr->data, wr->length, &run.message) ||
+	if (wire_parse_compress(wr->data, wr->length, &run.message) ||
 	    run.message.block >= c->source.blocks.count)
 		return false;
 	block = &c->source.blocks.block[run.message.block];
@@ -202,7 +201,7 @@ static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 	run.remote.start = block->host_addr + start;
 	run.remote.end = run.remote.start + run.message.length;
 	source_passed(&c->source, run.message.block, start + run.message.length);
-	if (transmit_zero(&c->transmit, &run))
+	if (!c->options.zeros || !can_answer(c, 1) || transmit_zero(&c->transmit, &run))
 		return false;
 	answer_sent(c, wr);
 	answer_ready(c);
@@ -247,6 +246,12 @@ static int send_message(struct conn *c, const struct conn_wr *wr, struct source_
 	}
 	if (request)
 		c->counters.requests_seen++;
+	/* QEMU's would go first, and the destination would answer ours with the MR
+	 * that it made for the one chunk. */
+	if (request && c->transmit.request.pending && !can_answer(c, 2)) {
+		transmit_withdraw_request(&c->transmit);
+		source_withdraw(&c->source);
+	}
 	switch (source_send(&c->source, wr->data, wr->length, can_answer(c, 2), own)) {
 	case SOURCE_FAIL:
 		conn_fail(c);

@@ -321,6 +321,7 @@ bool source_look(const struct source *s, struct source_look *look)
 	*look = (struct source_look){
 		.block = ahead->block,
 		.range = {start, gap.end},
+		.position = ahead->position,
 		.addr = block->local_addr + start,
 		.chunk = s->chunk_size,
 	};
@@ -344,8 +345,10 @@ bool source_looked(struct source *s, const struct source_look *look, uint64_t da
 	struct source_ahead *ahead = &s->ahead;
 	struct range gap, piece;
 
-	if (look->block == ahead->block)
-		ahead->looked = data;
+	/* Meanwhile QEMU may have gone back, or to another block. */
+	if (look->block != ahead->block || ahead->position < look->position)
+		return false;
+	ahead->looked = data;
 	if (data >= look->range.end || !can_ask || ahead->asked || !s->widening ||
 	    !extent_map_gap(&block->remote, look->range, (struct range){data, data + 1}, &gap))
 		return false;
@@ -360,6 +363,12 @@ bool source_looked(struct source *s, const struct source_look *look, uint64_t da
 	ahead->range = piece;
 	*request = request_for(s, look->block, piece);
 	return true;
+}
+
+void source_withdraw(struct source *s)
+{
+	extent_map_remove(&s->blocks.block[s->ahead.asked_block].remote, s->ahead.range.start);
+	s->ahead.asked = false;
 }
 
 int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,

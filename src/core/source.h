@@ -112,8 +112,9 @@ void source_passed(struct source *s, uint32_t block, uint64_t end);
 struct source_look {
 	uint32_t block;
 	struct range range;
-	uint64_t addr;	/* of the range, in this process */
-	uint64_t chunk; /* bytes of the unit that QEMU skips when it is zero */
+	uint64_t position; /* where QEMU was */
+	uint64_t addr;	   /* of the range, in this process */
+	uint64_t chunk;	   /* bytes of the unit that QEMU skips when it is zero */
 };
 bool source_look(const struct source *s, struct source_look *look);
 
@@ -124,6 +125,9 @@ bool source_look(const struct source *s, struct source_look *look);
  */
 bool source_looked(struct source *s, const struct source_look *look, uint64_t data, bool can_ask,
 		   struct wire_register *request);
+
+/* That request could not be sent, and is taken back. */
+void source_withdraw(struct source *s);
 
 /*
  * The result of that request, in the place of source_receive(). 0, or -EBADMSG

@@ -121,6 +121,11 @@ void transmit_request(struct transmit *t, const struct wire_register *message)
 	t->request.pending = true;
 }
 
+void transmit_withdraw_request(struct transmit *t)
+{
+	t->request.pending = false;
+}
+
 void transmit_abandon_strict(struct transmit *t)
 {
 	t->strict.pending = false;

@@ -133,6 +133,9 @@ bool transmit_can_request(const struct transmit *t);
 /* Send one; transmit_can_request() held just before. */
 void transmit_request(struct transmit *t, const struct wire_register *message);
 
+/* It is pending still, and is not to be sent. */
+void transmit_withdraw_request(struct transmit *t);
+
 /* The pending SEND is given up: it will neither go out nor complete. */
 void transmit_abandon_strict(struct transmit *t);
 

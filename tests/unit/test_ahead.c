@@ -132,24 +132,30 @@ START_TEST(there_is_no_next_piece_behind_the_block)
 }
 END_TEST
 
-/* Enough is registered in front of QEMU: as much as the piece would be. */
+/* Enough is registered in front of QEMU until it comes to the last piece. */
 START_TEST(there_is_no_next_piece_before_the_last_is_used)
 {
+	uint64_t start;
+
 	add(0, FIRST);
 	check_no_start(GIB, 0, 0);
 	check_start(GIB, 1, 0, FIRST);
 	add(FIRST, 2 * FIRST);
-	check_no_start(GIB, 0, 0);
-	check_start(GIB, 1, 0, 2 * FIRST);
+	check_no_start(GIB, 1, 0);
+	check_no_start(GIB, FIRST, 0);
+	check_start(GIB, FIRST + 1, 0, 2 * FIRST);
 	add(2 * FIRST, 4 * FIRST);
-	check_no_start(GIB, 0, 0);
-	check_start(GIB, 4096, 0, 4 * FIRST);
-	/* What lies behind the place counts as little as what QEMU has passed. */
+	check_no_start(GIB, FIRST + 1, 0);
+	check_no_start(GIB, 2 * FIRST, 0);
+	check_start(GIB, 2 * FIRST + 1, 0, 4 * FIRST);
+	/* What lies further on counts where it is passed over only. */
 	add(8 * FIRST, 12 * FIRST);
-	check_start(GIB, 4096, 0, 4 * FIRST);
-	check_no_start(GIB, 0, 12 * FIRST);
-	/* But all of it makes the piece larger. */
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT + 3);
+	check_start(GIB, 2 * FIRST + 1, 0, 4 * FIRST);
+	check_no_start(GIB, 2 * FIRST + 1, 12 * FIRST);
+	/* As much as the longest piece is enough, however much was passed. */
+	ck_assert(!ahead_start(&map, GIB, 3 * FIRST, 0, AHEAD_FIRST_SHIFT, &start));
+	ck_assert(ahead_start(&map, GIB, 3 * FIRST + 1, 0, AHEAD_FIRST_SHIFT, &start));
+	ck_assert_uint_eq(start, 4 * FIRST);
 }
 END_TEST
 

@@ -507,6 +507,9 @@ START_TEST(a_destination_registers_what_comes_next)
 	have(block, 0, FIRST);
 	check_register_ahead(block, FIRST, 2 * FIRST);
 	have(block, FIRST, 2 * FIRST);
+	/* Enough, until QEMU comes to it. */
+	check_nothing_to_register();
+	ck_assert_ptr_eq(conn_register(&b.conn, LOCAL + FIRST, MIB, &want), block);
 	check_register_ahead(block, 2 * FIRST, 60 * MIB);
 	have(block, 2 * FIRST, 60 * MIB);
 	check_nothing_to_register();

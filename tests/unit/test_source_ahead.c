@@ -143,23 +143,28 @@ START_TEST(the_chunk_with_data_and_the_rest_of_its_piece)
 	ck_assert(qemu_look(&q, 3 * MIB));
 	check_asked(0, FIRST + 3 * MIB, 2 * FIRST);
 	answer();
+	/* Enough, until QEMU comes to it. */
+	check_no_look();
+	qemu_write(&q, 0, 10, 0);
+	check_no_look();
+	qemu_write(&q, 0, 19, 0);
 	/* The next is twice as long; what was zero is not looked at again. */
 	check_look(0, 2 * FIRST, 2 * FIRST + LOOK_AHEAD);
 	ck_assert(qemu_look(&q, 0));
 	check_asked(0, 2 * FIRST, 4 * FIRST);
 	answer();
+	check_no_look();
+	qemu_write(&q, 0, 40, 0);
 	check_look(0, 4 * FIRST, 4 * FIRST + LOOK_AHEAD);
 	ck_assert(qemu_look(&q, 0));
 	check_asked(0, 4 * FIRST, 8 * FIRST);
 	answer();
-	/* Enough, until QEMU has used some of it, and it need not ask for that. */
-	check_no_look();
-	qemu_write(&q, 0, 19, 0);
 	qemu_write(&q, 0, 63, 0);
 	check_no_look();
-	qemu_write(&q, 0, 64, 0);
+	qemu_write(&q, 0, 70, 0);
 	check_look(0, 8 * FIRST, 150 * MIB);
-	ck_assert_uint_eq(q.answered, 3);
+	/* QEMU need not ask for any of that. */
+	ck_assert_uint_eq(q.answered, 5);
 	ck_assert_uint_eq(q.destination.requests, 5);
 	source_clear(&q.source);
 }
@@ -285,22 +290,25 @@ START_TEST(what_it_found_may_be_of_no_use_any_more)
 }
 END_TEST
 
-START_TEST(what_it_found_in_the_block_that_qemu_has_left)
+START_TEST(what_it_found_where_qemu_no_longer_is)
 {
+	struct wire_register request = {.addr = 4711};
 	struct source_look look;
 
 	start_writing();
 	ck_assert(source_look(&q.source, &look));
+	/* In another block: that says nothing of the one where QEMU is. */
 	qemu_write(&q, 1, 0, 0);
-	q.asked = source_looked(&q.source, &look, look.range.start, true, &q.ahead);
-	ck_assert(q.asked);
-	q.credits--;
-	check_asked(0, FIRST, 2 * FIRST);
-	/* That says nothing of the block where QEMU is. */
+	ck_assert(!source_looked(&q.source, &look, look.range.start, true, &request));
 	ck_assert_uint_eq(q.source.ahead.looked, 0);
-	answer();
-	qemu_write(&q, 0, 20, 0);
-	ck_assert_int_eq(q.answered, 1);
+	/* Further back: there may be data before what was found. */
+	qemu_write(&q, 0, 2, 0);
+	ck_assert(source_look(&q.source, &look));
+	source_passed(&q.source, 0, MIB);
+	ck_assert(!source_looked(&q.source, &look, look.range.end, true, &request));
+	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	ck_assert_uint_eq(request.addr, 4711);
+	ck_assert(!q.source.ahead.asked);
 	source_clear(&q.source);
 }
 END_TEST
@@ -546,7 +554,7 @@ int main(void)
 	tcase_add_test(tc, no_further_than_the_block);
 	tcase_add_test(tc, the_look_ends_where_something_is_registered);
 	tcase_add_test(tc, what_it_found_may_be_of_no_use_any_more);
-	tcase_add_test(tc, what_it_found_in_the_block_that_qemu_has_left);
+	tcase_add_test(tc, what_it_found_where_qemu_no_longer_is);
 	tcase_add_test(tc, a_request_is_held_until_the_result_comes);
 	tcase_add_test(tc, what_cannot_be_answered_is_sent);
 	tcase_add_test(tc, a_held_request_that_qemu_gives_up);
