@@ -33,6 +33,7 @@ systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
+param         | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
 '
 
@@ -187,6 +188,17 @@ step_timing() {
 	build_tree gcc
 	with_link 600 "$STEPS_DIR/timing" "$SOURCE_DIR/tests/e2e/run-matrix" --timing \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/timing"
+}
+
+step_param() {
+	local root
+
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	build_tree gcc
+	root=$(bench_root) || return
+	with_link 600 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
+		"$STEPS_DIR/param" "$root"
 }
 
 # check_steps [LANE]: the names of all steps, or of those of the lane.

@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/ab/examples.sh \
 	tests/ab/fake-ssh \
 	tests/ab/guest-job \
+	tests/ab/param-job \
 	tests/ab/test-ab.sh \
 	tests/ab/golden/result.csv \
 	tests/ab/golden/result.json \

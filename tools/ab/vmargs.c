@@ -121,8 +121,8 @@ int vm_args_build(struct vm_args *args, const struct vm_line *line, struct failu
 		return -1;
 	if (vm_args_add(args, "-chardev", failure) ||
 	    add_format(args, failure, "%s,id=rdmachunk-ab", line->chardev) ||
-	    vm_args_add(args, "-mon", failure) ||
-	    vm_args_add(args, "chardev=rdmachunk-ab,mode=control", failure) ||
+	    vm_args_add(args, "-qmp", failure) ||
+	    vm_args_add(args, "chardev:rdmachunk-ab", failure) ||
 	    (line->paused && vm_args_add(args, "-S", failure)))
 		return -1;
 	if (line->incoming &&
