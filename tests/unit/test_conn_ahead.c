@@ -524,6 +524,52 @@ START_TEST(a_destination_registers_what_comes_next)
 }
 END_TEST
 
+/* It has not gone out yet, and there are no RECVs for an answer: the destination must
+ * not be asked for the first chunk of ours twice. */
+START_TEST(a_request_that_qemu_cannot_wait_for_is_taken_back)
+{
+	const struct extent_map *map;
+	struct recv_request recv;
+	struct message m, sent;
+
+	start_writing(0);
+	map = &b.conn.source.blocks.block[0].remote;
+	find(0);
+	ck_assert(b.conn.transmit.request.pending);
+	while (recv_queue_take(&b.conn.recvs, &recv))
+		;
+	ck_assert_int_eq(request(&m, FIRST), BENCH_REPLACED);
+	ck_assert(!b.conn.transmit.request.pending && !b.conn.source.ahead.asked);
+	ck_assert_uint_eq(b.outgoing_count, 1);
+	ck_assert(bench_outgoing(&b, &sent));
+	ck_assert_uint_eq(message_get64(sent.data, 16), FIRST);
+	/* Whose extent comes with its RESULT. */
+	ck_assert_ptr_null(extent_map_find(map, (struct range){FIRST, FIRST + MIB}));
+	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
+	conn_clear(&b.conn);
+}
+END_TEST
+
+/* The RECVs that the answer was for have been flushed by then. */
+START_TEST(a_result_that_comes_after_the_failure_goes_nowhere)
+{
+	struct message m;
+
+	start_writing(0);
+	ask();
+	ck_assert_int_eq(request(&m, FIRST), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
+	conn_fail(&b.conn);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
+	incoming_result(RKEY);
+	ck_assert(bench_complete_recv(&b));
+	bench_expect_nothing(&b, CONN_RECV_CQ);
+	conn_clear(&b.conn);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("conn_ahead");
@@ -533,6 +579,8 @@ int main(void)
 	tcase_add_loop_test(tc, qemus_request_waits_for_ours, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_message_goes_after_it, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, somebody_sees_to_the_send_queue, 0, BENCH_MODES);
+	tcase_add_test(tc, a_result_that_comes_after_the_failure_goes_nowhere);
+	tcase_add_test(tc, a_request_that_qemu_cannot_wait_for_is_taken_back);
 	tcase_add_test(tc, a_failed_connection_needs_no_help);
 	tcase_add_loop_test(tc, a_result_that_is_none_fails_the_connection, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_second_result_fails_the_connection, 0, BENCH_MODES);
