@@ -6,7 +6,7 @@
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
 # pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
-# ended; each lane in the order of the table. Those of `alone' measure time: nothing runs beside them.
+# ended; each lane in the order of the table; `guest' ends with what makes them about as long. Those of `alone' measure time: nothing runs beside them.
 readonly CHECK_STEPS='
 gcc           | single | first | build with gcc, warnings as errors
 prepare       | single | first | get the kernel for the guest, if one is needed
@@ -23,14 +23,14 @@ ab            | tests  | host  | A/B tool
 bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
-sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 coverage      | single | host  | lines of src/core that the unit tests reach
-distcheck     | single | host  | make distcheck
 e2e           | tests  | guest | migrations end to end
 conformance   | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
+sanitizers    | tests  | guest | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+distcheck     | single | guest | make distcheck
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
 param         | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
