@@ -6,7 +6,8 @@
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
 # pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
-# ended; each lane in the order of the table; `guest' ends with what makes them about as long. Those of `alone' measure time: nothing runs beside them.
+# ended, each lane in the order of the table; `guest' ends with what makes them about as long. Those
+# of `alone' measure time: nothing runs beside them.
 readonly CHECK_STEPS='
 gcc           | single | first | build with gcc, warnings as errors
 prepare       | single | first | get the kernel for the guest, if one is needed
