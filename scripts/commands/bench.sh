@@ -65,23 +65,18 @@ seed_room() {
 # The guest of the patch has 8 GiB, all of them with data here: nothing else costs what its figures
 # say. The pages are allocated beforehand, as a registration's cost is to be the preset's.
 bench_seed() {
-	local size=8 rounds=1 room variant
+	local size=8 room variant
 	local -a variants=()
 
 	room=$(seed_room)
 	while [ "$size" -gt 1 ] && [ $((size * 2)) -gt "$room" ]; do
 		size=$((size / 2))
 	done
-	if [ "$size" -lt 8 ]; then
-		say "scaled down to $size GiB: there is room for $room GiB only"
-		rounds=3
-	else
-		say "one round, as each takes some minutes with 8 GiB"
-	fi
+	[ "$size" -eq 8 ] || say "scaled down to $size GiB: there is room for $room GiB only"
 	while read -r variant; do
 		variants+=(--variant "$variant")
 	done < <("$SOURCE_DIR/scripts/seed-table" --variants)
-	on_fabric seed ab seed --size "${size}G" --zero-fraction 0 --prealloc --rounds "$rounds" --warmup 0 \
+	on_fabric seed ab seed --size "${size}G" --zero-fraction 0 --prealloc --rounds 3 --warmup 0 \
 		--title "A guest of $size GiB by size of a region (in brackets: seconds of the QEMU patch)" \
 		"${variants[@]}" || return
 	heading "The patch's figures beside these, a guest of $size GiB (a simulation)"
