@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum op { OP_EQ, OP_NE, OP_LE, OP_GE, OP_NO_MATCH, OP_LT, OP_GT, OP_MATCH, OPS };
+enum op { OP_EQ, OP_NE, OP_LE, OP_GE, OP_NO_MATCH, OP_ALL_MATCH, OP_LT, OP_GT, OP_MATCH, OPS };
 
 /* Longer ones first: "<=" begins with "<". */
 static const char *const op_names[OPS] = {
-	[OP_EQ] = "==",	      [OP_NE] = "!=", [OP_LE] = "<=", [OP_GE] = ">=",
-	[OP_NO_MATCH] = "!~", [OP_LT] = "<",  [OP_GT] = ">",  [OP_MATCH] = "~",
+	[OP_EQ] = "==", [OP_NE] = "!=",	      [OP_LE] = "<=",
+	[OP_GE] = ">=", [OP_NO_MATCH] = "!~", [OP_ALL_MATCH] = "=~",
+	[OP_LT] = "<",	[OP_GT] = ">",	      [OP_MATCH] = "~",
 };
 
 static struct json_object *look_up(struct json_object *o, char *path)
@@ -46,12 +47,13 @@ static bool compare(double a, enum op op, double b)
 	}
 }
 
-static bool any_matches(struct json_object *value, const regex_t *regex)
+/* Does the pattern match any element (@which is true), or does it miss any (false)? */
+static bool any_is(struct json_object *value, const regex_t *regex, bool which)
 {
 	if (!json_object_is_type(value, json_type_array))
-		return !regexec(regex, json_object_get_string(value), 0, NULL, 0);
+		return !regexec(regex, json_object_get_string(value), 0, NULL, 0) == which;
 	for (size_t i = 0; i < json_object_array_length(value); i++)
-		if (any_matches(json_object_array_get_idx(value, i), regex))
+		if (any_is(json_object_array_get_idx(value, i), regex, which))
 			return true;
 	return false;
 }
@@ -60,13 +62,16 @@ static int check_match(struct json_object *value, enum op op, const char *patter
 		       const char *expression, struct failure *failure)
 {
 	regex_t regex;
-	bool matches;
+	bool holds;
 
 	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
 		return fail(failure, "expectation %s: bad regular expression", expression);
-	matches = any_matches(value, &regex);
+	if (op == OP_ALL_MATCH)
+		holds = !any_is(value, &regex, false);
+	else
+		holds = any_is(value, &regex, true) == (op == OP_MATCH);
 	regfree(&regex);
-	if (matches != (op == OP_MATCH))
+	if (!holds)
 		return fail(failure, "expected %s, but it is %s", expression,
 			    json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 	return 0;
@@ -113,7 +118,7 @@ static int check(struct json_object *run, char *path, enum op op, const char *te
 	free(copy);
 	if (!value)
 		return fail(failure, "expectation %s: the report has no %s", expression, path);
-	if (op == OP_MATCH || op == OP_NO_MATCH)
+	if (op == OP_MATCH || op == OP_NO_MATCH || op == OP_ALL_MATCH)
 		return check_match(value, op, text, expression, failure);
 	if (!is_number(value))
 		return fail(failure, "expectation %s: %s is not a number", expression, path);

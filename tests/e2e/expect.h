@@ -12,8 +12,8 @@
  * and array indexes: src.counts.reg_mr_calls, migrations.0.total_time_ms. OP and VALUE:
  *
  *	== != <= >= < >		a number, or @FILE: the same path in the first run of that report
- *	~ !~			an extended regular expression; of an array, any element (no
- *element)
+ *	~ !~ =~			an extended regular expression; of an array, any element, no
+ *				element, all elements
  *
  * A path that does not exist is a failure, as is an expression that is not one.
  */

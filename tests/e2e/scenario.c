@@ -242,15 +242,30 @@ static void end_destination(struct vmproc *vm, int64_t deadline)
 		vm_quit(vm, deadline, &not_judged);
 }
 
+/* The software verbs' faults are those of a process: the third one is to have none. */
+static struct vm_config without_faults(const struct vm_config *config)
+{
+	struct vm_config clean = *config;
+	size_t kept = 0;
+
+	for (size_t i = 0; config->env[i]; i++)
+		if (strncmp(config->env[i], "RDMAFABRIC_FAULT=", strlen("RDMAFABRIC_FAULT=")))
+			clean.env[kept++] = config->env[i];
+	clean.env[kept] = NULL;
+	return clean;
+}
+
 static int run_cancel_again(const struct scenario_config *config, struct vmproc vms[3],
 			    struct json_object *migrations, int64_t deadline,
 			    struct failure *failure)
 {
+	struct vm_config third = without_faults(&config->dst);
+
 	if (start_pair(config, vms, deadline, failure) ||
 	    cancel_in_the_middle(config, vms, migrations, deadline, failure))
 		return -1;
 	end_destination(&vms[DST], wait_now() + EXIT_TIMEOUT);
-	if (start_destination(config, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
+	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
 	return migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure);
@@ -368,19 +383,6 @@ static int migrate_with_fault(const struct scenario_config *config, struct vmpro
 		ret = recover(from, deadline, failure);
 	json_object_put(info);
 	return ret;
-}
-
-/* The software verbs' faults are those of a process: the third one is to have none. */
-static struct vm_config without_faults(const struct vm_config *config)
-{
-	struct vm_config clean = *config;
-	size_t kept = 0;
-
-	for (size_t i = 0; config->env[i]; i++)
-		if (strncmp(config->env[i], "RDMAFABRIC_FAULT=", strlen("RDMAFABRIC_FAULT=")))
-			clean.env[kept++] = config->env[i];
-	clean.env[kept] = NULL;
-	return clean;
 }
 
 static int run_fault_again(const struct scenario_config *config, struct vmproc vms[3],
