@@ -180,10 +180,10 @@ test_manual() {
 	fi
 	if ! command -v mandoc >/dev/null; then
 		not_run manual-lint 'no mandoc: apt install mandoc'
-	elif [ -z "$(mandoc -T lint -W warning "$page" 2>&1)" ]; then
+	elif [ -z "$(manual_lint "$page")" ]; then
 		ok manual-lint
 	else
-		not_ok manual-lint "$(mandoc -T lint -W warning "$page" 2>&1 | head -1)"
+		not_ok manual-lint "$(manual_lint "$page" | head -1)"
 	fi
 }
 

@@ -5,10 +5,11 @@
 # programs that they name stand for QEMU on a host on which all is well.
 
 page=$source_dir/man/rdmachunk.1
+# shellcheck source=tests/lib/manual.sh
+. "$source_dir/tests/lib/manual.sh"
 
 if command -v mandoc >/dev/null; then
-	# The style messages depend on which other manual pages are installed.
-	expect "manual page: lint" "$(mandoc -T lint -W warning "$page" 2>&1)" ""
+	expect "manual page: lint" "$(manual_lint "$page")" ""
 else
 	not_run "manual page: lint" "needs mandoc; install the package mandoc"
 fi
@@ -37,9 +38,6 @@ if prlimit --memlock=unlimited true 2>/dev/null; then
 elif [ "$(id -u)" -ne 0 ]; then
 	may_lock=no
 fi
-
-# shellcheck source=tests/lib/manual.sh
-. "$source_dir/tests/lib/manual.sh"
 
 # example_runs NUMBER PATTERN: it succeeds, says nothing on standard error, and prints such a line.
 example_runs() {
