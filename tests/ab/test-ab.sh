@@ -121,6 +121,78 @@ test_reports() {
 	fi
 }
 
+# Reports go where they are told to, and nothing else is lost on the way.
+test_outputs() {
+	local report=("$ab" --report "$here/golden/result.json") reader
+
+	mkdir -p "$scratch/outputs"
+	ln -s target "$scratch/outputs/link"
+	mkfifo "$scratch/outputs/fifo"
+	timeout 20 cat "$scratch/outputs/fifo" >"$scratch/outputs/read" &
+	reader=$!
+	"${report[@]}" --json "$scratch/outputs/link" --csv "$scratch/outputs/fifo" \
+		--markdown /dev/fd/3 3>"$scratch/outputs/open" >/dev/null 2>"$scratch/err"
+	wait "$reader"
+	if [ -L "$scratch/outputs/link" ] && cmp -s "$scratch/outputs/target" "$here/golden/result.json" &&
+		[ -p "$scratch/outputs/fifo" ] && cmp -s "$scratch/outputs/read" "$here/golden/result.csv" &&
+		cmp -s "$scratch/outputs/open" "$here/golden/result.md"; then
+		ok output-to-link-and-fifo
+	else
+		not_ok output-to-link-and-fifo "$(ls -l "$scratch/outputs" | tr '\n' ' ') $(cat "$scratch/err")"
+	fi
+	if [ "$(id -u)" -eq 0 ] && mknod "$scratch/outputs/null" c 1 3 2>/dev/null; then
+		"${report[@]}" --json "$scratch/outputs/null" >/dev/null 2>"$scratch/err"
+		if [ -c "$scratch/outputs/null" ]; then
+			ok output-to-device
+		else
+			not_ok output-to-device "the device is gone"
+		fi
+	else
+		not_run output-to-device 'making a device node needs root'
+	fi
+	if "${report[@]}" --output "$scratch/outputs/a/b" >/dev/null 2>&1 &&
+		[ -s "$scratch/outputs/a/b/result.md" ]; then
+		ok output-makes-directories
+	else
+		not_ok output-makes-directories "no $scratch/outputs/a/b/result.md"
+	fi
+	"${report[@]}" --title 'Another title' --note 'Another note' >"$scratch/out"
+	if grep -qx 'Another title' "$scratch/out" && grep -qx 'Another note' "$scratch/out"; then
+		ok output-renamed
+	else
+		not_ok output-renamed "$(head -1 "$scratch/out")"
+	fi
+	"${report[@]}" --json - 2>"$scratch/err" >/dev/full
+	if [ $? -eq 2 ] && grep -q 'standard output: No space left' "$scratch/err"; then
+		ok output-full
+	else
+		not_ok output-full "$(cat "$scratch/err")"
+	fi
+}
+
+# complains PATTERN ARGUMENT...: refused before anything is measured, with one line like that.
+complains() {
+	local pattern=$1
+	shift
+
+	"$ab" --transport tcp --size 8 --rounds 1 --qemu "$fake" --variant stock "$@" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 2 ] && [ "$(wc -l <"$scratch/err")" -eq 1 ] && grep -q "$pattern" "$scratch/err"; then
+		ok "complains: $*"
+	else
+		not_ok "complains: $*" "$(head -2 "$scratch/err" | tr '\n' ' ')"
+	fi
+}
+
+test_complaints() {
+	complains '/nonexistent/x.json: No such file' --json /nonexistent/x.json
+	complains '/dev/null/a: Not a directory' --output /dev/null/a
+	complains '/nonexistent/chart.svg: No such file' --chart /nonexistent/chart \
+		--csv "$scratch/never.csv" 2>/dev/null
+	TMPDIR=/nonexistent complains '/nonexistent/rdmachunk-ab-.*: No such file'
+	[ ! -e "$scratch/never.csv" ] || not_ok never "something was written"
+}
+
 test_options() {
 	local arguments
 
@@ -578,8 +650,9 @@ test_stop() {
 
 # Killed at a random moment, with the destination here ($1 = here) or on another host.
 test_kill() {
-	local where=$1 i bad='' remains moment pid
-	local -a run=("$ab" "${real_options[@]}" --variant stock --rounds 500 --warmup 0 --ram-dir "$shm")
+	local where=$1 i bad='' remains moment pid told=no
+	local -a run=("$ab" "${real_options[@]}" --variant stock --rounds 500 --warmup 0 --ram-dir "$shm"
+		--output "$scratch/killed")
 
 	[ "$where" = here ] || run+=(--dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh")
 	for ((i = 0; i < $2; i++)); do
@@ -591,7 +664,18 @@ test_kill() {
 		wait $pid 2>/dev/null
 		remains=$(left)
 		[ -z "$remains" ] || bad="$bad after $moment s: $remains;"
+		# What was measured is told, and nothing is half told.
+		remains=$(find "$scratch/killed" -type f ! -name result.json 2>/dev/null)
+		[ -z "$remains" ] || bad="$bad after $moment s: $remains;"
+		if [ -e "$scratch/killed/result.json" ]; then
+			"$ab" --report "$scratch/killed/result.json" 2>&1 |
+				grep -q 'not all were made: the run has not ended' ||
+				bad="$bad after $moment s: result.json is no report;"
+			told=yes
+		fi
 	done 2>/dev/null
+	[ $told = yes ] || bad="$bad nothing was told by any;"
+	rm -rf "$scratch/killed"
 	if [ -z "$bad" ]; then ok "killed-$where-$2-times"; else not_ok "killed-$where" "$bad"; fi
 }
 
@@ -599,6 +683,8 @@ test_kill() {
 . "$here/examples.sh"
 
 test_reports
+test_outputs
+test_complaints
 test_options
 test_manual
 test_terminals

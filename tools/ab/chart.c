@@ -103,7 +103,7 @@ int chart_script(FILE *f, const struct results *results, const char *prefix)
 	return fflush(f) || ferror(f) ? -1 : 0;
 }
 
-static int run_gnuplot(FILE *script, struct failure *failure)
+static int run_gnuplot(FILE *script, const char *prefix, struct failure *failure)
 {
 	pid_t pid;
 	int status;
@@ -129,7 +129,7 @@ static int run_gnuplot(FILE *script, struct failure *failure)
 		return 1;
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return fail(failure, "gnuplot failed");
+		return fail(failure, "no chart: gnuplot failed on %s", prefix);
 	return 0;
 }
 
@@ -146,7 +146,8 @@ int chart_write(const struct results *results, const char *prefix, struct failur
 	if (!script)
 		return fail(failure, "no temporary file: %s", strerror(errno));
 	ret = chart_script(script, results, prefix);
-	ret = ret ? fail(failure, "cannot write a temporary file") : run_gnuplot(script, failure);
+	ret = ret ? fail(failure, "cannot write a temporary file")
+		  : run_gnuplot(script, prefix, failure);
 	fclose(script);
 	return ret;
 }

@@ -13,20 +13,20 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define GROUPS_MAX	64
-#define DIRECTORIES_MAX 8
+#define GROUPS_MAX 64
+#define PATHS_MAX  8
 
 /* Smaller than PIPE_BUF: written and read whole. */
 struct message {
-	enum { ADD_GROUP, FORGET_GROUP, ADD_DIRECTORY } kind;
+	enum { ADD_GROUP, FORGET_GROUP, ADD_PATH } kind;
 	pid_t pid;
 	char path[256];
 };
 
 struct guarded {
 	pid_t groups[GROUPS_MAX];
-	char directories[DIRECTORIES_MAX][256];
-	size_t n_directories;
+	char paths[PATHS_MAX][256];
+	size_t n_paths;
 };
 
 static int guard_fd = -1;
@@ -34,9 +34,9 @@ static pid_t guardian;
 
 static void take(struct guarded *g, const struct message *m)
 {
-	if (m->kind == ADD_DIRECTORY && g->n_directories < DIRECTORIES_MAX)
-		memcpy(g->directories[g->n_directories++], m->path, sizeof(m->path));
-	for (size_t i = 0; m->kind != ADD_DIRECTORY && i < GROUPS_MAX; i++) {
+	if (m->kind == ADD_PATH && g->n_paths < PATHS_MAX)
+		memcpy(g->paths[g->n_paths++], m->path, sizeof(m->path));
+	for (size_t i = 0; m->kind != ADD_PATH && i < GROUPS_MAX; i++) {
 		if (g->groups[i] != (m->kind == ADD_GROUP ? 0 : m->pid))
 			continue;
 		g->groups[i] = m->kind == ADD_GROUP ? m->pid : 0;
@@ -109,8 +109,9 @@ __attribute__((noreturn)) static void guard(int fd)
 	for (size_t i = 0; i < GROUPS_MAX; i++)
 		if (guarded.groups[i])
 			wait_for_group(guarded.groups[i]);
-	for (size_t i = 0; i < guarded.n_directories; i++)
-		remove_directory(guarded.directories[i]);
+	for (size_t i = 0; i < guarded.n_paths; i++)
+		if (unlink(guarded.paths[i]))
+			remove_directory(guarded.paths[i]);
 	_exit(0);
 }
 
@@ -158,12 +159,22 @@ void cleanup_forget(pid_t pid)
 		tell(&m);
 }
 
+static void add_path(const char *path)
+{
+	struct message m = {.kind = ADD_PATH};
+
+	if (snprintf(m.path, sizeof(m.path), "%s", path) < (int)sizeof(m.path))
+		tell(&m);
+}
+
 void cleanup_add_directory(const char *path)
 {
-	struct message m = {.kind = ADD_DIRECTORY};
+	add_path(path);
+}
 
-	snprintf(m.path, sizeof(m.path), "%s", path);
-	tell(&m);
+void cleanup_add_file(const char *path)
+{
+	add_path(path);
 }
 
 void cleanup_finish(void)

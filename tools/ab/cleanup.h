@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guardian: a process of its own that learns of every process group and directory we make, and
- * ends and removes them when we end, however that comes about. Also the only way in which a run
- * that ends well removes its directories, so that the way is well trodden.
+ * A guardian: a process of its own that learns of every process group, directory and unfinished
+ * file we make, and ends and removes them when we end, however that comes about. Also the only way
+ * in which a run that ends well removes its directories, so that the way is well trodden.
  */
 #ifndef TOOLS_AB_CLEANUP_H
 #define TOOLS_AB_CLEANUP_H
@@ -20,6 +20,9 @@ void cleanup_forget(pid_t pid);
 
 /* @path: a directory that has files only, or empty directories, and will be removed with them. */
 void cleanup_add_directory(const char *path);
+
+/* @path: a file that is to be gone when we end; it need not be there yet. */
+void cleanup_add_file(const char *path);
 
 /* Have everything removed, and wait for that. */
 void cleanup_finish(void);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 #include <json-c/json.h>
 
 #include "summary.h"
@@ -263,10 +265,13 @@ static int read_results(struct json_object *o, struct results *r)
 
 int json_read(const char *path, struct results *results, struct failure *failure)
 {
-	struct json_object *o = json_object_from_file(path);
+	struct json_object *o;
 	int ret = 0;
 
 	*results = (struct results){0};
+	if (access(path, R_OK))
+		return fail(failure, "%s: %s", path, strerror(errno));
+	o = json_object_from_file(path);
 	if (!json_object_is_type(o, json_type_object))
 		ret = fail(failure, "%s: cannot be read as JSON", path);
 	else if (get_number(o, "version") != JSON_VERSION)

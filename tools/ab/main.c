@@ -2,6 +2,7 @@
 /* rdmachunk-ab: compares ways of migrating a guest. See options.c for how it is used. */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,14 @@ static void join_command(char *text, size_t size, const char *const *command)
 					 *command);
 }
 
+static void name_results(struct results *r, const struct options *o)
+{
+	if (o->title)
+		snprintf(r->title, sizeof(r->title), "%s", o->title);
+	if (o->note)
+		snprintf(r->note, sizeof(r->note), "%s", o->note);
+}
+
 static void describe(struct results *r, const struct options *o)
 {
 	time_t now = time(NULL);
@@ -94,8 +103,7 @@ static void describe(struct results *r, const struct options *o)
 	};
 	if (gmtime_r(&now, &tm))
 		strftime(r->created, sizeof(r->created), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	snprintf(r->title, sizeof(r->title), "%s", o->title ? o->title : "");
-	snprintf(r->note, sizeof(r->note), "%s", o->note ? o->note : "");
+	name_results(r, o);
 	snprintf(r->transport, sizeof(r->transport), "%s", o->transport);
 	snprintf(r->address, sizeof(r->address), "%s", o->address);
 	snprintf(r->destination_host, sizeof(r->destination_host), "%s",
@@ -171,16 +179,20 @@ static int measure(const struct options *o, const char *dir, struct results *r)
 	struct rounds rounds = {.options = o, .dir = dir};
 	unsigned int failures[RESULT_VARIANTS_MAX] = {0};
 	struct progress progress;
+	bool kept = true;
 	int ret = 0;
 
+	snprintf(r->stopped, sizeof(r->stopped), "the run has not ended");
 	progress_start(&progress, stderr, schedule_turns(&schedule), o->quiet);
 	for (size_t i = 0; i < schedule_turns(&schedule) && !ret && !wait_stop_signal(); i++) {
 		struct turn turn = schedule_turn(&schedule, i);
 
 		ret = take_turn(&rounds, &turn, &progress, r, &failures[turn.variant]);
+		kept = kept && !output_keep(o, r);
 	}
 	progress_end(&progress);
 	rounds_end(&rounds);
+	r->stopped[0] = '\0';
 	if (wait_stop_signal())
 		note_stop(r);
 	return ret;
@@ -191,22 +203,35 @@ static int run(const struct options *o, struct results *results)
 	char dir[240];
 	int ret;
 
+	if (output_prepare(o))
+		return EXIT_NOT_STARTED;
 	ret = check_space(o);
 	if (ret)
 		return ret;
 	ret = cleanup_start();
 	if (ret)
 		return die("cannot start a guardian", strerror(ret));
+	output_guard(o);
 	/* After the guardian, which is not to share it. */
 	ret = wait_catch_signals();
-	if (!ret)
-		ret = make_directory(dir, sizeof(dir));
 	if (ret)
 		return die("cannot start", strerror(ret));
+	ret = make_directory(dir, sizeof(dir));
+	if (ret)
+		return die(dir, strerror(ret));
 	signal(SIGPIPE, SIG_IGN);
 	describe(results, o);
 	ret = measure(o, dir, results);
 	return ret ? die("cannot go on", strerror(ret)) : 0;
+}
+
+/* Nothing at all was measured: often there is no RDMA link, which QEMU has other words for. */
+static void hint(const struct options *o)
+{
+	if (!strcmp(o->transport, "rdma"))
+		fputs("rdmachunk-ab: no migration over RDMA succeeded: rdmachunk --check tells "
+		      "whether this host can; --transport tcp needs no RDMA\n",
+		      stderr);
 }
 
 int main(int argc, char **argv)
@@ -220,7 +245,10 @@ int main(int argc, char **argv)
 	if (options.report) {
 		if (json_read(options.report, &results, &failure))
 			return die("--report", failure.text);
-		ret = output_write(&options, &results) ? EXIT_NOT_STARTED : 0;
+		name_results(&results, &options);
+		ret = output_prepare(&options) || output_write(&options, &results)
+			      ? EXIT_NOT_STARTED
+			      : 0;
 		results_free(&results);
 		options_free(&options);
 		return ret;
@@ -230,6 +258,8 @@ int main(int argc, char **argv)
 		ret = EXIT_NOT_STARTED;
 	if (!ret && results_count(&results, SAMPLE_FAILED))
 		ret = EXIT_SOME_FAILED;
+	if (ret == EXIT_SOME_FAILED && !results_count(&results, SAMPLE_OK))
+		hint(&options);
 	cleanup_finish();
 	if (wait_stop_signal())
 		ret = 128 + wait_stop_signal();
