@@ -189,7 +189,7 @@ const struct config_variable config_variables[] = {
 	{PREFIX "ZEROS", "on", parse_zeros, "on or off",
 	 "merge the messages for adjacent runs of zero pages"},
 	{PREFIX "AHEAD", "on", parse_ahead, "on or off",
-	 "register region by region, ahead of QEMU, while data flows"},
+	 "register piece by piece, before QEMU asks"},
 	{PREFIX "POSTER", "auto", parse_poster, "auto, on or off",
 	 "a thread posts writes in QEMU's place; auto: where posting takes long"},
 	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},

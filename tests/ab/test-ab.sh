@@ -220,6 +220,15 @@ test_options() {
 		qemu-system-x86_64
 		--ram-dir /nonexistent --transport tcp --variant stock
 		--prealloc -- qemu-system-x86_64
+		--qemu /bin/true -- qemu-system-x86_64
+		--dest-qemu /bin/true -- qemu-system-x86_64
+		--machine pc -- qemu-system-x86_64
+		--variant stock,qemu=/bin/true -- qemu-system-x86_64
+		--variant env:RDMACHUNK_SHIFT=25
+		--variant shim,env:LD_PRELOAD=/x.so
+		--rounds 2.7
+		--sparse 1e1
+		--json - --csv -
 	EOF
 	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
 		grep -q -- --variant "$scratch/out" || {
@@ -348,7 +357,9 @@ test_failures_apart() {
 		--transport tcp --size 8 --json "$scratch/json" >"$scratch/out" 2>&1
 	if [ $? -eq 1 ] && jq -e '([.samples[] | select(.variant == "broken")] | length) == 4 and
 		([.samples[] | select(.variant == "broken" and .status != "failed")] | length) == 0 and
-		([.samples[] | select(.variant == "stock" and .status == "ok")] | length) == 6' \
+		([.samples[] | select(.variant == "stock" and .status == "ok")] | length) == 6 and
+		(.settings[1] | .variant == "broken" and (.text | startswith("stock,qemu=")) and
+		.library == "none")' \
 		"$scratch/json" >/dev/null && grep -q 'not tried any more after 3' "$scratch/out"; then
 		ok failures-apart
 	else
@@ -385,7 +396,9 @@ test_real() {
 		-machine q35,memory-backend=m \
 		-object "memory-backend-file,id=m,size={size},mem-path={ram},share=on" \
 		>"$scratch/out" 2>"$scratch/err"
-	if [ $? -eq 0 ] && jq -e '.samples[0].ram == "identical"' "$scratch/json" >/dev/null; then
+	if [ $? -eq 0 ] && jq -e '.samples[0].ram == "identical" and
+		(.setup.command | contains("size=33554432,mem-path={ram}"))' "$scratch/json" >/dev/null &&
+		grep -q '{ram}: 32 MiB' "$scratch/out"; then
 		ok command-of-ones-own
 	else
 		not_ok command-of-ones-own "$(cat "$scratch/err")"
@@ -508,6 +521,16 @@ test_other_host() {
 	else
 		not_ok other-host-statistics "$(cat "$scratch/err")$(jq -c '.samples[1]' "$scratch/json")"
 	fi
+	# A library that is not there is only a line of the loader's.
+	"$ab" "${real_options[@]}" --variant shim,preload=destination --rounds 1 --warmup 0 \
+		--dest-lib /nonexistent/lib.so --ram-dir "$shm" --dest-host other --addr 127.0.0.1 \
+		--ssh "$here/fake-ssh" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 1 ] && grep -q 'destination: .*/nonexistent/lib.so.*cannot be preloaded' "$scratch/err"
+	then
+		ok other-host-without-library
+	else
+		not_ok other-host-without-library "$(cat "$scratch/err")"
+	fi
 	"$ab" "${real_options[@]}" --variant stock --rounds 1 --warmup 0 --dest-qemu /nonexistent \
 		--ram-dir "$shm" --dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" \
 		--timeout 10 >"$scratch/out" 2>"$scratch/err"
@@ -551,7 +574,7 @@ test_fabric() {
 		--preload destination --variant shift=30 --variant shim,env:RDMACHUNK_SHIFT=20,label=small \
 		--variant shim,pin-all --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
 	if [ $? -eq 0 ] && jq -e '[.samples[].counts_source] == ["unknown", "unknown", "unknown"] and
-		[.samples[].counts_destination] == ["shim", "shim", "unknown"] and
+		[.samples[].counts_destination] == ["shim", "shim", "passthrough"] and
 		.samples[0].values.registrations_destination <= 10 and
 		.samples[1].values.registrations_destination >= 48' "$scratch/json" >/dev/null; then
 		ok fabric-preload-destination

@@ -161,7 +161,8 @@ static void test_variants(void)
 	variant_free(&v);
 	check(refuses("shift=19") && refuses("size=3M") && refuses("shift=25,size=1M") &&
 		      refuses("nonsense") && refuses("") && refuses("preload=left") &&
-		      refuses("label=") && refuses("shim,env:RDMACHUNK_SHFT=1"),
+		      refuses("label=") && refuses("shim,env:RDMACHUNK_SHFT=1") &&
+		      refuses("env:RDMACHUNK_SHIFT=25") && refuses("shim,env:LD_PRELOAD=/x.so"),
 	      "bad variants are refused");
 }
 
@@ -260,6 +261,44 @@ static void test_pairs(void)
 	results_free(&r);
 }
 
+/* Two variants, the second's time as long as the first's but in @differing rounds. */
+static void add_rounds(struct results *r, unsigned int rounds, unsigned int differing)
+{
+	for (unsigned int round = 1; round <= rounds; round++)
+		for (size_t v = 0; v < 2; v++) {
+			struct sample sample = sample_new(v, round, false);
+
+			sample.value[METRIC_TOTAL] = v && round <= differing ? 9 : 5;
+			sample.counts_source = v && round > 1 ? COUNTS_SHIM : COUNTS_UNKNOWN;
+			results_add(r, &sample);
+		}
+}
+
+static void test_verdicts(void)
+{
+	struct results r = {.n_variants = 2, .variants = {"a", "b"}};
+	struct summary s;
+	char text[1400];
+
+	add_rounds(&r, 14, 0);
+	check(summarize(&r, 1, METRIC_TOTAL).verdict == VERDICT_SAME, "every round the same");
+	results_free(&r);
+	add_rounds(&r, 14, 1);
+	s = summarize(&r, 1, METRIC_TOTAL);
+	check(s.ratio.low == 1 && s.ratio.high == 1 && s.verdict == VERDICT_NONE,
+	      "one round of 14 that differs is not the same in every round");
+	summary_variant(&r, 1, text, sizeof(text));
+	check(!strcmp(text, "counts: shim in 13 of 14 rounds, unknown in 1 of 14 rounds at the "
+			    "source, unknown at the destination"),
+	      "where counts come from, when not always from the same");
+	results_free(&r);
+	add_rounds(&r, 2, 1);
+	s = summarize(&r, 1, METRIC_TOTAL);
+	check(s.ratio.confidence == 0.5 && !summary_has_interval(&s),
+	      "an interval of two rounds is not shown as one of 95 %");
+	results_free(&r);
+}
+
 static void write_stats(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -292,7 +331,8 @@ static void test_counts(void)
 			   "\"registrations_made\": 0, \"wrs\": 0, \"messages_sent\": {}, "
 			   "\"messages_received\": {}}\n");
 	counts_read(&source, &none, &sample);
-	check(sample.counts_source == COUNTS_UNKNOWN && isnan(sample.value[METRIC_WORK_REQUESTS]) &&
+	check(sample.counts_source == COUNTS_PASSTHROUGH &&
+		      isnan(sample.value[METRIC_WORK_REQUESTS]) &&
 		      isnan(sample.value[METRIC_REGISTRATIONS_SOURCE]),
 	      "a connection that passed through was not counted");
 	close(fd);
@@ -311,6 +351,7 @@ int main(void)
 	test_no_space();
 	test_pattern();
 	test_pairs();
+	test_verdicts();
 	test_counts();
 	printf("%d passed, %d failed, 0 skipped\n", passed, failed);
 	return failed || !passed;

@@ -10,6 +10,9 @@
 
 #include "summary.h"
 
+/* Characters that fit below the chart, one after the other. */
+#define LABELS_MAX 90
+
 /* In gnuplot's single quotes only the quote itself is special. */
 static void put_quoted(FILE *f, const char *text)
 {
@@ -55,6 +58,16 @@ static void put_data(FILE *f, const struct results *results)
 	fputs("EOD\n", f);
 }
 
+static size_t longest_name(const struct results *results)
+{
+	size_t longest = 0;
+
+	for (size_t v = 0; v < results->n_variants; v++)
+		if (strlen(results->variants[v]) > longest)
+			longest = strlen(results->variants[v]);
+	return longest;
+}
+
 static void put_labels(FILE *f, const struct results *results)
 {
 	fputs("set xtics (", f);
@@ -86,7 +99,9 @@ int chart_script(FILE *f, const struct results *results, const char *prefix)
 		fputs(" noenhanced\n", f);
 	}
 	put_labels(f, results);
-	fputs("set xtics noenhanced\n", f);
+	/* Side by side there is room for so much. */
+	fprintf(f, "set xtics noenhanced%s\n",
+		longest_name(results) * results->n_variants > LABELS_MAX ? " rotate by -20" : "");
 	put_data(f, results);
 	for (size_t i = 0; i < 2; i++) {
 		fprintf(f, "set terminal %s size 800,480 %s\n", formats[i],

@@ -70,10 +70,14 @@ static void read_stats(struct end_counts *c, const char *path)
 	while (f && getline(&line, &size, f) > 0) {
 		struct json_object *o = json_tokener_parse(line);
 
-		if (json_object_is_type(o, json_type_object) && was_counted(o)) {
-			if (c->from == COUNTS_UNKNOWN)
+		if (!json_object_is_type(o, json_type_object)) {
+			/* Not a line of the shim's. */
+		} else if (was_counted(o)) {
+			if (c->from != COUNTS_SHIM)
 				*c = (struct end_counts){.from = COUNTS_SHIM};
 			add_connection(c, o);
+		} else if (c->from == COUNTS_UNKNOWN) {
+			c->from = COUNTS_PASSTHROUGH;
 		}
 		json_object_put(o);
 	}

@@ -49,6 +49,21 @@ static struct json_object *setup_object(const struct results *r)
 	json_object_object_add(o, "prealloc", json_object_new_boolean(r->prealloc));
 	add_number(o, "rounds", r->rounds);
 	add_number(o, "warmup", r->warmup);
+	add_string(o, "library", r->library);
+	add_string(o, "count_library", r->count_library);
+	return o;
+}
+
+static struct json_object *settings_object(const struct results *r, size_t variant)
+{
+	const struct result_variant *v = &r->settings[variant];
+	struct json_object *o = json_object_new_object();
+
+	add_string(o, "variant", r->variants[variant]);
+	add_string(o, "text", v->text);
+	add_string(o, "library", v->library);
+	add_string(o, "qemu_source", v->qemu_source);
+	add_string(o, "qemu_destination", v->qemu_destination);
 	return o;
 }
 
@@ -106,6 +121,7 @@ int json_write(FILE *f, const struct results *results)
 {
 	struct json_object *o = json_object_new_object(), *variants = json_object_new_array();
 	struct json_object *samples = json_object_new_array(), *summary = json_object_new_array();
+	struct json_object *settings = json_object_new_array();
 	int ret;
 
 	json_object_object_add(o, "version", json_object_new_int(JSON_VERSION));
@@ -114,9 +130,12 @@ int json_write(FILE *f, const struct results *results)
 	add_string(o, "note", results->note);
 	add_string(o, "stopped", results->stopped);
 	json_object_object_add(o, "setup", setup_object(results));
-	for (size_t v = 0; v < results->n_variants; v++)
+	for (size_t v = 0; v < results->n_variants; v++) {
 		json_object_array_add(variants, json_object_new_string(results->variants[v]));
+		json_object_array_add(settings, settings_object(results, v));
+	}
 	json_object_object_add(o, "variants", variants);
+	json_object_object_add(o, "settings", settings);
 	for (size_t i = 0; i < results->n_samples; i++)
 		json_object_array_add(samples, sample_object(results, &results->samples[i]));
 	json_object_object_add(o, "samples", samples);
@@ -228,7 +247,30 @@ static int read_setup(struct json_object *o, struct results *r)
 	r->prealloc = get_bool(o, "prealloc");
 	r->rounds = (unsigned int)get_count(o, "rounds");
 	r->warmup = (unsigned int)get_count(o, "warmup");
+	get_string(o, "library", r->library, sizeof(r->library));
+	get_string(o, "count_library", r->count_library, sizeof(r->count_library));
 	return 0;
+}
+
+/* The first reports did not have them. */
+static void read_settings(struct json_object *list, struct results *r)
+{
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+		struct result_variant *v;
+		char name[RESULT_NAME_MAX];
+		size_t index;
+
+		get_string(o, "variant", name, sizeof(name));
+		index = results_variant(r, name);
+		if (index == r->n_variants)
+			continue;
+		v = &r->settings[index];
+		get_string(o, "text", v->text, sizeof(v->text));
+		get_string(o, "library", v->library, sizeof(v->library));
+		get_string(o, "qemu_source", v->qemu_source, sizeof(v->qemu_source));
+		get_string(o, "qemu_destination", v->qemu_destination, sizeof(v->qemu_destination));
+	}
 }
 
 static int read_variants(struct json_object *list, struct results *r)
@@ -257,6 +299,7 @@ static int read_results(struct json_object *o, struct results *r)
 	if (read_setup(member(o, "setup", json_type_object), r) ||
 	    read_variants(member(o, "variants", json_type_array), r) || !samples)
 		return -1;
+	read_settings(member(o, "settings", json_type_array), r);
 	for (size_t i = 0; i < json_object_array_length(samples); i++)
 		if (read_sample(json_object_array_get_idx(samples, i), r))
 			return -1;

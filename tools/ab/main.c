@@ -68,14 +68,28 @@ static int check_space(const struct options *o)
 	return die(o->ram_dir, why);
 }
 
-static void join_command(char *text, size_t size, const char *const *command)
+/* With the size that is meant: which file it is and at which end does not matter. */
+static void join_command(char *text, size_t size, const struct options *o)
 {
+	const struct vm_line line = {.ram = "{ram}", .end = "{end}", .ram_size = o->ram_size};
 	size_t used = 0;
 
 	text[0] = '\0';
-	for (; command && *command && used < size; command++)
+	for (const char *const *word = o->command; word && *word && used < size; word++) {
+		char *expanded = vm_args_expand(*word, &line);
+
 		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " " : "",
-					 *command);
+					 expanded ? expanded : *word);
+		free(expanded);
+	}
+}
+
+static void describe_variant(struct result_variant *described, const struct variant *v,
+			     const struct options *o)
+{
+	snprintf(described->text, sizeof(described->text), "%s", v->text);
+	snprintf(described->library, sizeof(described->library), "%s",
+		 variant_preload_name(options_preload(o, v)));
 }
 
 static void name_results(struct results *r, const struct options *o)
@@ -108,9 +122,14 @@ static void describe(struct results *r, const struct options *o)
 	snprintf(r->address, sizeof(r->address), "%s", o->address);
 	snprintf(r->destination_host, sizeof(r->destination_host), "%s",
 		 o->dest_host ? o->dest_host : "");
-	join_command(r->command, sizeof(r->command), o->command);
-	for (size_t i = 0; i < o->n_variants; i++)
+	snprintf(r->library, sizeof(r->library), "%.255s", o->lib);
+	snprintf(r->count_library, sizeof(r->count_library), "%.255s",
+		 o->count_lib ? o->count_lib : "");
+	join_command(r->command, sizeof(r->command), o);
+	for (size_t i = 0; i < o->n_variants; i++) {
 		snprintf(r->variants[i], RESULT_NAME_MAX, "%s", o->variants[i].name);
+		describe_variant(&r->settings[i], &o->variants[i], o);
+	}
 }
 
 static void tell_turn(const struct turn *turn, const struct results *r, char *text, size_t size)
@@ -173,6 +192,11 @@ static int take_turn(struct rounds *rounds, const struct turn *turn, struct prog
 	return results_add(r, &sample) ? ENOMEM : 0;
 }
 
+static void redraw(void *progress)
+{
+	progress_again(progress);
+}
+
 static int measure(const struct options *o, const char *dir, struct results *r)
 {
 	const struct schedule schedule = {o->n_variants, o->warmup, o->rounds};
@@ -184,12 +208,14 @@ static int measure(const struct options *o, const char *dir, struct results *r)
 
 	snprintf(r->stopped, sizeof(r->stopped), "the run has not ended");
 	progress_start(&progress, stderr, schedule_turns(&schedule), o->quiet);
+	wait_set_tick(redraw, &progress);
 	for (size_t i = 0; i < schedule_turns(&schedule) && !ret && !wait_stop_signal(); i++) {
 		struct turn turn = schedule_turn(&schedule, i);
 
 		ret = take_turn(&rounds, &turn, &progress, r, &failures[turn.variant]);
 		kept = kept && !output_keep(o, r);
 	}
+	wait_set_tick(NULL, NULL);
 	progress_end(&progress);
 	rounds_end(&rounds);
 	r->stopped[0] = '\0';

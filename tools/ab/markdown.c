@@ -35,12 +35,12 @@ static void put_row(FILE *f, const struct results *results, size_t variant, enum
 		fputs(" 1 | |\n", f);
 	else if (s.verdict == VERDICT_UNKNOWN)
 		fputs(" - | |\n", f);
-	else if (s.ratio.confidence > 0)
+	else if (summary_has_interval(&s))
 		fprintf(f, " %.3f%s | %.3f to %.3f |\n", s.ratio.estimate,
 			s.verdict == VERDICT_LESS || s.verdict == VERDICT_MORE ? " \\*" : "",
 			s.ratio.low, s.ratio.high);
 	else
-		fprintf(f, " %.3f | - |\n", s.ratio.estimate);
+		fprintf(f, " %.3f | too few rounds |\n", s.ratio.estimate);
 }
 
 static void put_failures(FILE *f, const struct results *results)
@@ -93,10 +93,12 @@ int markdown_write(FILE *f, const struct results *results)
 		fputc('\n', f);
 	}
 	for (size_t v = 0; v < results->n_variants; v++) {
-		summary_counts_from(results, v, text, sizeof(text));
-		fputs("- counts of ", f);
+		summary_variant(results, v, text, sizeof(text));
+		fputs("- ", f);
 		put_text(f, results->variants[v]);
-		fprintf(f, ": %s\n", text);
+		fputs(": ", f);
+		put_text(f, text);
+		fputc('\n', f);
 	}
 	fprintf(f, "- %s; \\* where an interval of at least 95 %% does not contain 1\n",
 		summary_method);

@@ -132,6 +132,17 @@ __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *f
 	exit(2);
 }
 
+static unsigned int whole_number(const char *text, unsigned int min, unsigned int max,
+				 const char *option)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value < min || value > max)
+		refuse("--%s %s: not a whole number from %u to %u", option, text, min, max);
+	return (unsigned int)value;
+}
+
 static double number(const char *text, double min, double max, const char *option)
 {
 	char *end;
@@ -214,10 +225,10 @@ static void set_option(struct options *o, int option, const char *name)
 		o->count_lib = optarg;
 		break;
 	case OPT_ROUNDS:
-		o->rounds = (unsigned int)number(optarg, 1, STATS_PAIRS_MAX, name);
+		o->rounds = whole_number(optarg, 1, STATS_PAIRS_MAX, name);
 		break;
 	case OPT_WARMUP:
-		o->warmup = (unsigned int)number(optarg, 0, 100, name);
+		o->warmup = whole_number(optarg, 0, 100, name);
 		break;
 	case OPT_TIMEOUT:
 		o->timeout = (int64_t)(number(optarg, 0.1, 1e6, name) * 1000);
@@ -266,7 +277,7 @@ static void set_option(struct options *o, int option, const char *name)
 		o->pattern.zero_fraction = number(optarg, 0, 1, name);
 		break;
 	case OPT_SPARSE:
-		o->pattern.sparse = (unsigned int)number(optarg, 1, 1 << 20, name);
+		o->pattern.sparse = whole_number(optarg, 1, 1 << 20, name);
 		break;
 	case OPT_PREALLOC:
 		o->prealloc = true;
@@ -338,6 +349,44 @@ static void find_lib(struct options *o)
 	set_lib(o, LIBRDMACHUNK_PATH);
 }
 
+/* A command of one's own names its QEMU and its machine itself. */
+static void complete_guest(struct options *o)
+{
+	const struct {
+		bool given;
+		const char *option, *instead;
+	} builtin[] = {
+		{o->prealloc, "--prealloc", "give prealloc=on"},
+		{o->qemu, "--qemu", "name QEMU"},
+		{o->dest_qemu, "--dest-qemu", "name QEMU, with {end} where the two differ,"},
+		{o->machine, "--machine", "give -machine"},
+	};
+
+	for (size_t i = 0; o->command && i < sizeof(builtin) / sizeof(builtin[0]); i++)
+		if (builtin[i].given)
+			refuse("%s is for the built-in guest: %s in the QEMU command",
+			       builtin[i].option, builtin[i].instead);
+	for (size_t i = 0; o->command && i < o->n_variants; i++)
+		if (o->variants[i].qemu)
+			refuse("variant %s: qemu= is for the built-in guest, not for a QEMU command",
+			       o->variants[i].text);
+	if (!o->qemu)
+		o->qemu = "qemu-system-x86_64";
+	if (!o->machine)
+		o->machine = "q35";
+}
+
+static void refuse_two_on_stdout(const struct options *o)
+{
+	const char *const reports[] = {o->json, o->csv, o->markdown};
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++)
+		n += reports[i] && !strcmp(reports[i], "-");
+	if (n > 1)
+		refuse("only one report can go to standard output");
+}
+
 /* What follows from options together. */
 static void complete(struct options *o)
 {
@@ -353,8 +402,8 @@ static void complete(struct options *o)
 		find_lib(o);
 	if (o->count_lib && (*o->count_lib != '/' || access(o->count_lib, R_OK)))
 		refuse("--count-lib needs the absolute path of a file that can be read");
-	if (o->prealloc && o->command)
-		refuse("--prealloc is for the built-in guest: give prealloc=on in the QEMU command");
+	complete_guest(o);
+	refuse_two_on_stdout(o);
 	if (o->dest_host && *o->dest_host == '-')
 		refuse("--dest-host %s: not a host", o->dest_host);
 	if (o->dest_host && !o->address[0])
@@ -370,8 +419,6 @@ static void set_defaults(struct options *o)
 	*o = (struct options){
 		.preload = PRELOAD_SOURCE,
 		.transport = "rdma",
-		.qemu = "qemu-system-x86_64",
-		.machine = "q35",
 		.ssh = "ssh -o BatchMode=yes",
 		.ram_size = 128 << 20,
 		.pattern = {.seed = 1, .zero_fraction = 0.25, .sparse = 1},
@@ -402,8 +449,17 @@ void options_parse(struct options *options, int argc, char **argv)
 			refuse("'%s': a QEMU command comes after --", argv[optind]);
 		options->command = (const char *const *)argv + optind;
 	}
-	if (!options->report)
+	if (options->report)
+		refuse_two_on_stdout(options);
+	else
 		complete(options);
+}
+
+enum preload options_preload(const struct options *options, const struct variant *variant)
+{
+	if (variant->preload != PRELOAD_DEFAULT)
+		return variant->preload;
+	return variant->shim ? options->preload : PRELOAD_NONE;
 }
 
 void options_free(struct options *options)

@@ -39,6 +39,9 @@ struct options {
  */
 void options_parse(struct options *options, int argc, char **argv);
 
+/* The ends at which the library is loaded for @variant. */
+enum preload options_preload(const struct options *options, const struct variant *variant);
+
 void options_free(struct options *options);
 
 #endif

@@ -77,17 +77,34 @@ void progress_start(struct progress *progress, FILE *f, size_t total, bool quiet
 	};
 }
 
+/* Seconds, if what is left takes as long as what is done did; negative: unknown. */
+static double estimate(const struct progress *p)
+{
+	double done = (double)(p->began - p->started) / 1000;
+	double now = (double)(wait_now() - p->began) / 1000, one, left;
+
+	if (!p->done)
+		return -1;
+	one = done / (double)p->done;
+	left = one * (double)(p->total - p->done - 1);
+	return left + (now < one ? one - now : 0);
+}
+
 void progress_now(struct progress *progress, const char *what)
 {
-	double left = -1, passed = (double)(wait_now() - progress->started) / 1000;
+	snprintf(progress->what, sizeof(progress->what), "%s", what);
+	progress->began = wait_now();
+	progress_again(progress);
+}
+
+void progress_again(struct progress *progress)
+{
 	char text[TEXT_MAX];
 
 	if (!progress->bar)
 		return;
-	if (progress->done)
-		left = passed / (double)progress->done * (double)(progress->total - progress->done);
 	progress_bar(text, sizeof(text), columns_of(progress->f), progress->done, progress->total,
-		     left, what);
+		     estimate(progress), progress->what);
 	fprintf(progress->f, "\r\033[K%s", text);
 	fflush(progress->f);
 }

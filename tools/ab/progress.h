@@ -13,13 +13,16 @@ struct progress {
 	bool bar, quiet;
 	size_t total, done;
 	int64_t started; /* wait_now() */
+	int64_t began;	 /* what is being done now; wait_now() */
+	char what[256];
 };
 
 /* A bar is drawn if @f is a terminal that can go back to the beginning of a line. */
 void progress_start(struct progress *progress, FILE *f, size_t total, bool quiet);
 
-/* What is being done now. Shown in the bar only. */
+/* What is being done now, or goes on being done: draws the bar, and nothing else. */
 void progress_now(struct progress *progress, const char *what);
+void progress_again(struct progress *progress);
 
 /* One of the total is done: @result says with what result. A bar shows only those to be @kept. */
 void progress_done(struct progress *progress, const char *result, bool kept);

@@ -34,6 +34,7 @@ const char *const sample_ram_names[SAMPLE_RAMS] = {
 
 const char *const sample_counts_names[SAMPLE_COUNTS] = {
 	[COUNTS_UNKNOWN] = "unknown",
+	[COUNTS_PASSTHROUGH] = "passthrough",
 	[COUNTS_SHIM] = "shim",
 	[COUNTS_PRELOAD] = "counting preload",
 };

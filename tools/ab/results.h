@@ -35,8 +35,14 @@ void metric_format(char *text, size_t size, enum metric metric, double value);
 
 enum sample_status { SAMPLE_OK, SAMPLE_FAILED, SAMPLE_INTERRUPTED, SAMPLE_STATUSES };
 enum sample_ram { RAM_UNKNOWN, RAM_IDENTICAL, RAM_DIFFERENT, SAMPLE_RAMS };
-/* Where an end's counts come from. */
-enum sample_counts { COUNTS_UNKNOWN, COUNTS_SHIM, COUNTS_PRELOAD, SAMPLE_COUNTS };
+/* Where an end's counts come from. Of a connection that it let pass through the shim has none. */
+enum sample_counts {
+	COUNTS_UNKNOWN,
+	COUNTS_PASSTHROUGH,
+	COUNTS_SHIM,
+	COUNTS_PRELOAD,
+	SAMPLE_COUNTS
+};
 
 extern const char *const sample_status_names[SAMPLE_STATUSES];
 extern const char *const sample_ram_names[SAMPLE_RAMS];
@@ -57,18 +63,30 @@ struct sample {
 #define RESULT_VARIANTS_MAX 16
 #define RESULT_NAME_MAX	    96
 
+#define RESULT_VERSION_MAX 32
+
+/* What one of the variants was; all empty where an older report does not tell. */
+struct result_variant {
+	char text[256];	  /* as it was given */
+	char library[16]; /* where the library was loaded: source, destination, both or none */
+	char qemu_source[RESULT_VERSION_MAX], qemu_destination[RESULT_VERSION_MAX];
+};
+
 struct results {
 	char created[32]; /* UTC, ISO 8601 */
 	char title[160], note[320];
 	char transport[8], address[80], destination_host[160];
-	char qemu_source[32], qemu_destination[32]; /* versions; empty: not known yet */
-	char command[1024];			    /* somebody's own; empty: the built-in guest */
+	/* Versions, of the first variant; empty: not known yet. */
+	char qemu_source[RESULT_VERSION_MAX], qemu_destination[RESULT_VERSION_MAX];
+	char command[1024]; /* somebody's own; empty: the built-in guest */
+	char library[256], count_library[256];
 	uint64_t ram_size, seed;
 	double zero_fraction;
 	unsigned int sparse, rounds, warmup;
 	bool prealloc;
 	char stopped[64]; /* why not all rounds were made, else empty */
 	char variants[RESULT_VARIANTS_MAX][RESULT_NAME_MAX];
+	struct result_variant settings[RESULT_VARIANTS_MAX];
 	size_t n_variants;
 	struct sample *samples;
 	size_t n_samples, size_samples;

@@ -51,12 +51,10 @@ static void preload_list(char *list, size_t size, const char *shim, const char *
 static void set_preloads(struct round *r)
 {
 	const struct options *o = r->o;
-	enum preload where = r->variant->preload;
+	enum preload where = options_preload(o, r->variant);
 	const char *dest_lib = o->dest_lib ? o->dest_lib : o->lib;
 	bool source, destination;
 
-	if (where == PRELOAD_DEFAULT)
-		where = r->variant->shim ? o->preload : PRELOAD_NONE;
 	source = where == PRELOAD_SOURCE || where == PRELOAD_BOTH;
 	destination = where == PRELOAD_DESTINATION || where == PRELOAD_BOTH;
 	preload_list(r->source_preload, sizeof(r->source_preload), source ? o->lib : NULL,
@@ -275,7 +273,7 @@ static int end_one(struct vmproc *vm, int64_t timeout, struct failure *failure)
 	if (vm_quit(vm, wait_now() + (timeout < EXIT_TIMEOUT ? timeout : EXIT_TIMEOUT), failure))
 		return -1;
 	if (!vm->exit_status)
-		return 0;
+		return vm_check_loader(vm, failure);
 	vm_describe_end(vm, how, sizeof(how));
 	return fail(failure, "after the migration, %s", how);
 }
@@ -327,14 +325,19 @@ static void release(struct vmproc *vm)
 	cleanup_forget(vm->group);
 }
 
-static void note_versions(const struct round *r, struct results *results)
+static void note_version(char version[RESULT_VERSION_MAX], const struct vmproc *vm)
 {
-	if (!results->qemu_source[0])
-		snprintf(results->qemu_source, sizeof(results->qemu_source), "%.31s",
-			 r->source.qmp.version);
-	if (!results->qemu_destination[0])
-		snprintf(results->qemu_destination, sizeof(results->qemu_destination), "%.31s",
-			 r->destination.qmp.version);
+	if (!version[0])
+		snprintf(version, RESULT_VERSION_MAX, "%.31s", vm->qmp.version);
+}
+
+static void note_versions(const struct round *r, struct result_variant *variant,
+			  struct results *results)
+{
+	note_version(results->qemu_source, &r->source);
+	note_version(results->qemu_destination, &r->destination);
+	note_version(variant->qemu_source, &r->source);
+	note_version(variant->qemu_destination, &r->destination);
 }
 
 void round_run(struct rounds *rounds, const struct variant *variant, struct sample *sample,
@@ -354,7 +357,7 @@ void round_run(struct rounds *rounds, const struct variant *variant, struct samp
 	if (start_both(r, &failure) || migrate(r, sample, &failure) ||
 	    compare_ram(r, sample, &failure) || end_both(r, &failure))
 		explain(r, sample, &failure);
-	note_versions(r, results);
+	note_versions(r, &results->settings[sample->variant], results);
 	if (sample->status == SAMPLE_OK)
 		take_counts(r, sample);
 	release(&r->source);

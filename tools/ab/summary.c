@@ -40,11 +40,11 @@ static void add_range(struct summary *summary, double *values)
 	summary->max = values[n - 1];
 }
 
-static enum verdict judge(const struct summary *summary)
+static enum verdict judge(const struct summary *summary, bool same)
 {
 	const struct stats_location *r = &summary->ratio;
 
-	if (r->low == 1 && r->high == 1 && summary->pairs > 1)
+	if (same && summary->pairs > 1)
 		return VERDICT_SAME;
 	if (r->confidence < SUMMARY_CONFIDENCE)
 		return VERDICT_TOO_FEW;
@@ -68,6 +68,7 @@ struct summary summarize(const struct results *results, size_t variant, enum met
 	double values[STATS_PAIRS_MAX], ours[STATS_PAIRS_MAX], first[STATS_PAIRS_MAX];
 	struct summary summary = {.verdict = VERDICT_UNKNOWN};
 	unsigned int last = last_round(results);
+	bool same = true;
 
 	for (unsigned int round = 1; round <= last; round++) {
 		double value = value_of(results, variant, round, metric);
@@ -80,14 +81,21 @@ struct summary summarize(const struct results *results, size_t variant, enum met
 			continue;
 		ours[summary.pairs] = value;
 		first[summary.pairs++] = other;
+		same = same && value == other;
 	}
 	add_range(&summary, values);
 	if (!variant)
 		summary.verdict = summary.rounds ? VERDICT_FIRST : VERDICT_UNKNOWN;
 	else if (summary.pairs &&
 		 !stats_ratio(ours, first, summary.pairs, SUMMARY_CONFIDENCE, &summary.ratio))
-		summary.verdict = judge(&summary);
+		summary.verdict = judge(&summary, same);
 	return summary;
+}
+
+bool summary_has_interval(const struct summary *summary)
+{
+	return summary->verdict != VERDICT_FIRST && summary->verdict != VERDICT_UNKNOWN &&
+	       summary->ratio.confidence >= SUMMARY_CONFIDENCE;
 }
 
 bool summary_has_metric(const struct results *results, enum metric metric)
@@ -142,44 +150,106 @@ void summary_sentence(const struct results *results, size_t variant, char *text,
 	}
 }
 
-void summary_counts_from(const struct results *results, size_t variant, char *text, size_t size)
+static enum sample_counts counts_of(const struct sample *s, bool destination)
 {
-	const struct sample *found = NULL;
-	const char *source, *destination;
+	return destination ? s->counts_destination : s->counts_source;
+}
+
+/* "shim", or "shim in 9 of 10 rounds, unknown in 1". */
+static void counts_of_end(const struct results *results, size_t variant, bool destination,
+			  char *text, size_t size)
+{
+	size_t n[SAMPLE_COUNTS] = {0}, all = 0, used = 0;
 
 	for (size_t i = 0; i < results->n_samples; i++) {
 		const struct sample *s = &results->samples[i];
 
-		if (s->variant == variant && s->status == SAMPLE_OK && !s->warmup)
-			found = s;
+		if (s->variant != variant || s->status != SAMPLE_OK || s->warmup)
+			continue;
+		n[counts_of(s, destination)]++;
+		all++;
 	}
-	if (!found) {
+	text[0] = '\0';
+	for (int from = SAMPLE_COUNTS - 1; from >= 0; from--) {
+		if (!n[from] || used >= size)
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+					 sample_counts_names[from]);
+		if (n[from] < all && used < size)
+			used += (size_t)snprintf(text + used, size - used, " in %zu of %zu rounds",
+						 n[from], all);
+	}
+}
+
+static void counts_from(const struct results *results, size_t variant, char *text, size_t size)
+{
+	char source[160], destination[160];
+
+	counts_of_end(results, variant, false, source, sizeof(source));
+	counts_of_end(results, variant, true, destination, sizeof(destination));
+	if (!source[0])
 		snprintf(text, size, "nothing measured");
-		return;
-	}
-	source = sample_counts_names[found->counts_source];
-	destination = sample_counts_names[found->counts_destination];
-	if (!strcmp(source, destination))
+	else if (!strcmp(source, destination))
 		snprintf(text, size, "%s at both ends", source);
 	else
 		snprintf(text, size, "%s at the source, %s at the destination", source,
 			 destination);
 }
 
+/* One that is not known is not another one. */
+static bool differ(const char *a, const char *b)
+{
+	return *a && *b && strcmp(a, b);
+}
+
+static bool versions_differ(const struct results *r)
+{
+	const struct result_variant *s = r->settings;
+
+	for (size_t v = 1; v < r->n_variants; v++)
+		if (differ(s[v].qemu_source, s[0].qemu_source) ||
+		    differ(s[v].qemu_destination, s[0].qemu_destination))
+			return true;
+	return false;
+}
+
+void summary_variant(const struct results *results, size_t variant, char *text, size_t size)
+{
+	const struct result_variant *v = &results->settings[variant];
+	char what[300] = "", library[80] = "", qemu[80] = "", counts[400];
+
+	if (strcmp(v->text, results->variants[variant]) && v->text[0])
+		snprintf(what, sizeof(what), "%s; ", v->text);
+	if (!strcmp(v->library, "none"))
+		snprintf(library, sizeof(library), "without the library; ");
+	else if (!strcmp(v->library, "both"))
+		snprintf(library, sizeof(library), "the library at both ends; ");
+	else if (v->library[0])
+		snprintf(library, sizeof(library), "the library at the %s; ", v->library);
+	if (versions_differ(results))
+		snprintf(qemu, sizeof(qemu), "QEMU %s to %s; ",
+			 v->qemu_source[0] ? v->qemu_source : "?",
+			 v->qemu_destination[0] ? v->qemu_destination : "?");
+	counts_from(results, variant, counts, sizeof(counts));
+	snprintf(text, size, "%s%s%scounts: %s", what, library, qemu, counts);
+}
+
 static void guest_condition(const struct results *r, char *text, size_t size)
 {
 	unsigned long long mib = (unsigned long long)(r->ram_size >> 20);
-	char sparse[48] = "";
+	char sparse[48] = "", memory[160];
 
-	if (r->command[0]) {
-		snprintf(text, size, "guest: %s", r->command);
-		return;
-	}
 	if (r->sparse > 1)
 		snprintf(sparse, sizeof(sparse), ", one page of %u with data", r->sparse);
-	snprintf(text, size, "guest: %llu MiB, %g %% of them zero%s, seed %llu%s", mib,
+	snprintf(memory, sizeof(memory), "%llu MiB, %g %% of them zero%s, seed %llu%s", mib,
 		 r->zero_fraction * 100, sparse, (unsigned long long)r->seed,
 		 r->prealloc ? ", allocated" : "");
+	if (!r->command[0])
+		snprintf(text, size, "guest: %s", memory);
+	else if (strstr(r->command, "{ram}"))
+		snprintf(text, size, "guest: %s; {ram}: %s", r->command, memory);
+	else
+		snprintf(text, size, "guest: %s", r->command);
 }
 
 static void qemu_condition(const struct results *r, char *text, size_t size)
@@ -188,6 +258,8 @@ static void qemu_condition(const struct results *r, char *text, size_t size)
 	const char *destination = r->qemu_destination[0] ? r->qemu_destination : "?";
 	bool same = !strcmp(source, destination);
 
+	if (versions_differ(r))
+		source = destination = "several versions, see below", same = true;
 	snprintf(text, size, "QEMU: %s%s%s, %s to %s%s%s%s", source, same ? "" : " to ",
 		 same ? "" : destination, r->transport, r->address,
 		 r->destination_host[0] ? " (on " : "", r->destination_host,

@@ -3,6 +3,7 @@
 #ifndef TOOLS_AB_SUMMARY_H
 #define TOOLS_AB_SUMMARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "results.h"
@@ -34,14 +35,20 @@ struct summary {
 
 struct summary summarize(const struct results *results, size_t variant, enum metric metric);
 
+/* An interval of SUMMARY_CONFIDENCE: a narrower one would be taken for that. */
+bool summary_has_interval(const struct summary *summary);
+
 /* Does any variant have a value of it? */
 bool summary_has_metric(const struct results *results, enum metric metric);
 
 /* A sentence, without newline, on the total time of @variant against the first. */
 void summary_sentence(const struct results *results, size_t variant, char *text, size_t size);
 
-/* Where the counts of @variant come from, for people. */
-void summary_counts_from(const struct results *results, size_t variant, char *text, size_t size);
+/*
+ * What @variant was, as far as its name does not tell, and where its counts come from, for people:
+ * without newline or full stop.
+ */
+void summary_variant(const struct results *results, size_t variant, char *text, size_t size);
 
 /* The conditions: one line of the guest, one of QEMU and transport, one of rounds. */
 #define SUMMARY_CONDITIONS 3

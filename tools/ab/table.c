@@ -44,7 +44,7 @@ static void put_name(FILE *f, const char *name)
 static void put_ratio(FILE *f, const struct summary *s, bool colour)
 {
 	bool supported = s->verdict == VERDICT_LESS || s->verdict == VERDICT_MORE;
-	char interval[32] = "-";
+	char interval[32] = "too few rounds";
 
 	if (s->verdict == VERDICT_FIRST) {
 		fputs("      1", f);
@@ -54,7 +54,7 @@ static void put_ratio(FILE *f, const struct summary *s, bool colour)
 		fputs("      -", f);
 		return;
 	}
-	if (s->ratio.confidence > 0)
+	if (summary_has_interval(s))
 		snprintf(interval, sizeof(interval), "%.3f..%.3f", s->ratio.low, s->ratio.high);
 	fprintf(f, " %s%6.3f%s  %s%s", colour && supported ? "\033[1m" : "", s->ratio.estimate,
 		colour && supported ? "\033[0m" : "", interval, supported ? " *" : "");
@@ -177,10 +177,10 @@ void table_write(FILE *f, const struct results *results, bool colour)
 		table_wrap(f, text, 2);
 	}
 	for (size_t v = 0; v < results->n_variants; v++) {
-		char from[128];
+		char what[1000];
 
-		summary_counts_from(results, v, from, sizeof(from));
-		snprintf(text, sizeof(text), "Counts of %s: %s.", results->variants[v], from);
+		summary_variant(results, v, what, sizeof(what));
+		snprintf(text, sizeof(text), "%s: %s.", results->variants[v], what);
 		table_wrap(f, text, 2);
 	}
 	put_ram(f, results);

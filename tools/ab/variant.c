@@ -47,19 +47,24 @@ static char *join(const char *name, const char *value)
 	return text;
 }
 
+static const char *const preload_names[] = {
+	[PRELOAD_NONE] = "none",
+	[PRELOAD_SOURCE] = "source",
+	[PRELOAD_DESTINATION] = "destination",
+	[PRELOAD_BOTH] = "both",
+};
+
 enum preload variant_preload(const char *text)
 {
-	static const char *const names[] = {
-		[PRELOAD_NONE] = "none",
-		[PRELOAD_SOURCE] = "source",
-		[PRELOAD_DESTINATION] = "destination",
-		[PRELOAD_BOTH] = "both",
-	};
-
 	for (int i = PRELOAD_NONE; i <= PRELOAD_BOTH; i++)
-		if (!strcmp(text, names[i]))
+		if (!strcmp(text, preload_names[i]))
 			return (enum preload)i;
 	return PRELOAD_DEFAULT;
+}
+
+const char *variant_preload_name(enum preload preload)
+{
+	return preload == PRELOAD_DEFAULT ? "" : preload_names[preload];
 }
 
 /* The words that stand alone. */
@@ -141,6 +146,20 @@ static int check_environment(struct variant *v, const char *whole, struct failur
 {
 	struct config config;
 
+	for (char **e = v->env; *e; e++) {
+		int len = (int)strcspn(*e, "=");
+
+		if (!strncmp(*e, "LD_PRELOAD=", strlen("LD_PRELOAD=")))
+			return fail(failure,
+				    "variant %s: LD_PRELOAD is not env:'s: use shim and --lib, or "
+				    "--count-lib",
+				    whole);
+		if (!v->shim && !strncmp(*e, "RDMACHUNK_", strlen("RDMACHUNK_")))
+			return fail(failure,
+				    "variant %s: %.*s is for the library, which is not loaded: "
+				    "add shim",
+				    whole, len, *e);
+	}
 	if (!v->shim)
 		return 0;
 	config_parse(&config, v->env);
@@ -158,6 +177,7 @@ int variant_parse(const char *text, struct variant *variant, struct failure *fai
 	int ret = 0;
 
 	*variant = (struct variant){.name = ""};
+	snprintf(variant->text, sizeof(variant->text), "%s", text);
 	if (!copy)
 		return fail(failure, "no memory");
 	while (rest && !ret) {

@@ -14,6 +14,7 @@ enum preload { PRELOAD_DEFAULT, PRELOAD_NONE, PRELOAD_SOURCE, PRELOAD_DESTINATIO
 /* Lists end with NULL; their strings belong to the variant. */
 struct variant {
 	char name[96];
+	char text[256];		       /* as it was given */
 	bool shim;		       /* the library is preloaded at the ends that @preload says */
 	bool enabled;		       /* nothing it has been told turns it off */
 	enum preload preload;	       /* PRELOAD_DEFAULT: what the command line says for all */
@@ -34,6 +35,9 @@ int variant_parse(const char *text, struct variant *variant, struct failure *fai
 
 /* The name of an end, "source", "destination", "both" or "none"; PRELOAD_DEFAULT: unknown. */
 enum preload variant_preload(const char *text);
+
+/* The other way round; PRELOAD_DEFAULT: "". */
+const char *variant_preload_name(enum preload preload);
 
 void variant_free(struct variant *variant);
 

@@ -59,8 +59,7 @@ bool vm_args_mention(const char *const *command, const char *placeholder)
 	return false;
 }
 
-/* @text with {ram}, {size} and {end} replaced; to be freed by the caller; NULL: no memory. */
-static char *expand(const char *text, const struct vm_line *line)
+char *vm_args_expand(const char *text, const struct vm_line *line)
 {
 	char size[24], *out = NULL;
 	const struct {
@@ -110,7 +109,7 @@ static int add_builtin(struct vm_args *args, const struct vm_line *line, struct 
 static int add_command(struct vm_args *args, const struct vm_line *line, struct failure *failure)
 {
 	for (const char *const *word = line->command; *word; word++)
-		if (add_owned(args, expand(*word, line), failure))
+		if (add_owned(args, vm_args_expand(*word, line), failure))
 			return -1;
 	return 0;
 }

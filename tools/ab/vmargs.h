@@ -39,6 +39,9 @@ struct vm_line {
  */
 int vm_args_build(struct vm_args *args, const struct vm_line *line, struct failure *failure);
 
+/* @text with these replaced; to be freed by the caller; NULL: no memory. */
+char *vm_args_expand(const char *text, const struct vm_line *line);
+
 int vm_args_add(struct vm_args *args, const char *text, struct failure *failure);
 
 void vm_args_free(struct vm_args *args);

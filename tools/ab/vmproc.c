@@ -345,6 +345,24 @@ bool vm_has_ended(const struct vmproc *vm)
 	return vm->qmp.closed || poll(&pfd, 1, 0) > 0;
 }
 
+int vm_check_loader(const struct vmproc *vm, struct failure *failure)
+{
+	FILE *f = fopen(vm->err, "re");
+	char *line = NULL;
+	size_t size = 0;
+	int ret = 0;
+
+	while (f && !ret && getline(&line, &size, f) > 0) {
+		line[strcspn(line, "\r\n")] = '\0';
+		if (strstr(line, "LD_PRELOAD") && strstr(line, "cannot be preloaded"))
+			ret = fail(failure, "%s: %s", vm->name, line);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return ret;
+}
+
 /* The last line with something in it, without its newline. */
 static void last_line(const char *path, char *text, size_t size)
 {

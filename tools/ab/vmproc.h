@@ -83,6 +83,12 @@ int vm_wait_exit(struct vmproc *vm, int64_t deadline, struct failure *failure);
 int vm_quit(struct vmproc *vm, int64_t deadline, struct failure *failure);
 
 /*
+ * Once it has ended: did the loader complain of a preload? It only prints a line, and on another
+ * host nobody has looked whether the library is mapped. Returns 0, or -1 if it did.
+ */
+int vm_check_loader(const struct vmproc *vm, struct failure *failure);
+
+/*
  * Has it ended, or closed its QMP connection, which is the same in a moment? Not if it exited with
  * status 0, as QEMU does when it is told to, or if it was we who closed the connection.
  */

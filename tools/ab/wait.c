@@ -13,6 +13,14 @@
 static int stop_pipe[2] = {-1, -1};
 static volatile sig_atomic_t stop_signal;
 
+#define TICK_MS 1000
+
+static struct {
+	void (*call)(void *argument);
+	void *argument;
+	int64_t due; /* wait_now() */
+} tick;
+
 int64_t wait_now(void)
 {
 	struct timespec ts;
@@ -60,10 +68,31 @@ bool wait_over(int64_t deadline)
 	return stop_signal || wait_now() >= deadline;
 }
 
+void wait_set_tick(void (*call)(void *argument), void *argument)
+{
+	tick.call = call;
+	tick.argument = argument;
+	tick.due = wait_now() + TICK_MS;
+}
+
+/* How long to wait at most, of @left milliseconds. */
+static int64_t until_tick(int64_t left)
+{
+	int64_t now = wait_now();
+
+	if (!tick.call)
+		return left;
+	if (now >= tick.due) {
+		tick.call(tick.argument);
+		tick.due = now + TICK_MS;
+	}
+	return left < tick.due - now ? left : tick.due - now;
+}
+
 bool wait_fds(struct pollfd *fds, size_t n, int64_t deadline)
 {
 	struct pollfd all[WAIT_FDS_MAX + 1];
-	int64_t left;
+	int64_t left, part;
 	int ready;
 
 	if (n > WAIT_FDS_MAX)
@@ -76,7 +105,8 @@ bool wait_fds(struct pollfd *fds, size_t n, int64_t deadline)
 		left = deadline - wait_now();
 		if (left < 0)
 			left = 0;
-		ready = poll(all, n + 1, left > INT_MAX ? INT_MAX : (int)left);
+		part = until_tick(left);
+		ready = poll(all, n + 1, part > INT_MAX ? INT_MAX : (int)part);
 		if (stop_signal)
 			return false;
 		if (ready > 0)

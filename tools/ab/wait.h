@@ -30,6 +30,9 @@ int wait_stop_signal(void);
 #define WAIT_FDS_MAX 8
 bool wait_fds(struct pollfd *fds, size_t n, int64_t deadline);
 
+/* Have @tick called about once a second while wait_fds() waits; NULL: no more. */
+void wait_set_tick(void (*tick)(void *argument), void *argument);
+
 /* The deadline has passed, or the process has been asked to stop. */
 bool wait_over(int64_t deadline);
 

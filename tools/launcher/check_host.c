@@ -113,7 +113,7 @@ static void check_limits(struct findings *findings, const char *device, unsigned
 {
 	struct rdma_device_limits limits;
 	char why[256], size[FINDINGS_SIZE_LEN], region[FINDINGS_SIZE_LEN];
-	unsigned long long wanted = memory >> shift;
+	unsigned long long wanted = (memory >> shift) + !!(memory & ((1ULL << shift) - 1));
 	int err = rdma_device_limits(&limits, device, why, sizeof(why));
 
 	if (err) {

@@ -222,6 +222,9 @@ export RDMATEST_MAX_MR_SIZE=18446744073709551615 RDMATEST_MAX_MR=7
 check --memory 8G "$qemu"
 verdict "too few MRs" 2 "problem: plant0 has 7 MRs, the guest needs 8 regions of 1 GiB; mend: larger regions"
 verdict "MRs of any size" 2 "ok: an MR of plant0 may have any size"
+export RDMATEST_MAX_MR=1
+check --memory 1536M "$qemu"
+verdict "a part of a region is one more" 2 "problem: plant0 has 1 MRs, the guest needs 2 regions of 1 GiB; .*"
 export RDMATEST_MAX_MR=8
 check --memory 8G "$qemu"
 verdict "MRs enough, not for stock QEMU" 0 "ok: plant0 has 8 MRs, enough for the guest's 8 regions .* 8192 chunks"
