@@ -95,6 +95,8 @@ int registration_get(const struct registration_ops *ops, void *context,
 		return ret;
 	if (shift < first)
 		policy->shift = shift;
+	if (!policy->shift)
+		policy->ahead = false;
 	policy->access = access;
 	policy->access_known = true;
 	made.unshared = extent_map_insert(&block->local, made.range, (uintptr_t)made.mr) != 0;

@@ -26,7 +26,8 @@ struct registration_policy {
 	 * remembers the size that worked after a larger one failed. 0: exactly
 	 * what QEMU asks for. */
 	unsigned int shift;
-	/* Begin with less: what comes next is registered ahead of QEMU. */
+	/* Begin with less: what comes next is registered ahead of QEMU. Not any more
+	 * when nothing larger than what QEMU asks for can be registered. */
 	bool ahead;
 	/* One of those failed: no more of them. */
 	bool ahead_failed;

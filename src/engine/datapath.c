@@ -199,7 +199,7 @@ static bool drains(const struct session *s, const struct batch *b, unsigned int 
 
 bool datapath_post_writes(struct session *s)
 {
-	unsigned int posted = 0;
+	unsigned int posted = 0, in_flight;
 	struct batch b;
 	int ret;
 
@@ -209,9 +209,16 @@ bool datapath_post_writes(struct session *s)
 	conn_posted(&s->conn, b.out, b.count);
 	s->poster.busy = true;
 	s->counters.delegated++;
-	while ((ret = post_unlocked(s, &b, &posted)) == ENOMEM && drains(s, &b, posted) &&
-	       !s->poster.stop)
+	for (;;) {
+		in_flight = s->conn.transmit.in_flight;
+		ret = post_unlocked(s, &b, &posted);
+		if (ret != ENOMEM || s->poster.stop)
+			break;
+		/* What completed while the lock was away has made room. */
+		if (in_flight == s->conn.transmit.in_flight && !drains(s, &b, posted))
+			break;
 		poster_nap(s);
+	}
 	s->poster.busy = false;
 	if (ret)
 		session_fail(s, ret, "posting to the send queue");
@@ -222,6 +229,9 @@ bool datapath_post_writes(struct session *s)
 /* Everything that can have changed while the lock was held. */
 void datapath_settle(struct session *s)
 {
+	/* conn decides, and cannot wake anybody. */
+	if (s->conn.state == CONN_FAILED && !s->error)
+		session_fail(s, EPROTO, "a message that cannot be right");
 	session_repost(s);
 	pump(s);
 	session_publish_due(s);

@@ -199,6 +199,15 @@ static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void 
 
 	s->counters.asked++;
 	s->ahead.call = call;
+	/*
+	 * A destination with a second connection, for the return path, may go over to
+	 * postcopy: QEMU discards what it has not got by then, and is told of each
+	 * access to it afterwards. A registration under way that QEMU does not know of
+	 * would bring such pages back, as zeros, and the guest would never get its own
+	 * (migration/ram.c, ram_discard_range). Both are connected before it registers.
+	 */
+	if (s->destination && session_destinations() > 1)
+		s->conn.policy.ahead = false;
 	while ((ret = registration_get(&real_ops, &context, &s->conn.policy, block, want, access,
 				       &registration)) == -EBUSY)
 		ahead_wait(s);

@@ -30,6 +30,7 @@ static const struct verbs_calls *verbs;
 static struct config config;
 static pthread_once_t config_once = PTHREAD_ONCE_INIT;
 static pthread_once_t report_once = PTHREAD_ONCE_INIT;
+static atomic_uint destinations;
 
 void session_layer_init(const struct verbs_calls *calls)
 {
@@ -91,6 +92,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	s->memory_mr = NULL;
 	s->error = 0;
 	s->warned_fallback = false;
+	s->destination = false;
 	s->passthrough_reason = NULL;
 	s->peer[0] = '\0';
 	memset(&s->counters, 0, sizeof(s->counters));
@@ -105,6 +107,8 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 static void end(struct session *s)
 {
 	registry_untrack(s);
+	if (s->destination)
+		atomic_fetch_sub(&destinations, 1);
 	mr_release_ahead(s);
 	if (s->memory_mr)
 		verbs->dereg_mr(s->memory_mr);
@@ -313,11 +317,19 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 	if (ret)
 		goto out;
 	conn_start(&s->conn, role, max_message(id));
+	s->destination = role == CONN_DESTINATION;
+	if (s->destination)
+		atomic_fetch_add(&destinations, 1);
 	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
 		 s->peer[0] ? s->peer : "unknown", s->conn.options.shift);
 out:
 	pthread_mutex_unlock(&s->lock);
 	return ret;
+}
+
+unsigned int session_destinations(void)
+{
+	return atomic_load(&destinations);
 }
 
 int session_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
@@ -346,7 +358,7 @@ void session_fail(struct session *s, int error, const char *why)
 {
 	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
 
-	if (s->conn.state == CONN_FAILED)
+	if (s->error)
 		return;
 	log_error("%s: %s; failing the migration", why, strerror(error));
 	s->error = error;

@@ -67,6 +67,7 @@ struct session {
 	bool warned_fallback;
 	const char *passthrough_reason;
 	struct session_counters counters;
+	bool destination; /* counted by session_destinations() */
 	struct timespec started;
 	char peer[64]; /* its address, for people */
 };
@@ -89,6 +90,9 @@ int session_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_in
 void session_destroy_qp(struct rdma_cm_id *id);
 int session_connect(struct rdma_cm_id *id, struct rdma_conn_param *param);
 int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param);
+
+/* Active migration connections of this process as a destination. */
+unsigned int session_destinations(void);
 
 /* Give up on a candidate: post what QEMU posted, forget the QP. Lock held.
  * Returns 0, or the errno of the RECV that could not be posted. */

@@ -2,6 +2,7 @@
 #include "ahead.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -336,6 +337,121 @@ static int run_destination(void)
 	return 0;
 }
 
+/*
+ * With a connection for the return path QEMU may go over to postcopy, and discards what has not
+ * come by then: nothing may be registering that, and so populating it, at the time.
+ */
+static int run_return_path(void)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
+	char *block = map(LENGTH);
+	struct peer p, back;
+	struct ibv_mr *mr[2];
+
+	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
+	migration_open_return_path(&back, "192.0.2.7");
+	base = live_mrs();
+	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
+	must(mr[0] && live_mrs() == base + 1 && ahead_threads() == 1);
+	mr[1] = ibv_reg_mr(p.pd, block + DATA_CHUNK * MIB, MIB, access);
+	must(mr[1] && live_mrs() == base + 1 && ahead_threads() == 1);
+	/* That connection may be gone before QEMU registers more. */
+	peer_close(&back);
+	base = live_mrs();
+	must(!ibv_dereg_mr(mr[0]));
+	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
+	must(mr[0] && live_mrs() == base && ahead_threads() == 1);
+	for (int i = 0; i < 2; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&p);
+	munmap(block, LENGTH);
+	puts("nothing ahead");
+	return 0;
+}
+
+/* The device takes a chunk, and nothing larger: then there is nothing to gain ahead either. */
+static int run_chunks_only(void)
+{
+	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
+	struct ibv_mr *mr[LENGTH / MIB];
+	char *block = map(LENGTH);
+	struct peer p;
+
+	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
+	base = live_mrs();
+	__atomic_store_n(&peer_control->reg_limit, MIB, __ATOMIC_RELAXED);
+	for (int i = 0; i < (int)(LENGTH / MIB); i++) {
+		mr[i] = ibv_reg_mr(p.pd, block + (uint64_t)i * MIB, MIB, access);
+		must(mr[i] && ahead_threads() == 1 && live_mrs() == base + i + 1);
+	}
+	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < LENGTH / MIB; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	must(live_mrs() == base);
+	peer_close(&p);
+	munmap(block, LENGTH);
+	puts("chunks only");
+	return 0;
+}
+
+/*
+ * The destination answers what QEMU knows nothing of, and wrongly: QEMU, which may be asleep on the
+ * other channel, has to wake.
+ */
+static int run_bad_result(void)
+{
+	struct ibv_wc wc;
+	struct run r;
+
+	start(&r);
+	wait_for(migration_answer_badly(&r.m));
+	/* Not a message for QEMU. Its RECVs are flushed, the send queue too. */
+	must(peer_poll(r.m.peer.recv_cq, &wc) && wc.status == IBV_WC_SUCCESS);
+	must(!peer_poll(r.m.peer.recv_cq, &wc) || wc.status == IBV_WC_WR_FLUSH_ERR);
+	must(peer_post_send(&r.m.peer, 16));
+	close_source(&r);
+	puts("failed");
+	return 0;
+}
+
+static int counted(const int *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/*
+ * The poster finds the send queue full, and before it has the lock again QEMU has taken all
+ * completions: nothing is on the wire any more that could tell of room, but there is room.
+ */
+static int run_full(void)
+{
+	int writes = peer_control->writes, held = peer_control->send_held;
+	struct migration m;
+	struct ibv_mr *mr[3];
+	struct ibv_wc wc;
+	uint32_t rkey;
+
+	migration_open(&m, "192.0.2.7");
+	for (unsigned int i = 0; i < 2; i++)
+		mr[i] = migration_send_chunk(&m, i, &rkey);
+	wait_for(counted(&peer_control->writes) == writes + 2);
+	__atomic_store_n(&peer_control->send_fails, ENOMEM, __ATOMIC_RELAXED);
+	__atomic_store_n(&peer_control->send_hold, 1, __ATOMIC_RELEASE);
+	mr[2] = migration_send_chunk(&m, 2, &rkey);
+	wait_for(counted(&peer_control->send_held) == held + 1);
+	must(!peer_poll(m.peer.send_cq, &wc));
+	__atomic_store_n(&peer_control->send_fails, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&peer_control->send_hold, 0, __ATOMIC_RELEASE);
+	wait_for(counted(&peer_control->writes) == writes + 3);
+	migration_finish(&m);
+	for (unsigned int i = 0; i < 3; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&m.peer);
+	munmap(m.block, m.length);
+	puts("went on");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -347,6 +463,10 @@ static const struct {
 	{"destroyed", run_destroyed},
 	{"awaited", run_awaited},
 	{"destination", run_destination},
+	{"bad-result", run_bad_result},
+	{"full", run_full},
+	{"return-path", run_return_path},
+	{"chunks-only", run_chunks_only},
 	{"sparse", run_sparse},
 };
 

@@ -106,6 +106,17 @@ void migration_answer(struct migration *m)
 	deliver(p, READY, NULL, 0);
 }
 
+bool migration_answer_badly(struct migration *m)
+{
+	char msg[256];
+
+	if (peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) < 0)
+		return false;
+	must(peer_message_type(msg) == REGISTER_REQUEST);
+	deliver(&m->peer, REGISTER_RESULT, NULL, 0);
+	return true;
+}
+
 uint64_t migration_remote(unsigned int chunk)
 {
 	return REMOTE_BASE + (uint64_t)chunk * MIGRATION_CHUNK;
@@ -216,6 +227,12 @@ void migration_open_destination(struct peer *p, const char *address, char *block
 	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], RAM_BLOCKS_RESULT,
 					     &blocks, sizeof(blocks))));
 	must(peer_poll(p->send_cq, &wc) && wc.wr_id == PEER_SEND);
+}
+
+void migration_open_return_path(struct peer *p, const char *address)
+{
+	peer_open(p, &peer_shapes[0], address);
+	must(!peer_connect(p, false, caps, sizeof(caps)));
 }
 
 void migration_destination(const char *address, struct migration_counts *counts)

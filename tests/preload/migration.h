@@ -27,8 +27,14 @@ void migration_open_block(struct migration *m, const char *address, char *block,
 /* A destination whose QEMU has told of one block. */
 void migration_open_destination(struct peer *p, const char *address, char *block, uint64_t length);
 
+/* The second connection of a destination that may go over to postcopy. */
+void migration_open_return_path(struct peer *p, const char *address);
+
 /* Answers a REGISTER_REQUEST that is on the wire, if there is one. */
 void migration_answer(struct migration *m);
+
+/* The same with a result that is cut off; false when there is no request. */
+bool migration_answer_badly(struct migration *m);
 
 /* REGISTER_FINISHED, which has to come out. */
 void migration_finish(struct migration *m);

@@ -426,6 +426,12 @@ START_TEST(ahead_only_a_failure_makes_the_limit_smaller)
 	ck_assert_uint_eq(policy.fallbacks, 1);
 	get(&fake, &policy, &block, mib(96, 97), ACCESS);
 	ck_assert_uint_eq(fake.calls, 6);
+	ck_assert(policy.ahead);
+	/* QEMU's chunk and nothing larger: nothing is to be gained ahead. */
+	fake.too_large = MIB;
+	get(&fake, &policy, &block, mib(512, 513), ACCESS);
+	ck_assert_uint_eq(policy.shift, 0);
+	ck_assert(!policy.ahead);
 	drop_all(&block);
 }
 END_TEST

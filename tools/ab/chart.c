@@ -101,7 +101,8 @@ int chart_script(FILE *f, const struct results *results, const char *prefix)
 	put_labels(f, results);
 	/* Side by side there is room for so much. */
 	fprintf(f, "set xtics noenhanced%s\n",
-		longest_name(results) * results->n_variants > LABELS_MAX ? " rotate by 20 right" : "");
+		longest_name(results) * results->n_variants > LABELS_MAX ? " rotate by 20 right"
+									 : "");
 	put_data(f, results);
 	for (size_t i = 0; i < 2; i++) {
 		fprintf(f, "set terminal %s size 800,480 %s\n", formats[i],

@@ -47,6 +47,35 @@ case_ahead_of_the_destination()
 	balanced shim.log
 }
 
+# QEMU may go over to postcopy.
+case_ahead_not_with_a_return_path()
+{
+	run_shim "$client" ahead return-path
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^nothing ahead$'
+	[[ $(count '^ibv_reg_mr .*length=67108864 access=3' shim.log) == 1 ]] || fail "$(<shim.log)"
+	balanced shim.log
+}
+
+case_ahead_not_where_only_chunks_can_be_registered()
+{
+	run_shim "$client" ahead chunks-only
+	must_exit shim 0
+	one_line shim.err '^rdmachunk: registering .* at once failed .* continuing with QEMU.s own chunks$'
+	one_line shim.out '^chunks only$'
+}
+
+case_ahead_answered_wrongly()
+{
+	run_shim "$client" ahead bad-result
+	must_exit shim 0
+	one_line shim.err '^rdmachunk: a message that cannot be right: Protocol error; failing the migration$'
+	one_line shim.out '^failed$'
+	[[ $(count '^ibv_modify_qp .*state=6' shim.log) == 1 ]] || fail "the QP was left as it was"
+	balanced shim.log
+}
+
 case_ahead_off()
 {
 	need jq

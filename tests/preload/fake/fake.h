@@ -28,6 +28,9 @@ struct fake_control {
 	int close_fails;    /* ibv_close_device() returns -1 and closes nothing */
 	int create_refuses; /* more than this many RECVs: rdma_create_qp() fails; 0: never */
 	int send_fails;	    /* the errno that posting a WRITE returns; 0: none */
+	int send_hold;	    /* posting one does not return before this is 0 again */
+	int send_held;	    /* how many have come to wait for that */
+	int writes;	    /* WRITEs taken */
 };
 
 /* How many of each are alive; all zero when nothing has leaked. */

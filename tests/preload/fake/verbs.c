@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,20 @@ static void keep_sent(struct fake_qp *qp, const struct ibv_send_wr *wr)
 	}
 }
 
+/* What posting a WRITE returns, decided before it is held up. */
+static int refuse_write(void)
+{
+	int error = __atomic_load_n(&fake_control.send_fails, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&fake_control.send_hold, __ATOMIC_ACQUIRE))
+		__atomic_fetch_add(&fake_control.send_held, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&fake_control.send_hold, __ATOMIC_ACQUIRE))
+		sched_yield();
+	if (!error)
+		__atomic_fetch_add(&fake_control.writes, 1, __ATOMIC_RELAXED);
+	return error;
+}
+
 static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
@@ -199,8 +214,12 @@ static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 			    fake_index(ibqp), (unsigned long long)wr->wr_id, (int)wr->opcode,
 			    wr->send_flags, wr->num_sge, len, h,
 			    (unsigned long long)wr->wr.rdma.remote_addr, wr->wr.rdma.rkey);
-		if (fake_control.send_fails && wr->opcode == IBV_WR_RDMA_WRITE && wr->num_sge)
-			return fake_control.send_fails;
+		if (wr->opcode == IBV_WR_RDMA_WRITE && wr->num_sge) {
+			int error = refuse_write();
+
+			if (error)
+				return error;
+		}
 		wc.opcode = wr->opcode == IBV_WR_SEND ? IBV_WC_SEND : IBV_WC_RDMA_WRITE;
 		pthread_mutex_lock(&lock);
 		if (wr->opcode == IBV_WR_SEND && !qp->error)
