@@ -106,10 +106,10 @@ bench_guest() {
 	root=$(bench_root) || die "QEMU of Debian forky could not be had"
 	heading "$(qemu-system-x86_64 --version | head -n 1)"
 	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest" \
-		--rounds 5 --variant stock --variant shim
+		--rounds 6 --variant stock --variant shim
 	heading "QEMU of Debian forky, with its own parameter"
 	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest-forky" \
-		--qemu-root "$root" --rounds 5 --variant param=1G --variant shim --variant stock
+		--qemu-root "$root" --rounds 6 --variant param=1G --variant shim --variant stock
 }
 
 command_main() {

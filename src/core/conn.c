@@ -341,7 +341,21 @@ void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int co
 
 bool conn_arm(struct conn *c, enum conn_cq cq)
 {
-	if (c->state != CONN_ACTIVE || conn_due(c, cq)->count)
+	const struct completion failed = {
+		.status = VERBS_WC_WR_FLUSH_ERR,
+		.opcode = cq == CONN_SEND_CQ ? VERBS_WC_SEND : VERBS_WC_RECV,
+	};
+
+	if (conn_due(c, cq)->count)
+		return false;
+	/*
+	 * QEMU has been told, but up to 7.2 forgets what it polls between two pages
+	 * (migration/rdma.c, qemu_rdma_save_page: a `ret' of the loop hides the one
+	 * that is returned), and would sleep for ever on a message to come.
+	 */
+	if (c->state == CONN_FAILED)
+		push(c, conn_due(c, cq), &failed);
+	if (c->state != CONN_ACTIVE)
 		return false;
 	transmit_flush(&c->transmit);
 	return conn_needs_help(c, cq);

@@ -134,7 +134,8 @@ unsigned int conn_batch(struct conn *c, struct transmit_out *out);
 void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count);
 
 /*
- * QEMU arms a CQ: unless a completion is due there it sleeps next. Returns true
+ * QEMU arms a CQ: unless a completion is due there it sleeps next. On a failed
+ * connection one is due then, of no request, with an error. Returns true
  * when somebody else must then look after the other CQ, because what QEMU waits
  * for depends on a completion there: conn_needs_help() says for how long.
  */

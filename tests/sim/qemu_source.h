@@ -44,6 +44,8 @@ struct qemu_source {
 	unsigned int extra;
 	uint32_t statuses; /* of completions: bit n is status n */
 	bool gave_up_a_send;
+	bool swallowed;		/* an error */
+	bool late[GUEST_PAGES]; /* by the chunk's first page: written after the failure */
 };
 
 void qemu_source_init(struct world *w);

@@ -225,6 +225,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	s->ahead = random_percent(&w->random, 80);
 	s->poster = s->writes && random_percent(&w->random, 50);
 	s->one_cq = random_percent(&w->random, 25);
+	s->swallows = random_percent(&w->random, 50);
 	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 2, 5, 5));
 	s->rewind_percent = ONE_OF(w, 0, 0, 5, 30);
 	s->wide_fail_percent = ONE_OF(w, 0, 0, 0, 0, 0, 0, 50, 100);
@@ -277,8 +278,19 @@ static void end_badly(struct world *w)
 	world_trace(w, "qemu", "gives up");
 	world_expect(w, w->fault_fired, "the migration fails for nothing");
 	qemu_source_clean_up(w);
-	if (!w->nic.source.error)
+	if (!w->nic.source.error) {
+		/* What it has to say about that arrives, whatever was under way. */
+		w->settings.fault = FAULT_NONE;
+		while (world_step(w))
+			;
+		world_expect(w,
+			     w->settings.busy_percent || w->nic.source.error ||
+				     w->nic.destination.dead ||
+				     w->destination.state == DESTINATION_FAILED ||
+				     w->destination.state == DESTINATION_DONE,
+			     "the destination is not told");
 		return;
+	}
 	qemu_source_poll_rest(w);
 	world_expect(w, q->gave_up_a_send || !q->owed_sends, "a SEND has never completed");
 	world_expect(w, !q->owed_writes, "%u WRITEs have never completed", q->owed_writes);

@@ -42,6 +42,7 @@ struct settings {
 	unsigned int shift; /* RDMACHUNK_SHIFT */
 	bool writes, zeros, ahead, one_cq;
 	bool poster;	      /* a thread posts the WRITEs */
+	bool swallows;	      /* QEMU forgets an error that it polls between pages */
 	uint64_t max_message; /* of the port's, bytes */
 	unsigned int zero_percent;
 	unsigned int guest_writes;  /* pages at most, times those it has */
