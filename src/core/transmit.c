@@ -8,8 +8,6 @@
 
 /* Below this many WRs on the wire it has little to do: hold nothing back. */
 #define IN_FLIGHT_LOW 2
-/* A completion is asked for at least this often, so that the queue drains. */
-#define UNSIGNALED_MAX 32
 /* Kept free for messages when writes fill the send queue. */
 #define SEND_QUEUE_RESERVE 8
 
@@ -211,7 +209,7 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 			.serial = t->sends.next + n,
 			.write = *write,
 			.slot = SEND_NO_SLOT,
-			.signaled = !t->policy.early || ++unsignaled >= UNSIGNALED_MAX,
+			.signaled = !t->policy.early || ++unsignaled >= TRANSMIT_UNSIGNALED,
 		};
 		if (out[n].signaled)
 			unsignaled = 0;

@@ -27,14 +27,27 @@
 
 /* Writes may be this much ahead of the wire, in bytes and in number, before QEMU
  * has to wait for completions; it is let go again at half of that. */
-#define TRANSMIT_WINDOW_BYTES  (UINT64_C(64) << 20)
+#define TRANSMIT_WINDOW_BYTES (UINT64_C(64) << 20)
+
+/* Those below are smaller in one build of the simulation, where they get full. */
+#ifndef TRANSMIT_WINDOW_WRITES
 #define TRANSMIT_WINDOW_WRITES 512
+#endif
 
 /* WRs handed to the NIC in one call at most. */
+#ifndef TRANSMIT_BATCH
 #define TRANSMIT_BATCH 64
+#endif
 
 /* The send queue QEMU asks for; all we may count on. */
+#ifndef TRANSMIT_SEND_QUEUE
 #define TRANSMIT_SEND_QUEUE 512
+#endif
+
+/* A completion is asked for at least this often, so that the queue drains. */
+#ifndef TRANSMIT_UNSIGNALED
+#define TRANSMIT_UNSIGNALED 32
+#endif
 
 struct transmit_policy {
 	bool early;	    /* complete WRITEs early, merge them */

@@ -2,7 +2,7 @@
 
 # The core itself, with nothing but calls between its files wrapped, so that a
 # fault can be put into one: see tests/sim/mutate.h.
-check_PROGRAMS += tests/sim/sim
+check_PROGRAMS += tests/sim/sim tests/sim/sim-small
 TESTS += tests/sim/test-sim
 EXTRA_DIST += tests/sim/test-sim
 
@@ -27,4 +27,11 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=transmit_completed \
 	-Wl,--wrap=transmit_flush \
 	-Wl,--wrap=transmit_ready \
+	-Wl,--wrap=transmit_write \
 	-Wl,--wrap=zero_queue_fences
+
+# With queues so short that they are full all the time.
+tests_sim_sim_small_SOURCES = $(tests_sim_sim_SOURCES)
+tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -DTRANSMIT_WINDOW_WRITES=24 \
+	-DTRANSMIT_BATCH=8 -DTRANSMIT_SEND_QUEUE=24 -DTRANSMIT_UNSIGNALED=5
+tests_sim_sim_small_LDFLAGS = $(tests_sim_sim_LDFLAGS)

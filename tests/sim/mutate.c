@@ -20,6 +20,10 @@ enum mutation {
 	MUTATE_ERROR,
 	MUTATE_ROUND,
 	MUTATE_HELD,
+	MUTATE_ROOM,
+	MUTATE_HOLD,
+	MUTATE_LATE,
+	MUTATE_KEPT,
 	MUTATIONS
 };
 
@@ -43,6 +47,14 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_ROUND] = "round",
 	/* QEMU asks for what is being registered, and the answer is not passed on */
 	[MUTATE_HELD] = "held",
+	/* more is posted than the send queue has room for */
+	[MUTATE_ROOM] = "room",
+	/* writes wait for a zero run that is none of theirs */
+	[MUTATE_HOLD] = "hold",
+	/* a write on a broken connection is taken for a success */
+	[MUTATE_LATE] = "late",
+	/* what was kept back when the connection broke is let go as a success */
+	[MUTATE_KEPT] = "kept",
 };
 
 static enum mutation chosen;
@@ -88,18 +100,31 @@ int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
 			      struct completion_queue *due);
 
+int __real_transmit_write(struct transmit *t, const struct write *write,
+			  struct completion_queue *due);
+int __wrap_transmit_write(struct transmit *t, const struct write *write,
+			  struct completion_queue *due);
+
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write)
 {
+	if (chosen == MUTATE_HOLD && q->unacknowledged)
+		return true;
 	return chosen != MUTATE_FENCE && __real_zero_queue_fences(q, write);
 }
 
 unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
 {
-	unsigned int writes = t->writes.count;
+	unsigned int writes = t->writes.count, in_flight = t->in_flight;
 	unsigned int n;
 
 	if (chosen == MUTATE_ROUND)
 		t->registering = true;
+	if (chosen == MUTATE_ROOM) {
+		t->in_flight = 0;
+		n = __real_transmit_batch(t, out);
+		t->in_flight = in_flight;
+		return n;
+	}
 	if (chosen != MUTATE_STRICT || !t->strict.pending)
 		return __real_transmit_batch(t, out);
 	t->writes.count = 0;
@@ -138,10 +163,26 @@ int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 			      struct completion_queue *due)
 {
 	struct completion good = *wc;
+	unsigned int withheld = t->withheld.count;
+	int ret;
 
 	if (chosen == MUTATE_ERROR)
 		good.status = 0;
-	return __real_transmit_completed(t, serial, &good, due);
+	ret = __real_transmit_completed(t, serial, &good, due);
+	if (chosen == MUTATE_KEPT && wc->status && due->count >= withheld)
+		for (unsigned int i = 1; i <= withheld; i++)
+			due->ring[(due->head + due->count - i) % COMPLETION_QUEUE_ROOM].status = 0;
+	return ret;
+}
+
+int __wrap_transmit_write(struct transmit *t, const struct write *write,
+			  struct completion_queue *due)
+{
+	int ret = __real_transmit_write(t, write, due);
+
+	if (chosen == MUTATE_LATE && !ret && t->broken && due->count)
+		due->ring[(due->head + due->count - 1) % COMPLETION_QUEUE_ROOM].status = 0;
+	return ret;
 }
 
 int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,

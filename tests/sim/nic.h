@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
+#include "core/transmit.h"
 
 struct world;
 
@@ -18,7 +19,7 @@ struct world;
  *      posted >= executed >= completed >= freed (its completion was polled)
  */
 
-#define NIC_SEND_QUEUE 512 /* as QEMU asks for */
+#define NIC_SEND_QUEUE TRANSMIT_SEND_QUEUE
 #define NIC_RECVS      8
 #define NIC_CQ	       2048
 #define NIC_MRS	       4096

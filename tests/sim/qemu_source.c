@@ -67,6 +67,8 @@ static void account(struct world *w, const struct completion *wc)
 		world_expect(w, block < w->guest.blocks && page < w->guest.pages,
 			     "a wr_id that QEMU never made");
 		if (q->owed[page]) {
+			world_expect(w, !q->late[page] || wc->status != VERBS_WC_SUCCESS,
+				     "a WRITE that QEMU posted after the failure succeeds");
 			q->owed[page]--;
 			q->owed_writes--;
 			return;
@@ -424,6 +426,7 @@ retry:
 		return -ret;
 	}
 	q->written_pages += pages;
+	q->late[first] = w->engine.failed;
 	q->transit[first] = true;
 	q->owed[first]++;
 	q->owed_writes++;

@@ -8,14 +8,26 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "mutate.h"
 #include "totals.h"
 #include "world.h"
 
 static struct world world;
+static uint64_t seed;
+
+/* A crash of the core is that of a seed, too. */
+static void crashed(int signal_number)
+{
+	dprintf(STDOUT_FILENO, "seed %" PRIu64 ", step %u: signal %d\n", seed, world.steps,
+		signal_number);
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
 
 static int usage(FILE *out)
 {
@@ -46,9 +58,11 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
 	struct totals totals = {0};
 	uint64_t seeds = 1, first = 1, failed = 0;
 	const char *mutation = NULL;
+	void (*handler)(int);
 	bool trace = false, keep_going = false;
 	int c;
 
@@ -87,7 +101,13 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		return usage(stderr);
 
-	for (uint64_t seed = first; seed - first < seeds; seed++) {
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++) {
+		handler = signal(crashes[i], crashed);
+		/* A sanitizer's own tells more. */
+		if (handler != SIG_DFL)
+			signal(crashes[i], handler);
+	}
+	for (seed = first; seed - first < seeds; seed++) {
 		world_init(&world, seed, trace);
 		if (world_run(&world)) {
 			totals_add(&totals, &world);

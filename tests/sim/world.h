@@ -95,7 +95,7 @@ struct world {
 	bool hang_up;	   /* the destination goes away */
 	bool disconnected; /* and the source knows */
 	bool succeeded;	   /* the migration */
-	size_t extents;	   /* when they were last checked */
+	uint64_t extents;  /* their sum when they were last checked */
 };
 
 /* The settings that a seed makes. */
