@@ -176,7 +176,7 @@ step_vm() {
 
 step_e2e() {
 	build_tree gcc
-	with_link 1500 "$STEPS_DIR/e2e" "$SOURCE_DIR/tests/e2e/run-matrix" \
+	with_link 2400 "$STEPS_DIR/e2e" "$SOURCE_DIR/tests/e2e/run-matrix" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/e2e"
 }
 

@@ -66,8 +66,8 @@ build_tree() {
 	if [ $# -gt 0 ]; then
 		make -C "$tree" -j "$JOBS" "$@"
 	else
-		# TESTS= builds the test programs and runs none.
-		make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= >/dev/null
+		# TESTS= builds the test programs and runs none; a log of its own, for tests may run meanwhile.
+		make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= TEST_SUITE_LOG=build.log >/dev/null
 	fi
 	exec {lock}>&-
 }

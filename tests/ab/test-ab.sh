@@ -368,7 +368,7 @@ test_failures_apart() {
 }
 
 test_real() {
-	"$ab" "${real_options[@]}" --variant stock --variant qmp:max-bandwidth=64M,label=slow \
+	"$ab" "${real_options[@]}" --variant stock --variant qmp:max-bandwidth=16M,label=slow \
 		--rounds 6 --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
 	if [ $? -eq 0 ] && jq -e '[.samples[].ram] | all(. == "identical") and length == 14' \
 		"$scratch/json" >/dev/null; then
@@ -650,7 +650,7 @@ test_stop() {
 	# Not in the background by way of &, which would have SIGINT ignored.
 	setsid --fork --wait env --default-signal=INT "$ab" "${real_options[@]}" --variant stock \
 		--rounds 500 --warmup 0 --json "$scratch/json" >"$scratch/out" 2>"$scratch/err" &
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		grep -q 'round 2' "$scratch/err" 2>/dev/null && break
 		sleep 0.1
 	done
