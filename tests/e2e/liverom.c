@@ -39,14 +39,24 @@ static const unsigned char code[] = {
 	0x31, 0xdb,				/*	xor %ebx, %ebx */
 	0x43,					/* 2:	inc %ebx */
 	0x89, 0x1d, LE32(LIVEROM_COUNTER),	/*	mov %ebx, LIVEROM_COUNTER */
-	0xbf, LE32(LIVEROM_START),		/*	mov $LIVEROM_START, %edi */
-	0x89, 0x1f,				/* 3:	mov %ebx, (%edi) */
-	0x81, 0xc7, LE32(LIVEROM_STRIDE),	/*	add $LIVEROM_STRIDE, %edi */
-	0x81, 0xff,				/*	cmp $ram_size, %edi */
-#define RAM_SIZE_AT 0x3c
+	0xbe, LE32(1u),				/*	mov $1, %esi */
+	0xb9,					/*	mov $pages, %ecx */
+#define PAGES_AT 0x33
 	LE32(0u),
-	0x72, 0xf0,				/*	jb 3b */
-	0xeb, 0xe2,				/*	jmp 2b */
+	/* A linear congruential generator (Numerical Recipes'); its high bits are a page. */
+	0x69, 0xf6, LE32(1664525u),		/* 3:	imul $1664525, %esi, %esi */
+	0x81, 0xc6, LE32(1013904223u),		/*	add $1013904223, %esi */
+	0x89, 0xf7,				/*	mov %esi, %edi */
+	0xc1, 0xef,				/*	shr $(32 - log2(ram_size)), %edi */
+#define SHIFT_AT 0x47
+	0,
+	0x81, 0xe7, LE32(0xfffff000u),		/*	and $-4096, %edi */
+	0x81, 0xff, LE32(LIVEROM_START),	/*	cmp $LIVEROM_START, %edi */
+	0x72, 0x02,				/*	jb 4f */
+	0x89, 0x1f,				/*	mov %ebx, (%edi) */
+	0x49,					/* 4:	dec %ecx */
+	0x75, 0xdc,				/*	jnz 3b */
+	0xeb, 0xc9,				/*	jmp 2b */
 };
 
 static const unsigned char gdt[] = {
@@ -63,14 +73,19 @@ static const unsigned char gdtr[] = {
 int liverom_write(const char *path, uint64_t ram_size, struct failure *failure)
 {
 	static unsigned char image[IMAGE_SIZE];
-	const unsigned char end[] = {LE32((uint32_t)ram_size)};
+	const unsigned char pages[] = {LE32((uint32_t)ram_size / LIVEROM_STRIDE)};
+	unsigned char shift = 32;
 	FILE *f;
 
-	if (ram_size >= 0x80000000u)
-		return fail(failure, "the live scenario needs less than 2 GiB of RAM");
+	if (ram_size >= 0x80000000u || ram_size & (ram_size - 1))
+		return fail(failure,
+			    "the live scenario needs a power of two below 2 GiB as RAM's size");
+	for (uint64_t size = ram_size; size > 1; size /= 2)
+		shift--;
 	memset(image, 0xf4 /* hlt */, sizeof(image));
 	memcpy(image + CODE_AT, code, sizeof(code));
-	memcpy(image + CODE_AT + RAM_SIZE_AT, end, sizeof(end));
+	memcpy(image + CODE_AT + PAGES_AT, pages, sizeof(pages));
+	image[CODE_AT + SHIFT_AT] = shift;
 	memcpy(image + GDT_AT, gdt, sizeof(gdt));
 	memcpy(image + GDTR_AT, gdtr, sizeof(gdtr));
 	memcpy(image + RESET_AT, reset_vector, sizeof(reset_vector));

@@ -9,14 +9,15 @@
 
 /*
  * Where in RAM the program counts its rounds, as a 32-bit little endian number. In each round it
- * writes that number into one page of every LIVEROM_STRIDE bytes from LIVEROM_START to the end of
- * RAM: pages that have data, and pages that were zero.
+ * writes that number into the same random pages from LIVEROM_START on, one of LIVEROM_STRIDE bytes
+ * of RAM: pages that have data, and pages that were zero.
  */
 #define LIVEROM_COUNTER 0x1000u
 #define LIVEROM_START	0x100000u
 #define LIVEROM_STRIDE	0x9000u
 
-/* Write the image for a guest with @ram_size bytes of RAM (below 2 GiB) to the file @path. */
+/* Write the image for a guest with @ram_size bytes of RAM (a power of two below 2 GiB) to the file
+ * @path. */
 int liverom_write(const char *path, uint64_t ram_size, struct failure *failure);
 
 #endif
