@@ -67,7 +67,9 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	/* One withheld completion is enough to wake QEMU up again. */
 	if (t->policy.early && window_full(t) && t->withheld.count)
 		return -ENOMEM;
-	if (!t->policy.early && ahead_writes(t) >= TRANSMIT_SEND_QUEUE - SEND_QUEUE_RESERVE)
+	/* Of our own messages on the wire QEMU will never hear: it waits for a WRITE. */
+	if (!t->policy.early && ahead_writes(t) >= TRANSMIT_SEND_QUEUE - SEND_QUEUE_RESERVE &&
+	    t->writes.count + t->writes_in_flight)
 		return -ENOMEM;
 	ret = write_queue_push(&t->writes, write, t->policy.early ? t->policy.merge_max : 0);
 	if (ret)
@@ -296,6 +298,7 @@ static void record_posted(struct transmit *t, const struct transmit_out *out)
 	/* There is room: transmit_batch() offers no more than fits. */
 	send_queue_add(&t->sends, &record, &serial);
 	t->in_flight++;
+	t->writes_in_flight += out->kind == TRANSMIT_WRITE;
 	t->unsignaled = out->signaled ? 0 : t->unsignaled + 1;
 	t->counters.wrs++;
 	t->counters.signaled += out->signaled;
@@ -324,6 +327,7 @@ static int settle(struct transmit *t, const struct send_record *record, const st
 
 	own.wr_id = record->wr_id;
 	t->in_flight--;
+	t->writes_in_flight -= record->kind == TRANSMIT_WRITE;
 	if (record->kind == TRANSMIT_WRITE) {
 		t->ahead_bytes -= record->length;
 		/* QEMU has had this one, unless it failed and nobody said so yet. */

@@ -96,10 +96,11 @@ struct transmit {
 	/* The destination is in its loop for registrations: from the first request
 	 * or COMPRESS of QEMU's until another message. */
 	bool registering;
-	unsigned int credits;	 /* READYs received and not used by a SEND */
-	uint64_t ahead_bytes;	 /* of writes queued or on the wire */
-	unsigned int in_flight;	 /* WRs on the wire */
-	unsigned int unsignaled; /* WRs posted since the last signalled one */
+	unsigned int credits;	       /* READYs received and not used by a SEND */
+	uint64_t ahead_bytes;	       /* of writes queued or on the wire */
+	unsigned int in_flight;	       /* WRs on the wire */
+	unsigned int writes_in_flight; /* of those, WRITEs */
+	unsigned int unsignaled;       /* WRs posted since the last signalled one */
 	/* wr_ids of WRITEs whose completions are kept back */
 	struct completion_queue withheld;
 	bool flush;  /* QEMU is about to sleep: hold nothing back */

@@ -286,6 +286,22 @@ START_TEST(a_flush_holds_nothing_back)
 }
 END_TEST
 
+/* Of what fills the send queue QEMU may know nothing: it is to wait only for a write of its own. */
+START_TEST(qemu_waits_for_a_write_only_when_one_will_complete)
+{
+	nic_init(&n, 0);
+	n.transmit.in_flight = TRANSMIT_SEND_QUEUE;
+	ck_assert_int_eq(nic_write(&n, 1, 0, 4096), 0);
+	ck_assert_uint_eq(n.given, 0);
+	ck_assert_int_eq(nic_write(&n, 2, GIB, 4096), -ENOMEM);
+	n.transmit.in_flight = 0;
+	nic_ready(&n);
+	ck_assert_uint_eq(n.given, 1);
+	ck_assert(nic_complete(&n));
+	nic_expect(&n, 1, VERBS_WC_SUCCESS);
+}
+END_TEST
+
 /* Messages have room when writes have filled the send queue. */
 START_TEST(writes_leave_room_for_messages)
 {
@@ -444,6 +460,7 @@ int main(void)
 	tcase_add_test(tc, a_busy_nic_gets_merged_writes);
 	tcase_add_test(tc, scattered_writes_go_in_batches_with_few_completions);
 	tcase_add_test(tc, a_flush_holds_nothing_back);
+	tcase_add_test(tc, qemu_waits_for_a_write_only_when_one_will_complete);
 	tcase_add_test(tc, writes_leave_room_for_messages);
 	tcase_add_test(tc, merged_writes_leave_room_too);
 	tcase_add_test(tc, a_completion_of_nothing_is_refused);
