@@ -225,7 +225,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	s->ahead = random_percent(&w->random, 80);
 	s->poster = s->writes && random_percent(&w->random, 50);
 	s->one_cq = random_percent(&w->random, 25);
-	s->swallows = random_percent(&w->random, 50);
+	s->swallows = seed % 2;
 	s->max_message = UINT64_C(1) << (s->chunk_shift + ONE_OF(w, 0, 1, 2, 5, 5));
 	s->rewind_percent = ONE_OF(w, 0, 0, 5, 30);
 	s->wide_fail_percent = ONE_OF(w, 0, 0, 0, 0, 0, 0, 50, 100);
