@@ -308,31 +308,63 @@ static int run_sparse(void)
 	return 0;
 }
 
+/* One whose QEMU registers chunks as it is asked for them. */
+struct destination {
+	struct peer p;
+	char *block;
+	struct ibv_mr *mr[LENGTH / MIB];
+	int base; /* MRs before the first of guest memory */
+};
+
+static void open_destination(struct destination *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->block = map(LENGTH);
+	migration_open_destination(&d->p, "192.0.2.7", d->block, LENGTH);
+	d->base = live_mrs();
+}
+
+static void register_chunk(struct destination *d, unsigned int chunk)
+{
+	char *addr = d->block + chunk * MIB;
+
+	d->mr[chunk] =
+		ibv_reg_mr(d->p.pd, addr, MIB, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	must(d->mr[chunk] && d->mr[chunk]->addr == addr);
+}
+
+static void deregister_chunk(struct destination *d, unsigned int chunk)
+{
+	must(!ibv_dereg_mr(d->mr[chunk]));
+	d->mr[chunk] = NULL;
+}
+
+static void close_destination(struct destination *d)
+{
+	for (unsigned int i = 0; i < LENGTH / MIB; i++)
+		if (d->mr[i])
+			deregister_chunk(d, i);
+	peer_close(&d->p);
+	munmap(d->block, LENGTH);
+}
+
 /* The source has no shim: the destination knows the next piece by itself. */
 static int run_destination(void)
 {
-	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
-	struct ibv_mr *mr[LENGTH / MIB];
-	char *block = map(LENGTH);
-	struct peer p;
+	struct destination d;
 
-	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
-	base = live_mrs();
-	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
+	open_destination(&d);
+	register_chunk(&d, 0);
 	/* 16 and 16 MiB, and when QEMU has come to the second piece 32 MiB */
-	wait_for(live_mrs() == base + 2);
+	wait_for(live_mrs() == d.base + 2);
 	for (unsigned int i = 1; i < LENGTH / MIB; i++) {
-		must(live_mrs() == base + (i <= 16 ? 2 : 3));
-		mr[i] = ibv_reg_mr(p.pd, block + i * MIB, MIB, access);
-		must(mr[i] && mr[i]->addr == block + i * MIB);
+		must(live_mrs() == d.base + (i <= 16 ? 2 : 3));
+		register_chunk(&d, i);
 		if (i == 16)
-			wait_for(live_mrs() == base + 3);
+			wait_for(live_mrs() == d.base + 3);
 	}
-	must(live_mrs() == base + 3);
-	for (unsigned int i = 0; i < LENGTH / MIB; i++)
-		must(!ibv_dereg_mr(mr[i]));
-	peer_close(&p);
-	munmap(block, LENGTH);
+	must(live_mrs() == d.base + 3);
+	close_destination(&d);
 	puts("registered ahead");
 	return 0;
 }
@@ -343,28 +375,24 @@ static int run_destination(void)
  */
 static int run_return_path(void)
 {
-	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
-	char *block = map(LENGTH);
-	struct peer p, back;
-	struct ibv_mr *mr[2];
+	struct destination d;
+	struct peer back;
+	int made;
 
-	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
+	open_destination(&d);
 	migration_open_return_path(&back, "192.0.2.7");
-	base = live_mrs();
-	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
-	must(mr[0] && live_mrs() == base + 1 && ahead_threads() == 1);
-	mr[1] = ibv_reg_mr(p.pd, block + DATA_CHUNK * MIB, MIB, access);
-	must(mr[1] && live_mrs() == base + 1 && ahead_threads() == 1);
+	made = live_mrs();
+	register_chunk(&d, 0);
+	must(live_mrs() == made + 1 && ahead_threads() == 1);
+	register_chunk(&d, DATA_CHUNK);
+	must(live_mrs() == made + 1 && ahead_threads() == 1);
 	/* That connection may be gone before QEMU registers more. */
 	peer_close(&back);
-	base = live_mrs();
-	must(!ibv_dereg_mr(mr[0]));
-	mr[0] = ibv_reg_mr(p.pd, block, MIB, access);
-	must(mr[0] && live_mrs() == base && ahead_threads() == 1);
-	for (int i = 0; i < 2; i++)
-		must(!ibv_dereg_mr(mr[i]));
-	peer_close(&p);
-	munmap(block, LENGTH);
+	made = live_mrs();
+	deregister_chunk(&d, 0);
+	register_chunk(&d, 0);
+	must(live_mrs() == made && ahead_threads() == 1);
+	close_destination(&d);
 	puts("nothing ahead");
 	return 0;
 }
@@ -372,24 +400,19 @@ static int run_return_path(void)
 /* The device takes a chunk, and nothing larger: then there is nothing to gain ahead either. */
 static int run_chunks_only(void)
 {
-	int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, base;
-	struct ibv_mr *mr[LENGTH / MIB];
-	char *block = map(LENGTH);
-	struct peer p;
+	struct destination d;
 
-	migration_open_destination(&p, "192.0.2.7", block, LENGTH);
-	base = live_mrs();
+	open_destination(&d);
 	__atomic_store_n(&peer_control->reg_limit, MIB, __ATOMIC_RELAXED);
-	for (int i = 0; i < (int)(LENGTH / MIB); i++) {
-		mr[i] = ibv_reg_mr(p.pd, block + (uint64_t)i * MIB, MIB, access);
-		must(mr[i] && ahead_threads() == 1 && live_mrs() == base + i + 1);
+	for (unsigned int i = 0; i < LENGTH / MIB; i++) {
+		register_chunk(&d, i);
+		must(ahead_threads() == 1 && live_mrs() == d.base + (int)i + 1);
 	}
 	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LENGTH / MIB; i++)
-		must(!ibv_dereg_mr(mr[i]));
-	must(live_mrs() == base);
-	peer_close(&p);
-	munmap(block, LENGTH);
+		deregister_chunk(&d, i);
+	must(live_mrs() == d.base);
+	close_destination(&d);
 	puts("chunks only");
 	return 0;
 }
