@@ -159,22 +159,12 @@ void cleanup_forget(pid_t pid)
 		tell(&m);
 }
 
-static void add_path(const char *path)
+void cleanup_add_path(const char *path)
 {
 	struct message m = {.kind = ADD_PATH};
 
 	if (snprintf(m.path, sizeof(m.path), "%s", path) < (int)sizeof(m.path))
 		tell(&m);
-}
-
-void cleanup_add_directory(const char *path)
-{
-	add_path(path);
-}
-
-void cleanup_add_file(const char *path)
-{
-	add_path(path);
 }
 
 void cleanup_finish(void)

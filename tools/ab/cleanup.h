@@ -18,11 +18,11 @@ void cleanup_add_self(void);
 /* That group has been ended and its leader waited for. */
 void cleanup_forget(pid_t pid);
 
-/* @path: a directory that has files only, or empty directories, and will be removed with them. */
-void cleanup_add_directory(const char *path);
-
-/* @path: a file that is to be gone when we end; it need not be there yet. */
-void cleanup_add_file(const char *path);
+/*
+ * @path is to be gone when we end, and need not be there yet: a file, or a directory that has files
+ * only, or empty directories.
+ */
+void cleanup_add_path(const char *path);
 
 /* Have everything removed, and wait for that. */
 void cleanup_finish(void);

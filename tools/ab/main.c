@@ -42,7 +42,7 @@ static int make_directory(char *dir, size_t size)
 		return errno;
 	snprintf(dir, size, "%s/rdmachunk-ab-%016llx", tmp && *tmp == '/' ? tmp : "/tmp",
 		 (unsigned long long)random);
-	cleanup_add_directory(dir);
+	cleanup_add_path(dir);
 	return mkdir(dir, 0700) ? errno : 0;
 }
 

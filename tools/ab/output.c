@@ -191,7 +191,7 @@ void output_guard(const struct options *o)
 	char path[PATH_MAX], temporary[PATH_MAX];
 
 	if (place_of_samples(path, o) && !temporary_name(temporary, path))
-		cleanup_add_file(temporary);
+		cleanup_add_path(temporary);
 }
 
 int output_keep(const struct options *o, const struct results *results)
