@@ -5,6 +5,7 @@ core_sources = \
 	src/core/ahead.c src/core/ahead.h \
 	src/core/completion_queue.c src/core/completion_queue.h \
 	src/core/conn.c src/core/conn.h \
+	src/core/discard_map.c src/core/discard_map.h \
 	src/core/extent_map.c src/core/extent_map.h \
 	src/core/ram_blocks.c src/core/ram_blocks.h \
 	src/core/recv_queue.c src/core/recv_queue.h \
@@ -26,8 +27,10 @@ lib_LTLIBRARIES += librdmachunk.la
 librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/ahead.c src/engine/ahead.h \
 	src/engine/datapath.c src/engine/datapath.h \
+	src/engine/discard.c src/engine/discard.h \
 	src/engine/guard.h \
 	src/engine/lookup.c src/engine/lookup.h \
+	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/mr.c src/engine/mr.h \
 	src/engine/poster.c src/engine/poster.h \
 	src/engine/progress.c src/engine/progress.h \
@@ -37,6 +40,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/thread.c src/engine/thread.h \
 	src/engine/verbs.h \
 	src/hook/exports.c \
+	src/hook/memory.c \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
 librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)

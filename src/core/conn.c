@@ -466,6 +466,24 @@ struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, 
 	return block;
 }
 
+struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where)
+{
+	if (c->state != CONN_ACTIVE || c->role != CONN_SOURCE ||
+	    !atomic_load(&c->source.blocks.discarded))
+		return NULL;
+	return ram_blocks_find_local(&c->source.blocks, addr, length, where);
+}
+
+bool conn_writing(const struct conn *c)
+{
+	return c->transmit.writes.count || c->transmit.writes_in_flight;
+}
+
+struct ram_blocks *conn_blocks(struct conn *c)
+{
+	return c->role == CONN_SOURCE ? &c->source.blocks : &c->dest_blocks;
+}
+
 bool conn_look(const struct conn *c, struct source_look *look)
 {
 	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE &&

@@ -161,6 +161,17 @@ void conn_foreign_recv_completed(struct conn *c, const struct completion *wc);
 struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want);
 
 /*
+ * QEMU posts a WRITE from [addr, addr + length). Once guest memory has been
+ * discarded on this connection, returns the block that it lies in and the place
+ * there: registration_renew() then says which MR the WRITE needs. Else NULL: the
+ * lkey is right.
+ */
+struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where);
+
+/* Is a WRITE queued, or on the wire, which needs the MR that it was given? */
+bool conn_writing(const struct conn *c);
+
+/*
  * Registration ahead of QEMU, by a thread of the engine's: conn_look() says in
  * which memory to look for data next, to be reported to conn_looked().
  */
@@ -170,6 +181,9 @@ void conn_looked(struct conn *c, const struct source_look *look, uint64_t data);
 /* What to register next in this process, ahead of QEMU: a range of *block. Then
  * registration_begin() it. */
 bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range);
+
+/* The guest's RAM blocks as this end knows them. */
+struct ram_blocks *conn_blocks(struct conn *c);
 
 /* "candidate" and so on */
 const char *conn_state_name(enum conn_state state);

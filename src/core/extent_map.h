@@ -69,4 +69,21 @@ int extent_map_set(struct extent_map *map, uint64_t start, uint64_t value);
 /* Forget the extent that starts at `start`; 0, or -ENOENT. */
 int extent_map_remove(struct extent_map *map, uint64_t start);
 
+/*
+ * Take `range` out of the first extent that reaches into it. Sets *cut to what was
+ * taken, with that extent's value, and returns 1; 0 when no extent does. What is
+ * left of the extent stays; -ENOMEM, and nothing has changed, when two parts are
+ * left and there is no room for both.
+ *
+ *      |=====A=====| range |=====A=====|
+ */
+int extent_map_cut(struct extent_map *map, struct range range, struct extent *cut);
+
+/* Give all extents that reach into `range` and have the value `from` the value
+ * `to`. Returns their bytes. */
+uint64_t extent_map_replace(struct extent_map *map, struct range range, uint64_t from, uint64_t to);
+
+/* Forget all of those. */
+void extent_map_remove_value(struct extent_map *map, struct range range, uint64_t value);
+
 #endif

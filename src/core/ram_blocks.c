@@ -45,9 +45,17 @@ void ram_blocks_clear(struct ram_blocks *blocks)
 	for (unsigned int i = 0; i < blocks->count; i++) {
 		extent_map_clear(&blocks->block[i].remote);
 		extent_map_clear(&blocks->block[i].local);
+		discard_map_free(&blocks->block[i].discards);
 	}
 	free(blocks->block);
 	memset(blocks, 0, sizeof(*blocks));
+}
+
+void ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block, struct range range)
+{
+	/* Whoever sees that something has been must see what. */
+	discard_map_set(&block->discards, range);
+	atomic_store(&blocks->discarded, true);
 }
 
 struct ram_block *ram_blocks_find_local(struct ram_blocks *blocks, uint64_t addr, uint64_t len,

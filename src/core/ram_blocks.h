@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/discard_map.h"
 #include "core/extent_map.h"
 
 /* The guest's RAM blocks as the RAM_BLOCKS_RESULT message lists them, and what
@@ -19,12 +20,18 @@ struct ram_block {
 	bool local_known;
 	struct extent_map remote; /* at the destination, by rkey (source role only) */
 	struct extent_map local;  /* in this process, by MR */
+	/* What QEMU has discarded here. Before the first registration discard_map_init()
+	 * it, or nothing can be told: discard_watch() in the engine. */
+	struct discard_map discards;
+	bool watched;
 };
 
 /* All zero is an empty table. */
 struct ram_blocks {
 	struct ram_block *block;
 	unsigned int count;
+	/* Something in one of them has been, once. Any thread sets it. */
+	atomic_bool discarded;
 };
 
 /*
@@ -36,6 +43,10 @@ struct ram_blocks {
 int ram_blocks_load(struct ram_blocks *blocks, const void *msg, size_t len);
 
 void ram_blocks_clear(struct ram_blocks *blocks);
+
+/* Something in `range` of the block has been discarded. Any thread may call this,
+ * without a lock, for as long as the table is there. */
+void ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block, struct range range);
 
 /* The block whose local memory holds all of [addr, addr + len), with that
  * place in the block in *where; NULL when there is none. */

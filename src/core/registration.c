@@ -9,18 +9,51 @@
 /* Below this nothing is gained over QEMU's own chunk. */
 #define SHIFT_FLOOR 20
 
-static int try_range(const struct registration_ops *ops, void *context,
-		     const struct ram_block *block, struct range range, int access,
-		     struct registration *out)
+static int try_range(const struct registration_ops *ops, void *context, struct ram_block *block,
+		     struct range range, int access, struct registration *out)
 {
+	bool discarded = discard_map_test(&block->discards, range);
 	void *mr;
-	int ret = ops->reg(context, block->local_addr + range.start, range.end - range.start,
-			   access, &mr);
+	int ret;
 
-	if (ret)
+	/* Before the NIC pins: what is discarded from then on counts. */
+	discard_map_reset(&block->discards, range);
+	ret = ops->reg(context, block->local_addr + range.start, range.end - range.start, access,
+		       &mr);
+	if (ret) {
+		if (discarded)
+			discard_map_set(&block->discards, range);
 		return ret;
+	}
 	*out = (struct registration){.mr = mr, .range = range};
 	return 0;
+}
+
+/*
+ * Something in `range` has been discarded: no MR made before serves it any more.
+ * Without memory to split an extent, its rest beyond the range goes as well, and counts
+ * as discarded.
+ */
+static void drop(const struct registration_ops *ops, void *context, struct ram_block *block,
+		 struct range range)
+{
+	struct extent cut;
+	int ret;
+
+	while ((ret = extent_map_cut(&block->local, range, &cut))) {
+		if (ret < 0) {
+			struct range whole = {range.start, UINT64_MAX};
+
+			extent_map_next(&block->local, range.start, &whole);
+			discard_map_set(&block->discards, (struct range){range.end, whole.end});
+			range.end = whole.end;
+			continue;
+		}
+		/* One that is being registered has no MR yet. */
+		if (cut.value && ops->cut)
+			ops->cut(context, (void *)(uintptr_t)cut.value,
+				 cut.range.end - cut.range.start);
+	}
 }
 
 /*
@@ -34,8 +67,8 @@ static bool size_matters(int error)
 
 /* From policy->shift down; leaves in *shift the size that worked, 0 for `want`. */
 static int halve(const struct registration_ops *ops, void *context,
-		 struct registration_policy *policy, const struct ram_block *block,
-		 struct range want, int access, unsigned int *shift, struct registration *out)
+		 struct registration_policy *policy, struct ram_block *block, struct range want,
+		 int access, unsigned int *shift, struct registration *out)
 {
 	struct range wide, previous = {0, 0};
 	int ret;
@@ -73,6 +106,8 @@ int registration_get(const struct registration_ops *ops, void *context,
 
 	if (policy->access_known && policy->access != access)
 		goto unshared;
+	if (discard_map_test(&block->discards, want))
+		drop(ops, context, block, discard_map_round(&block->discards, want));
 	extent = extent_map_find(&block->local, want);
 	if (extent && !extent->value)
 		return -EBUSY;
@@ -112,18 +147,64 @@ unshared:
 	return 0;
 }
 
-int registration_begin(struct ram_block *block, struct range range)
+int registration_renew(const struct registration_ops *ops, void *context,
+		       struct registration_policy *policy, struct ram_block *block,
+		       struct range want, void **mr, bool *made)
 {
-	return extent_map_insert(&block->local, range, 0);
+	struct range granules = discard_map_round(&block->discards, want), gap;
+	struct registration fresh;
+	const struct extent *extent;
+	int ret;
+
+	*mr = NULL;
+	*made = false;
+	if (!discard_map_test(&block->discards, want)) {
+		extent = extent_map_find(&block->local, want);
+		if (extent && !extent->value)
+			return -EBUSY;
+		if (extent)
+			*mr = (void *)(uintptr_t)extent->value;
+		/* Where there is none, QEMU has an MR of its own. A WRITE from two or
+		 * more needs one that holds all of it. */
+		if (extent || extent_map_gap(&block->local, want, want, &gap))
+			return 0;
+	}
+	drop(ops, context, block, granules);
+	ret = try_range(ops, context, block, granules, policy->access, &fresh);
+	if (ret)
+		return ret;
+	*mr = fresh.mr;
+	*made = true;
+	ret = extent_map_insert(&block->local, granules, (uintptr_t)fresh.mr);
+	/* It serves this WRITE, but nobody would find it for the next. */
+	if (ret)
+		discard_map_set(&block->discards, granules);
+	return 0;
 }
 
-void registration_end(struct registration_policy *policy, struct ram_block *block,
-		      struct range range, void *mr)
+void registration_forget(struct ram_block *block, struct range range, const void *mr)
 {
-	if (mr) {
-		extent_map_set(&block->local, range.start, (uintptr_t)mr);
-		return;
-	}
-	extent_map_remove(&block->local, range.start);
+	extent_map_remove_value(&block->local, range, (uintptr_t)mr);
+	/* Of an MR that QEMU has for a part of it, and that the map does not show, we
+	 * no longer know whether it is stale. */
+	discard_map_set(&block->discards, range);
+}
+
+int registration_begin(struct ram_block *block, struct range range)
+{
+	int ret = extent_map_insert(&block->local, range, 0);
+
+	if (!ret)
+		discard_map_reset(&block->discards, range);
+	return ret;
+}
+
+uint64_t registration_end(struct registration_policy *policy, struct ram_block *block,
+			  struct range range, void *mr)
+{
+	if (mr)
+		return extent_map_replace(&block->local, range, 0, (uintptr_t)mr);
+	registration_forget(block, range, NULL);
 	policy->ahead_failed = true;
+	return 0;
 }

@@ -19,6 +19,9 @@ struct registration_ops {
 	 * *mr and returns 0, or returns a negative errno.
 	 */
 	int (*reg)(void *context, uint64_t addr, uint64_t length, int access, void **mr);
+	/* `bytes` of what `mr` served are its no more, because something there has been
+	 * discarded. May be NULL. */
+	void (*cut)(void *context, void *mr, uint64_t bytes);
 };
 
 struct registration_policy {
@@ -58,18 +61,41 @@ struct registration {
  *
  * What cannot be widened safely (other access flags than the connection's, a
  * range that overlaps an extent in part) gets an MR of its own.
+ *
+ * An MR made before something in `want` was discarded does not count: the part
+ * of it there leaves block->local first.
  */
 int registration_get(const struct registration_ops *ops, void *context,
 		     struct registration_policy *policy, struct ram_block *block, struct range want,
 		     int access, struct registration *registration);
 
 /*
+ * QEMU posts a WRITE from `want`, a range of `block`, with the lkey that it got
+ * when it registered the chunk. Sets *mr to the MR that holds what is there now;
+ * to NULL when QEMU's own is right. Registers the granules that `want` reaches into
+ * when something in them has been discarded since they were registered, and then
+ * sets *made.
+ *
+ * 0; -EBUSY as above; or the negative errno of that registration: the WRITE must
+ * not go out. Needed once anything has been discarded, ram_blocks.discarded.
+ */
+int registration_renew(const struct registration_ops *ops, void *context,
+		       struct registration_policy *policy, struct ram_block *block,
+		       struct range want, void **mr, bool *made);
+
+/* `mr`, made for `range` of the block, is about to go. */
+void registration_forget(struct ram_block *block, struct range range, const void *mr);
+
+/*
  * Registration ahead of QEMU: `range` of the block, which is free, is being
- * registered. registration_end() when that is over, with its MR, or NULL when it
- * failed: then nothing more is registered ahead. 0 or -ENOMEM.
+ * registered: the NIC pins it after this and before registration_end(), with its MR, or
+ * NULL when it failed: then nothing more is registered ahead. 0 or -ENOMEM.
+ *
+ * registration_end() returns how many bytes the MR serves: less than `range`, or
+ * nothing, where something has been discarded and needed meanwhile.
  */
 int registration_begin(struct ram_block *block, struct range range);
-void registration_end(struct registration_policy *policy, struct ram_block *block,
-		      struct range range, void *mr);
+uint64_t registration_end(struct registration_policy *policy, struct ram_block *block,
+			  struct range range, void *mr);
 
 #endif

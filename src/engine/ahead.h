@@ -6,7 +6,6 @@
 #include <stdbool.h>
 
 struct session;
-struct shared_mr;
 
 /*
  * A thread that looks for the next data in guest memory, has it registered at
@@ -21,8 +20,6 @@ struct ahead {
 	bool created;
 	bool idle;
 	bool stop;
-	int call;	       /* enum mr_call: which function QEMU registers with */
-	struct shared_mr *mrs; /* held until the session ends */
 };
 
 /* All with the session's lock held. */

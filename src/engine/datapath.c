@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/mr.h"
 #include "util/log.h"
 
 /*
@@ -235,6 +236,7 @@ void datapath_settle(struct session *s)
 	session_repost(s);
 	pump(s);
 	session_publish_due(s);
+	mr_sweep(s);
 	ahead_poke(s);
 }
 
@@ -268,6 +270,13 @@ static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
 
 	if (ret)
 		return ret;
+	ret = seen.message ? 0 : mr_renew(s, seen.local_addr, seen.length, &seen.lkey);
+	if (ret) {
+		log_error("registering memory that was discarded: %s", strerror(ret));
+		/* ENOMEM would have QEMU wait and try again. */
+		session_fail(s, EIO, "a write from memory that is not registered");
+		return s->error;
+	}
 	ret = -conn_post_send(&s->conn, &seen, &own);
 	if (s->conn.state == CONN_FAILED)
 		return s->error ? s->error : EIO;

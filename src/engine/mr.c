@@ -6,19 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/ahead.h"
+#include "engine/discard.h"
 #include "engine/registry.h"
 #include "util/log.h"
 
 /* A real MR that covers a region, or at least a chunk. */
 struct shared_mr {
+	/* NULL once it has been given back, because all that it held was discarded. */
 	struct ibv_mr *real;
-	unsigned int handles; /* under the table's lock */
-	/* The extent in the session's maps, while that session lives. */
+	unsigned int users; /* QEMU's handles and the session's lists; the table's lock */
+	/* Where it is in the session's maps, while that session lives. */
 	struct session *session;
 	uint64_t generation;
-	uint64_t addr;
-	bool mapped;
-	struct shared_mr *next_ahead; /* in session->ahead.mrs */
+	struct ram_block *block;
+	struct range range;
+	uint64_t mapped;		/* bytes of the range that are in block->local */
+	struct shared_mr *next, **link; /* in session->mrs.own; link NULL: it is not */
+	struct shared_mr *next_stale;	/* in session->mrs.stale */
 };
 
 struct mr_handle {
@@ -52,6 +57,7 @@ static struct ibv_mr *call_real(struct ibv_pd *pd, void *addr, size_t length, in
 struct reg_context {
 	struct session *session;
 	struct ibv_pd *pd;
+	struct ram_block *block;
 	enum mr_call call;
 };
 
@@ -69,7 +75,8 @@ static void count_mr(struct session *s, const struct shared_mr *shared)
 		counters->largest = length;
 }
 
-/* Sets *made and returns 0, or returns a negative errno. No lock is needed. */
+/* Sets *made and returns 0, or returns a negative errno. No lock is needed, but the
+ * block's address is read. */
 static int make_mr(const struct reg_context *rc, uint64_t addr, uint64_t length, int access,
 		   struct shared_mr **made)
 {
@@ -86,7 +93,7 @@ static int make_mr(const struct reg_context *rc, uint64_t addr, uint64_t length,
 	}
 	shared->session = rc->session;
 	shared->generation = rc->session->generation;
-	shared->addr = addr;
+	shared->block = rc->block;
 	*made = shared;
 	return 0;
 }
@@ -105,52 +112,102 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, void *
 	return 0;
 }
 
-static const struct registration_ops real_ops = {.reg = reg};
-
-/* Forget the extent of an MR that is about to go. Session lock held. */
-static void forget(struct session *s, const struct shared_mr *shared)
+static void use(struct shared_mr *shared)
 {
-	struct ram_blocks *blocks =
-		s->conn.role == CONN_SOURCE ? &s->conn.source.blocks : &s->conn.dest_blocks;
-	struct ram_block *block;
-	struct range where;
-
-	s->counters.pinned -= shared->real->length;
-	if (!shared->mapped)
-		return;
-	block = ram_blocks_find_local(blocks, shared->addr, shared->real->length, &where);
-	if (block)
-		extent_map_remove(&block->local, where.start);
+	pthread_mutex_lock(&table_lock);
+	shared->users++;
+	pthread_mutex_unlock(&table_lock);
 }
 
-/* One handle less; returns the real MR when it was the last. Session lock held:
- * it keeps mr_register() from finding an MR that is going. */
-static struct ibv_mr *drop_handle(struct session *s, struct shared_mr *shared)
+static void put_stale(struct session *s, struct shared_mr *shared)
 {
-	struct ibv_mr *real = NULL;
+	use(shared);
+	shared->next_stale = s->mrs.stale;
+	s->mrs.stale = shared;
+}
+
+/*
+ * registration_ops.cut: session lock held. WRITEs that use the MR may be on their
+ * way: mr_sweep() gives it back. What a destination has registered the source may use
+ * for as long as it likes.
+ */
+static void cut(void *context, void *mr, uint64_t bytes)
+{
+	const struct reg_context *rc = context;
+	struct shared_mr *shared = mr;
+
+	shared->mapped -= bytes;
+	if (!shared->mapped && rc->session->conn.role == CONN_SOURCE)
+		put_stale(rc->session, shared);
+}
+
+static const struct registration_ops real_ops = {.reg = reg, .cut = cut};
+
+/* The session keeps it until it ends. Session lock held. */
+static void keep(struct session *s, struct shared_mr *shared)
+{
+	use(shared);
+	shared->next = s->mrs.own;
+	shared->link = &s->mrs.own;
+	if (shared->next)
+		shared->next->link = &shared->next;
+	s->mrs.own = shared;
+}
+
+static void unlink_own(struct shared_mr *shared)
+{
+	*shared->link = shared->next;
+	if (shared->next)
+		shared->next->link = shared->link;
+	shared->link = NULL;
+}
+
+/* It is in the session's maps now, at `range`. */
+static void place(struct shared_mr *shared, struct range range, uint64_t mapped)
+{
+	shared->range = range;
+	shared->mapped = mapped;
+}
+
+/* Forget the extents of an MR that is about to go. Session lock held. */
+static void forget(struct session *s, struct shared_mr *shared)
+{
+	if (shared->real)
+		s->counters.pinned -= shared->real->length;
+	if (!shared->mapped)
+		return;
+	registration_forget(shared->block, shared->range, shared);
+	shared->mapped = 0;
+}
+
+/* One user less. True when it was the last: then *real is the MR to be given back, or
+ * NULL. Session lock held: it keeps mr_register() from finding an MR that is going. */
+static bool drop_user(struct session *s, struct shared_mr *shared, struct ibv_mr **real)
+{
+	bool last;
 
 	pthread_mutex_lock(&table_lock);
-	if (!--shared->handles)
-		real = shared->real;
+	last = !--shared->users;
 	pthread_mutex_unlock(&table_lock);
-	if (real && s->generation == shared->generation)
+	if (!last)
+		return false;
+	if (s->generation == shared->generation)
 		forget(s, shared);
-	return real;
+	*real = shared->real;
+	free(shared);
+	return true;
 }
 
 /* As above; the last takes the real MR with it. Returns as ibv_dereg_mr(). */
 static int put_shared(struct shared_mr *shared)
 {
 	struct session *s = shared->session;
-	struct ibv_mr *real;
+	struct ibv_mr *real = NULL;
 
 	pthread_mutex_lock(&s->lock);
-	real = drop_handle(s, shared);
+	drop_user(s, shared, &real);
 	pthread_mutex_unlock(&s->lock);
-	if (!real)
-		return 0;
-	free(shared);
-	return session_calls()->dereg_mr(real);
+	return real ? session_calls()->dereg_mr(real) : 0;
 }
 
 static struct ibv_mr *make_handle(struct shared_mr *shared, void *addr, size_t length)
@@ -159,7 +216,7 @@ static struct ibv_mr *make_handle(struct shared_mr *shared, void *addr, size_t l
 	void *node = NULL;
 
 	pthread_mutex_lock(&table_lock);
-	shared->handles++;
+	shared->users++;
 	if (handle) {
 		handle->mr = *shared->real;
 		handle->mr.addr = addr;
@@ -191,14 +248,14 @@ static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void 
 				     size_t length, int access, enum mr_call call,
 				     struct ram_block *block, struct range want)
 {
-	struct reg_context context = {.session = s, .pd = pd, .call = call};
+	struct reg_context context = {.session = s, .pd = pd, .block = block, .call = call};
 	struct registration registration;
 	struct shared_mr *shared;
 	struct ibv_mr *mr;
 	int ret;
 
 	s->counters.asked++;
-	s->ahead.call = call;
+	s->mrs.call = call;
 	/*
 	 * A destination with a second connection, for the return path, may go over to
 	 * postcopy: QEMU discards what it has not got by then, and is told of each
@@ -219,8 +276,9 @@ static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void 
 	}
 	warn_fallback(s, access);
 	shared = registration.mr;
-	if (!registration.shared)
-		shared->mapped = !registration.unshared;
+	if (!registration.shared && !registration.unshared)
+		place(shared, registration.range,
+		      registration.range.end - registration.range.start);
 	mr = make_handle(shared, addr, length);
 	pthread_mutex_unlock(&s->lock);
 	if (!mr) {
@@ -239,7 +297,8 @@ struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int acc
 
 	if (s) {
 		block = conn_register(&s->conn, (uintptr_t)addr, length, &want);
-		if (block)
+		/* An MR that QEMU does not know of must not outlive what it holds. */
+		if (block && (block->watched || !discard_watch(conn_blocks(&s->conn), block)))
 			return register_chunk(s, pd, addr, length, access, call, block, want);
 		pthread_mutex_unlock(&s->lock);
 	}
@@ -265,49 +324,109 @@ int mr_deregister(struct ibv_mr *mr)
 	return put_shared(shared);
 }
 
+int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
+{
+	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->mrs.call};
+	struct shared_mr *shared;
+	struct range where;
+	bool made;
+	void *mr;
+	int ret;
+
+	do {
+		context.block = conn_renew(&s->conn, addr, length, &where);
+		if (!context.block || !context.block->watched)
+			return 0;
+		ret = registration_renew(&real_ops, &context, &s->conn.policy, context.block, where,
+					 &mr, &made);
+		if (ret == -EBUSY)
+			ahead_wait(s);
+	} while (ret == -EBUSY);
+	if (ret)
+		return -ret;
+	shared = mr;
+	if (made) {
+		where = discard_map_round(&context.block->discards, where);
+		place(shared, where, where.end - where.start);
+		keep(s, shared);
+		s->counters.renewed++;
+	}
+	if (shared)
+		*lkey = shared->real->lkey;
+	return 0;
+}
+
+void mr_sweep(struct session *s)
+{
+	struct shared_mr *shared;
+	struct ibv_mr *real, *unused;
+
+	if (!s->mrs.stale || s->poster.busy || conn_writing(&s->conn))
+		return;
+	while ((shared = s->mrs.stale)) {
+		s->mrs.stale = shared->next_stale;
+		real = shared->real;
+		shared->real = NULL;
+		s->counters.pinned -= real->length;
+		/* It keeps the list's use of it until here. */
+		if (shared->link) {
+			unlink_own(shared);
+			drop_user(s, shared, &unused);
+		}
+		drop_user(s, shared, &unused);
+		session_calls()->dereg_mr(real);
+	}
+}
+
 bool mr_register_ahead(struct session *s)
 {
-	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->ahead.call};
+	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->mrs.call};
 	struct registration_policy *policy = &s->conn.policy;
 	struct shared_mr *made = NULL;
 	struct ram_block *block;
 	struct range range;
+	uint64_t addr, mapped;
 	int access, ret;
 
 	if (!conn_register_ahead(&s->conn, &block, &range) || registration_begin(block, range))
 		return false;
+	context.block = block;
 	access = policy->access;
+	addr = block->local_addr + range.start;
 	pthread_mutex_unlock(&s->lock);
-	ret = make_mr(&context, block->local_addr + range.start, range.end - range.start, access,
-		      &made);
+	ret = make_mr(&context, addr, range.end - range.start, access, &made);
 	pthread_mutex_lock(&s->lock);
-	registration_end(policy, block, range, made);
+	mapped = registration_end(policy, block, range, made);
 	ahead_done(s);
 	if (ret) {
 		/* QEMU will ask for what it needs, and then be told of a failure. */
 		log_info("registering ahead: %s", strerror(-ret));
 		return true;
 	}
-	made->handles = 1;
-	made->mapped = true;
-	made->next_ahead = s->ahead.mrs;
-	s->ahead.mrs = made;
-	s->counters.ahead++;
 	count_mr(s, made);
+	s->counters.ahead++;
+	place(made, range, mapped);
+	keep(s, made);
+	if (!mapped)
+		put_stale(s, made);
 	return true;
 }
 
-void mr_release_ahead(struct session *s)
+void mr_release(struct session *s)
 {
 	struct shared_mr *shared;
 	struct ibv_mr *real;
 
-	while ((shared = s->ahead.mrs)) {
-		s->ahead.mrs = shared->next_ahead;
-		real = drop_handle(s, shared);
-		if (!real)
-			continue;
-		free(shared);
-		session_calls()->dereg_mr(real);
+	while ((shared = s->mrs.stale)) {
+		s->mrs.stale = shared->next_stale;
+		real = NULL;
+		if (drop_user(s, shared, &real) && real)
+			session_calls()->dereg_mr(real);
+	}
+	while ((shared = s->mrs.own)) {
+		unlink_own(shared);
+		real = NULL;
+		if (drop_user(s, shared, &real) && real)
+			session_calls()->dereg_mr(real);
 	}
 }

@@ -26,12 +26,24 @@ struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int acc
 int mr_deregister(struct ibv_mr *mr);
 
 /*
+ * QEMU posts a WRITE from [addr, addr + length) with *lkey: makes it the key of an MR
+ * that holds what is there now, which QEMU's own may do no more when the memory has been discarded
+ * since. 0, or a positive errno: the WRITE must not go out. Lock held, released while
+ * a registration ahead of QEMU ends.
+ */
+int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey);
+
+/* Give back MRs of which all has been discarded, once no WRITE needs them. Lock held. */
+void mr_sweep(struct session *s);
+
+/*
  * Make the registration that is due ahead of QEMU; the session keeps it. Lock
  * held, released meanwhile. False when none is due.
  */
 bool mr_register_ahead(struct session *s);
 
-/* The session gives up those, which are then QEMU's handles' alone. Lock held. */
-void mr_release_ahead(struct session *s);
+/* The session gives up those that it keeps, which are then QEMU's handles' alone.
+ * Lock held. */
+void mr_release(struct session *s);
 
 #endif

@@ -78,6 +78,7 @@ static void compose(struct line *line, const struct session *s)
 		{"registrations_asked", s->counters.asked},
 		{"registrations_made", s->counters.made},
 		{"registrations_ahead", s->counters.ahead},
+		{"registrations_renewed", s->counters.renewed},
 		{"registration_fallbacks", s->conn.policy.fallbacks},
 		{"largest_registration_bytes", s->counters.largest},
 		{"pinned_peak_bytes", s->counters.pinned_peak},

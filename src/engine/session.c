@@ -11,6 +11,7 @@
 
 #include "core/verbs_values.h"
 #include "engine/datapath.h"
+#include "engine/discard.h"
 #include "engine/mr.h"
 #include "engine/registry.h"
 #include "engine/report.h"
@@ -96,6 +97,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	s->passthrough_reason = NULL;
 	s->peer[0] = '\0';
 	memset(&s->counters, 0, sizeof(s->counters));
+	memset(&s->mrs, 0, sizeof(s->mrs));
 	memset(&s->started, 0, sizeof(s->started));
 	progress_init(s);
 	ahead_init(s);
@@ -109,7 +111,8 @@ static void end(struct session *s)
 	registry_untrack(s);
 	if (s->destination)
 		atomic_fetch_sub(&destinations, 1);
-	mr_release_ahead(s);
+	discard_unwatch(conn_blocks(&s->conn));
+	mr_release(s);
 	if (s->memory_mr)
 		verbs->dereg_mr(s->memory_mr);
 	if (s->memory)

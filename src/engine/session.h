@@ -33,10 +33,20 @@ struct session_counters {
 	uint64_t asked;	      /* chunk registrations QEMU asked for */
 	uint64_t made;	      /* registrations made for them */
 	uint64_t ahead;	      /* of those, before it asked */
+	uint64_t renewed;     /* of those, because something there had been discarded */
 	uint64_t delegated;   /* calls of post_send made by the poster */
 	uint64_t largest;     /* bytes */
 	uint64_t pinned;      /* bytes, now */
 	uint64_t pinned_peak; /* bytes, at most at any time */
+};
+
+struct shared_mr;
+
+/* MRs that are not QEMU's handles' alone. See engine/mr.c. */
+struct session_mrs {
+	struct shared_mr *own;	 /* kept until the session ends */
+	struct shared_mr *stale; /* nothing they hold is in memory any more */
+	int call;		 /* enum mr_call: which function QEMU registers with */
 };
 
 struct session {
@@ -60,6 +70,7 @@ struct session {
 	void *memory;
 	struct ibv_mr *memory_mr;
 	void *buffers[RECV_QUEUE_BUFFERS];
+	struct session_mrs mrs;
 	struct progress progress;
 	struct ahead ahead;
 	struct poster poster;

@@ -11,6 +11,7 @@ unit_programs = \
 	tests/unit/test_conn_ahead \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_migration \
+	tests/unit/test_discard_map \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
 	tests/unit/test_log \
@@ -61,6 +62,8 @@ tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_migration_LDADD = $(unit_ldadd)
+tests_unit_test_discard_map_CFLAGS = $(unit_cflags)
+tests_unit_test_discard_map_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
 tests_unit_test_extent_map_LDADD = $(unit_ldadd)
 tests_unit_test_failmalloc_CFLAGS = $(unit_cflags)
