@@ -8,6 +8,7 @@
 
 #include "engine/ahead.h"
 #include "engine/discard.h"
+#include "engine/guard.h"
 #include "engine/registry.h"
 #include "util/log.h"
 
@@ -41,17 +42,38 @@ static int compare(const void *a, const void *b)
 	return (a > b) - (a < b);
 }
 
+/*
+ * The two below may be called from under a post or a poll as well, which come to us
+ * through the device's ops and have not entered the guard.
+ */
 static struct ibv_mr *call_real(struct ibv_pd *pd, void *addr, size_t length, int access,
 				enum mr_call call)
 {
 	const struct verbs_calls *calls = session_calls();
+	struct ibv_mr *mr = NULL;
 
+	guard_enter();
 	if (call == MR_CALL_REG_MR && calls->reg_mr)
-		return calls->reg_mr(pd, addr, length, access);
-	if (call == MR_CALL_REG_MR_IOVA2 && calls->reg_mr_iova2)
-		return calls->reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
-	errno = ENOSYS;
-	return NULL;
+		mr = calls->reg_mr(pd, addr, length, access);
+	else if (call == MR_CALL_REG_MR_IOVA2 && calls->reg_mr_iova2)
+		mr = calls->reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
+	else
+		errno = ENOSYS;
+	guard_leave();
+	return mr;
+}
+
+static int give_back(struct ibv_mr *real)
+{
+	const struct verbs_calls *calls = session_calls();
+	int ret;
+
+	if (!calls->dereg_mr)
+		return ENOSYS;
+	guard_enter();
+	ret = calls->dereg_mr(real);
+	guard_leave();
+	return ret;
 }
 
 struct reg_context {
@@ -207,7 +229,7 @@ static int put_shared(struct shared_mr *shared)
 	pthread_mutex_lock(&s->lock);
 	drop_user(s, shared, &real);
 	pthread_mutex_unlock(&s->lock);
-	return real ? session_calls()->dereg_mr(real) : 0;
+	return real ? give_back(real) : 0;
 }
 
 static struct ibv_mr *make_handle(struct shared_mr *shared, void *addr, size_t length)
@@ -317,7 +339,7 @@ int mr_deregister(struct ibv_mr *mr)
 		pthread_mutex_unlock(&table_lock);
 	}
 	if (!handle)
-		return session_calls()->dereg_mr ? session_calls()->dereg_mr(mr) : ENOSYS;
+		return give_back(mr);
 	atomic_fetch_sub(&handles, 1);
 	shared = handle->shared;
 	free(handle);
@@ -374,7 +396,7 @@ void mr_sweep(struct session *s)
 			drop_user(s, shared, &unused);
 		}
 		drop_user(s, shared, &unused);
-		session_calls()->dereg_mr(real);
+		give_back(real);
 	}
 }
 
@@ -421,12 +443,12 @@ void mr_release(struct session *s)
 		s->mrs.stale = shared->next_stale;
 		real = NULL;
 		if (drop_user(s, shared, &real) && real)
-			session_calls()->dereg_mr(real);
+			give_back(real);
 	}
 	while ((shared = s->mrs.own)) {
 		unlink_own(shared);
 		real = NULL;
 		if (drop_user(s, shared, &real) && real)
-			session_calls()->dereg_mr(real);
+			give_back(real);
 	}
 }

@@ -272,6 +272,24 @@ static int run_awaited(void)
 	return 0;
 }
 
+/* Memory is discarded while it is being registered ahead: the MR may have the old page. */
+static int run_discarded(void)
+{
+	struct run r;
+
+	start_and_hold(&r);
+	must(!madvise(r.m.block + DATA_CHUNK * MIB + MIB / 2, 4096, MADV_DONTNEED));
+	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+	wait_for(live_mrs() == r.base + 2);
+	write_chunk(&r, DATA_CHUNK);
+	write_chunk(&r, DATA_CHUNK + 1);
+	must(r.m.requests == 3 && live_mrs() == r.base + 3);
+	must(r.mr[3]->lkey != r.mr[4]->lkey);
+	close_source(&r);
+	puts("right");
+	return 0;
+}
+
 /*
  * A gigabyte of which one page is there. The fake does not look at what is written,
  * for it keeps no log.
@@ -484,6 +502,7 @@ static const struct {
 	{"fails-once", run_fails_once},
 	{"fails-always", run_fails_always},
 	{"destroyed", run_destroyed},
+	{"discarded", run_discarded},
 	{"awaited", run_awaited},
 	{"destination", run_destination},
 	{"bad-result", run_bad_result},

@@ -6,6 +6,7 @@
  * can be compared with one without.
  */
 #include "ahead.h"
+#include "discard.h"
 #include "migration.h"
 
 #include <dlfcn.h>
@@ -441,6 +442,7 @@ static const struct {
 	{"ahead-rounds", 1, true, run_ahead_rounds},
 	{"close-fails", 0, true, run_close_fails},
 	{"connect", 3, true, run_connect},
+	{"discard", 1, true, discard_run},
 	{"dlopen", 1, true, run_dlopen},
 	{"fork", 0, true, run_fork},
 	{"hooks", 0, true, run_hooks},

@@ -44,6 +44,8 @@ tests_preload_client_SOURCES = \
 	tests/preload/ahead.c \
 	tests/preload/ahead.h \
 	tests/preload/client.c \
+	tests/preload/discard.c \
+	tests/preload/discard.h \
 	tests/preload/fake/fake.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
@@ -68,6 +70,7 @@ EXTRA_DIST += \
 	tests/preload/fake/librdmacm.map \
 	tests/preload/cases/ahead.sh \
 	tests/preload/cases/config.sh \
+	tests/preload/cases/discard.sh \
 	tests/preload/cases/lifetime.sh \
 	tests/preload/cases/module.sh \
 	tests/preload/cases/passthrough.sh \

@@ -18,13 +18,16 @@ case_module_exports_only_the_hooks()
 # What is resolved and not a hook is called by the shim on its own account.
 case_module_hooks_are_all_resolved()
 {
-	symbol_table | cut -d' ' -f1 | sort >resolved
+	{
+		symbol_table | cut -d' ' -f1
+		memory_hooks
+	} | sort >resolved
 	{
 		hooks
 		echo ibv_modify_qp
 		echo ibv_query_port
 	} | sort >listed
-	same listed resolved "symbols.c against exports.map"
+	same listed resolved "symbols.c and memory.c against exports.map"
 }
 
 case_module_needs_libc_only()

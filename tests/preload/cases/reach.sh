@@ -35,7 +35,7 @@ case_reach_versions_are_the_real_libraries()
 {
 	need nm binutils
 	symbol_table >table
-	[[ $(wc -l <table) -ge $(hooks | wc -l) ]] || fail "the table in symbols.c could not be read"
+	[[ $(wc -l <table) -ge $(verbs_hooks | wc -l) ]] || fail "the table in symbols.c could not be read"
 	check_versions <table >missing
 	[[ ! -s missing ]] || fail "$(<missing)"
 	# The same check must notice a wrong version.

@@ -21,16 +21,17 @@
 
 /* Only what the test program looks up with dlsym(). */
 struct fake_control {
-	size_t reg_limit;   /* a longer registration fails with ENOMEM; 0: none does */
-	size_t reg_hold;    /* one of this length does not return before this is 0 again */
-	int reg_held;	    /* how many have come to wait for that */
-	int reg_failed;	    /* how many have failed for reg_limit */
-	int close_fails;    /* ibv_close_device() returns -1 and closes nothing */
-	int create_refuses; /* more than this many RECVs: rdma_create_qp() fails; 0: never */
-	int send_fails;	    /* the errno that posting a WRITE returns; 0: none */
-	int send_hold;	    /* posting one does not return before this is 0 again */
-	int send_held;	    /* how many have come to wait for that */
-	int writes;	    /* WRITEs taken */
+	size_t reg_limit;    /* a longer registration fails with ENOMEM; 0: none does */
+	size_t reg_hold;     /* one of this length does not return before this is 0 again */
+	int reg_held;	     /* how many have come to wait for that */
+	int reg_failed;	     /* how many have failed for reg_limit */
+	int close_fails;     /* ibv_close_device() returns -1 and closes nothing */
+	int create_refuses;  /* more than this many RECVs: rdma_create_qp() fails; 0: never */
+	int send_fails;	     /* the errno that posting a WRITE returns; 0: none */
+	int send_hold;	     /* posting one does not return before this is 0 again */
+	int send_held;	     /* how many have come to wait for that */
+	int writes;	     /* WRITEs taken */
+	uint32_t write_lkey; /* of the last */
 };
 
 /* How many of each are alive; all zero when nothing has leaked. */

@@ -180,7 +180,7 @@ static void keep_sent(struct fake_qp *qp, const struct ibv_send_wr *wr)
 }
 
 /* What posting a WRITE returns, decided before it is held up. */
-static int refuse_write(void)
+static int refuse_write(const struct ibv_send_wr *wr)
 {
 	int error = __atomic_load_n(&fake_control.send_fails, __ATOMIC_RELAXED);
 
@@ -188,8 +188,10 @@ static int refuse_write(void)
 		__atomic_fetch_add(&fake_control.send_held, 1, __ATOMIC_RELAXED);
 	while (__atomic_load_n(&fake_control.send_hold, __ATOMIC_ACQUIRE))
 		sched_yield();
-	if (!error)
+	if (!error) {
+		__atomic_store_n(&fake_control.write_lkey, wr->sg_list[0].lkey, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&fake_control.writes, 1, __ATOMIC_RELAXED);
+	}
 	return error;
 }
 
@@ -215,7 +217,7 @@ static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 			    wr->send_flags, wr->num_sge, len, h,
 			    (unsigned long long)wr->wr.rdma.remote_addr, wr->wr.rdma.rkey);
 		if (wr->opcode == IBV_WR_RDMA_WRITE && wr->num_sge) {
-			int error = refuse_write();
+			int error = refuse_write(wr);
 
 			if (error)
 				return error;
