@@ -19,6 +19,7 @@ unit_programs = \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
 	tests/unit/test_registration \
+	tests/unit/test_registration_renew \
 	tests/unit/test_send_queue \
 	tests/unit/test_source \
 	tests/unit/test_source_ahead \
@@ -80,6 +81,8 @@ tests_unit_test_recv_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_recv_queue_LDADD = $(unit_ldadd)
 tests_unit_test_registration_CFLAGS = $(unit_cflags)
 tests_unit_test_registration_LDADD = $(unit_ldadd)
+tests_unit_test_registration_renew_CFLAGS = $(unit_cflags)
+tests_unit_test_registration_renew_LDADD = $(unit_ldadd)
 tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_send_queue_LDADD = $(unit_ldadd)
 tests_unit_test_source_CFLAGS = $(unit_cflags)

@@ -339,6 +339,105 @@ START_TEST(agrees_with_a_naive_model)
 }
 END_TEST
 
+/* `cut` everything in it; the bytes that the extents lost. */
+static uint64_t cut_all(struct extent_map *map, struct range r, uint64_t *model, uint64_t round)
+{
+	uint64_t bytes = 0;
+	struct extent cut;
+	int ret;
+
+	while ((ret = extent_map_cut(map, r, &cut))) {
+		expect(ret == 1, "room", round);
+		expect(range_contains(r, cut.range) && cut.range.start < cut.range.end, "cut",
+		       round);
+		for (uint64_t i = cut.range.start; i < cut.range.end; i++) {
+			expect(model[i] == cut.value, "value of what was cut", round);
+			model[i] = 0;
+		}
+		bytes += cut.range.end - cut.range.start;
+	}
+	return bytes;
+}
+
+static void check_bytes(const struct extent_map *map, const uint64_t *model, uint64_t round)
+{
+	for (uint64_t i = 0; i < BYTES; i++) {
+		const struct extent *extent = extent_map_find(map, range(i, i + 1));
+
+		expect(extent ? extent->value == model[i] : !model[i], "value of a byte", round);
+	}
+}
+
+START_TEST(cutting_agrees_with_a_naive_model)
+{
+	struct random rng = {20261128};
+	uint64_t model[BYTES] = {0};
+	struct extent_map map = {0};
+
+	for (uint64_t round = 1; round < 20000; round++) {
+		uint64_t start = random_below(&rng, BYTES), end = start + random_below(&rng, 24);
+		uint64_t before, bytes = 0;
+
+		if (end > BYTES)
+			end = BYTES;
+		switch (random_below(&rng, 4)) {
+		case 0:
+			before = extent_map_bytes(&map, range(0, BYTES));
+			bytes = cut_all(&map, range(start, end), model, round);
+			expect(extent_map_bytes(&map, range(0, BYTES)) == before - bytes, "bytes",
+			       round);
+			break;
+		case 1:
+			for (uint64_t i = 0; model[start] && i < BYTES; i++)
+				bytes += i != start && model[i] == model[start];
+			before = model[start];
+			for (uint64_t i = 0; before && i < BYTES; i++)
+				if (model[i] == before)
+					model[i] = BYTES + round;
+			if (before)
+				expect(extent_map_replace(&map, range(0, BYTES), before,
+							  BYTES + round) == bytes + 1,
+				       "bytes replaced", round);
+			break;
+		case 2:
+			before = model[start];
+			for (uint64_t i = 0; before && i < BYTES; i++)
+				if (model[i] == before)
+					model[i] = 0;
+			if (before)
+				extent_map_remove_value(&map, range(0, BYTES), before);
+			break;
+		default:
+			if (!extent_map_insert(&map, range(start, end), BYTES + round))
+				for (uint64_t i = start; i < end; i++)
+					model[i] = BYTES + round;
+		}
+		check_bytes(&map, model, round);
+	}
+	extent_map_clear(&map);
+}
+END_TEST
+
+/* Only what reaches into the range is meant. */
+START_TEST(replaces_and_removes_by_range_and_value)
+{
+	struct extent_map map = {0};
+
+	ck_assert_int_eq(extent_map_insert(&map, range(0, 10), 7), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(10, 20), 8), 0);
+	ck_assert_int_eq(extent_map_insert(&map, range(20, 30), 7), 0);
+	ck_assert_uint_eq(extent_map_replace(&map, range(9, 20), 7, 9), 10);
+	ck_assert_uint_eq(extent_map_find(&map, range(0, 10))->value, 9);
+	ck_assert_uint_eq(extent_map_find(&map, range(20, 30))->value, 7);
+	extent_map_remove_value(&map, range(0, 20), 7);
+	ck_assert_uint_eq(map.count, 3);
+	extent_map_remove_value(&map, range(0, 21), 7);
+	ck_assert_uint_eq(map.count, 2);
+	ck_assert_ptr_null(extent_map_find(&map, range(20, 30)));
+	extent_map_clear(&map);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("extent_map");
@@ -354,6 +453,8 @@ int main(void)
 	tcase_add_test(tc, places_in_an_empty_map);
 	tcase_add_test(tc, places_among_extents);
 	tcase_add_test(tc, agrees_with_a_naive_model);
+	tcase_add_test(tc, cutting_agrees_with_a_naive_model);
+	tcase_add_test(tc, replaces_and_removes_by_range_and_value);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
