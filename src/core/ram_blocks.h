@@ -24,6 +24,8 @@ struct ram_block {
 	 * it, or nothing can be told: discard_watch() in the engine. */
 	struct discard_map discards;
 	bool watched;
+	/* QEMU has MRs here that `local` does not show. */
+	bool unmapped;
 };
 
 /* All zero is an empty table. */

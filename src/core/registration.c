@@ -9,15 +9,20 @@
 /* Below this nothing is gained over QEMU's own chunk. */
 #define SHIFT_FLOOR 20
 
+/*
+ * An MR for `range`. `only`: no other MR there is used for a WRITE after this, so that
+ * what was discarded before does not matter any more.
+ */
 static int try_range(const struct registration_ops *ops, void *context, struct ram_block *block,
-		     struct range range, int access, struct registration *out)
+		     struct range range, int access, bool only, struct registration *out)
 {
 	bool discarded = discard_map_test(&block->discards, range);
 	void *mr;
 	int ret;
 
 	/* Before the NIC pins: what is discarded from then on counts. */
-	discard_map_reset(&block->discards, range);
+	if (only)
+		discard_map_reset(&block->discards, range);
 	ret = ops->reg(context, block->local_addr + range.start, range.end - range.start, access,
 		       &mr);
 	if (ret) {
@@ -46,6 +51,7 @@ static void drop(const struct registration_ops *ops, void *context, struct ram_b
 
 			extent_map_next(&block->local, range.start, &whole);
 			discard_map_set(&block->discards, (struct range){range.end, whole.end});
+			block->unmapped = true;
 			range.end = whole.end;
 			continue;
 		}
@@ -82,7 +88,7 @@ static int halve(const struct registration_ops *ops, void *context,
 		if (wide.start == previous.start && wide.end == previous.end)
 			continue;
 		previous = wide;
-		ret = try_range(ops, context, block, wide, access, out);
+		ret = try_range(ops, context, block, wide, access, !block->unmapped, out);
 		if (!ret)
 			return 0;
 		if (!size_matters(ret))
@@ -91,7 +97,7 @@ static int halve(const struct registration_ops *ops, void *context,
 	}
 	if (previous.end && *shift <= SHIFT_FLOOR)
 		*shift = 0;
-	return try_range(ops, context, block, want, access, out);
+	return try_range(ops, context, block, want, access, !block->unmapped, out);
 }
 
 int registration_get(const struct registration_ops *ops, void *context,
@@ -135,14 +141,17 @@ int registration_get(const struct registration_ops *ops, void *context,
 	policy->access = access;
 	policy->access_known = true;
 	made.unshared = extent_map_insert(&block->local, made.range, (uintptr_t)made.mr) != 0;
+	if (made.unshared)
+		block->unmapped = true;
 	*registration = made;
 	return 0;
 
 unshared:
-	ret = try_range(ops, context, block, want, access, &made);
+	ret = try_range(ops, context, block, want, access, false, &made);
 	if (ret)
 		return ret;
 	made.unshared = true;
+	block->unmapped = true;
 	*registration = made;
 	return 0;
 }
@@ -170,7 +179,7 @@ int registration_renew(const struct registration_ops *ops, void *context,
 			return 0;
 	}
 	drop(ops, context, block, granules);
-	ret = try_range(ops, context, block, granules, policy->access, &fresh);
+	ret = try_range(ops, context, block, granules, policy->access, true, &fresh);
 	if (ret)
 		return ret;
 	*mr = fresh.mr;
@@ -194,7 +203,7 @@ int registration_begin(struct ram_block *block, struct range range)
 {
 	int ret = extent_map_insert(&block->local, range, 0);
 
-	if (!ret)
+	if (!ret && !block->unmapped)
 		discard_map_reset(&block->discards, range);
 	return ret;
 }

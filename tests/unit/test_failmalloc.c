@@ -200,17 +200,19 @@ END_TEST
 
 struct fake_mr {
 	uint64_t addr, length;
+	uint64_t when; /* of the clock below */
 };
 
 static struct fake_mr mrs[MRS];
 static unsigned int mr_count;
+static uint64_t now; /* grows with each registration and each discard */
 
 static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
 {
 	(void)context;
 	(void)access;
 	expect(mr_count < MRS, "room for an MR", mr_count);
-	mrs[mr_count] = (struct fake_mr){addr, length};
+	mrs[mr_count] = (struct fake_mr){addr, length, ++now};
 	*mr = &mrs[mr_count++];
 	return 0;
 }
@@ -250,6 +252,59 @@ static void migrate_as_destination(void)
 START_TEST(a_destination_keeps_the_migration_right)
 {
 	for_every_failure(migrate_as_destination);
+}
+END_TEST
+
+#define CHUNKS 64u
+
+/* No WRITE is ever given an MR that was made before its chunk was discarded. */
+static void write_what_is_discarded(void)
+{
+	static const struct registration_ops ops = {.reg = fake_reg};
+	struct registration_policy policy = {.shift = 24};
+	struct ram_block block = {.length = CHUNKS * MIB, .local_addr = LOCAL(0)};
+	const struct fake_mr *handle[CHUNKS] = {NULL};
+	uint64_t discarded[CHUNKS] = {0};
+	struct random rng = {42};
+	struct registration r;
+	struct range want;
+	uint64_t chunk;
+	bool made;
+	void *mr;
+
+	mr_count = 0;
+	if (discard_map_init(&block.discards, block.length))
+		return; /* QEMU's own calls go through as they are */
+	for (uint64_t i = 0; i < 400; i++) {
+		const struct fake_mr *used;
+
+		chunk = random_below(&rng, CHUNKS);
+		want = (struct range){chunk * MIB, (chunk + 1) * MIB};
+		if (!random_below(&rng, 3)) {
+			discard_map_set(&block.discards, want);
+			discarded[chunk] = ++now;
+			continue;
+		}
+		if (!handle[chunk]) {
+			expect(!registration_get(&ops, NULL, &policy, &block, want, 0, &r), "an MR",
+			       i);
+			handle[chunk] = r.mr;
+		}
+		expect(!registration_renew(&ops, NULL, &policy, &block, want, &mr, &made),
+		       "an MR for a WRITE", i);
+		used = mr ? mr : handle[chunk];
+		expect(used->when > discarded[chunk], "no MR of before the discard", i);
+		expect(used->addr <= LOCAL(0) + want.start &&
+			       LOCAL(0) + want.end <= used->addr + used->length,
+		       "it covers", i);
+	}
+	extent_map_clear(&block.local);
+	discard_map_free(&block.discards);
+}
+
+START_TEST(no_write_is_sent_stale)
+{
+	for_every_failure(write_what_is_discarded);
 }
 END_TEST
 
@@ -318,6 +373,7 @@ int main(void)
 	tcase_add_test(tc, without_memory_nothing_is_asked_for_ahead);
 	tcase_add_test(tc, without_memory_nothing_is_registered_ahead);
 	tcase_add_test(tc, a_destination_keeps_the_migration_right);
+	tcase_add_test(tc, no_write_is_sent_stale);
 	tcase_add_test(tc, an_extent_map_that_cannot_grow_stays_as_it_was);
 	tcase_add_test(tc, a_list_without_memory_leaves_the_old_one);
 	suite_add_tcase(suite, tc);
