@@ -32,6 +32,7 @@ struct bench_case {
 /* Each ends with one that has no verb. */
 extern const struct bench_case datapath_cases[];   /* posting and polling: a connected QP */
 extern const struct bench_case memory_cases[];	   /* registrations: the same */
+extern const struct bench_case discard_cases[];	   /* memory given back: any subject */
 extern const struct bench_case connection_cases[]; /* QPs and devices: a subject without a QP */
 
 /*

@@ -3,9 +3,9 @@
 /*
  * What each verb that the shim hooks costs in this process, which has the module
  * preloaded or not: a line "VERB OBJECT NANOSECONDS" for each, the object being
- * "untracked" or "tracked". Run on the libibverbs of tests/preload; run-hooks
- * compares. With "calls" as an argument it counts instead, with the help of the
- * module in calls.c.
+ * "untracked" or "tracked", or "idle" where there is no migration yet. Run on the libibverbs of
+ * tests/preload; run-hooks compares. With "calls" as an argument it counts instead, with the help
+ * of the module in calls.c.
  */
 #include <dlfcn.h>
 #include <string.h>
@@ -63,10 +63,19 @@ static void nothing(struct subject *s, unsigned int calls)
 	(void)calls;
 }
 
+static const struct bench_case clock_case = {.calls = 1, .repeats = 10000, .run = nothing};
+
+static void measure_idle(const struct bench_case *cases, struct subject *s)
+{
+	double clock = quickest(&clock_case, s);
+
+	for (const struct bench_case *c = cases; c->verb; c++)
+		printf("%s idle %.2f\n", c->verb, quickest(c, s) - clock / c->calls);
+}
+
 static void measure(const struct bench_case *cases, struct subject *untracked,
 		    struct subject *tracked)
 {
-	static const struct bench_case clock_case = {.calls = 1, .repeats = 10000, .run = nothing};
 	double clock = quickest(&clock_case, untracked);
 
 	for (const struct bench_case *c = cases; c->verb; c++) {
@@ -150,11 +159,14 @@ int main(int argc, char **argv)
 	peer_find_fake();
 	must(peer_deliver);
 	open_untracked(&untracked, &other);
+	if (argc < 2)
+		measure_idle(discard_cases, &untracked);
 	open_tracked(&tracked, &migration);
 	if (argc > 1 && !strcmp(argv[1], "calls"))
 		return count_calls(&untracked, &tracked);
 	measure(datapath_cases, &untracked, &tracked);
 	measure(memory_cases, &untracked, &tracked);
+	measure(discard_cases, &untracked, &tracked);
 	drop_qp(&bare_untracked, &bare[0], &untracked);
 	drop_qp(&bare_tracked, &bare[1], &tracked);
 	measure(connection_cases, &bare_untracked, &bare_tracked);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bench.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+
 #undef ibv_reg_mr
 
 /* verbs.h declares it only inside the macro that calls it. */
@@ -41,5 +44,27 @@ const struct bench_case memory_cases[] = {
 	{"ibv_reg_mr", REGISTRATIONS, 500, false, NULL, reg_mr, dereg_mr},
 	{"ibv_reg_mr_iova2", REGISTRATIONS, 500, false, NULL, reg_mr_iova2, dereg_mr},
 	{"ibv_dereg_mr", REGISTRATIONS, 500, false, reg_mr, dereg_mr, NULL},
+	{.verb = NULL},
+};
+
+/* The quickest call that the kernel has: of nothing. */
+static void discard_memory(struct subject *s, unsigned int calls)
+{
+	char *page = s->memory - (uintptr_t)s->memory % 4096;
+
+	for (unsigned int i = 0; i < calls; i++)
+		must(!madvise(page, 0, MADV_DONTNEED));
+}
+
+static void discard_file(struct subject *s, unsigned int calls)
+{
+	(void)s;
+	for (unsigned int i = 0; i < calls; i++)
+		must(fallocate(-1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+}
+
+const struct bench_case discard_cases[] = {
+	{"madvise", BENCH_CALLS_MAX, 500, false, NULL, discard_memory, NULL},
+	{"fallocate", BENCH_CALLS_MAX, 500, false, NULL, discard_file, NULL},
 	{.verb = NULL},
 };
