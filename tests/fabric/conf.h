@@ -27,6 +27,7 @@ struct shape {
 };
 
 struct side {
+	const char *name; /* of the case */
 	const char *address;
 	bool server;
 	int out_of_band;
@@ -60,7 +61,7 @@ struct conf_case {
 };
 
 extern const struct conf_case conf_data_cases[], conf_error_cases[], conf_event_cases[],
-	conf_cm_cases[], conf_object_cases[];
+	conf_cm_cases[], conf_object_cases[], conf_pin_cases[];
 
 /*
  * Runs the cases that argv selects ([ADDRESS [CASE...]], or --list) of the lists, each of which

@@ -63,7 +63,8 @@ static pid_t start_side(const struct conf_case *one, const char *address, bool s
 			const int out_of_band[2], const int reason[2])
 {
 	void (*run)(struct side *) = server ? one->server : one->client;
-	struct side side = {.address = address,
+	struct side side = {.name = one->name,
+			    .address = address,
 			    .server = server,
 			    .out_of_band = out_of_band[server],
 			    .shape = one->shape};

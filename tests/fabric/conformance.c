@@ -13,8 +13,8 @@
 int main(int argc, char **argv)
 {
 	static const struct conf_case *const lists[] = {conf_object_cases, conf_cm_cases,
-							conf_data_cases, conf_event_cases,
-							conf_error_cases};
+							conf_data_cases,   conf_event_cases,
+							conf_error_cases,  conf_pin_cases};
 
 	return conf_main(argc, argv, lists, sizeof(lists) / sizeof(lists[0]));
 }

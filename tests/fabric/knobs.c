@@ -456,6 +456,49 @@ static void delay_client(struct side *side)
 	conf_disconnect(side);
 }
 
+/* The request is with the peer, which takes its time: the source is what the MR pinned. */
+static void discard_in_flight_client(struct side *side)
+{
+	memset(side->buffer, 'o', 8192);
+	conf_post_write(side, 1, 0, 8192, 0, SIGNALED);
+	/* This one is under way behind it. */
+	conf_post_write(side, 2, 4096, 4096, 8192, SIGNALED);
+	CHECK(madvise(side->buffer + 4096, 4096, MADV_DONTNEED) == 0, "madvise failed");
+	memset(side->buffer + 4096, 'n', 4096);
+	conf_expect_none(side->send_cq);
+	conf_expect(side->send_cq, 1, IBV_WC_SUCCESS);
+	conf_expect(side->send_cq, 2, IBV_WC_SUCCESS);
+	conf_tell(side, 0);
+	conf_disconnect(side);
+}
+
+static void discard_in_flight_server(struct side *side)
+{
+	int i;
+
+	conf_hear(side);
+	for (i = 0; i < 12288; i++)
+		CHECK(side->buffer[i] == 'o', "'%c' at byte %d", side->buffer[i], i);
+	conf_disconnect(side);
+}
+
+static void pin_off_server(struct side *side)
+{
+	conf_hear(side);
+	CHECK(side->buffer[0] == 'o' && side->buffer[4096] == 'n', "the page was kept");
+	conf_disconnect(side);
+}
+
+/* Keys are looked at when a request is executed, not when it is posted. */
+static void dereg_in_flight_client(struct side *side)
+{
+	conf_post_write(side, 1, 0, 4096, 0, SIGNALED);
+	CHECK(ibv_dereg_mr(side->mr) == 0, "ibv_dereg_mr failed");
+	side->mr = NULL;
+	conf_expect(side->send_cq, 1, IBV_WC_LOC_PROT_ERR);
+	leave(side);
+}
+
 static void bad_setting_client(struct side *side)
 {
 	(void)side;
@@ -595,6 +638,30 @@ static const struct conf_case cases[] = {
 	 false,
 	 ENV("FAULT", "qp:nth=1:delay=200ms"),
 	 NULL,
+	 0},
+	{"discard_in_flight",
+	 discard_in_flight_client,
+	 discard_in_flight_server,
+	 {0},
+	 false,
+	 NULL,
+	 ENV("FAULT", "stall:nth=1:for=500ms"),
+	 0},
+	{"pin_off",
+	 discard_in_flight_client,
+	 pin_off_server,
+	 {0},
+	 false,
+	 ENV("PIN", "off"),
+	 ENV("FAULT", "stall:nth=1:for=500ms"),
+	 0},
+	{"dereg_in_flight",
+	 dereg_in_flight_client,
+	 leaving_server,
+	 {0},
+	 false,
+	 NULL,
+	 ENV("FAULT", "stall:nth=1:for=500ms"),
 	 0},
 	{"bad_value", bad_setting_client, NULL, {0}, true, ENV("LATENCY", "soon"), NULL, 0},
 	{"bad_name", bad_setting_client, NULL, {0}, true, ENV("LATNCY", "1ms"), NULL, 0},

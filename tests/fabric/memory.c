@@ -4,6 +4,8 @@
 #include "clock.h"
 #include "settings.h"
 #include "fault.h"
+#include "frames.h"
+#include "raw.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +16,6 @@
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova
 
-#define PAGE_SIZE 4096ull
 /* Keys are slot << 8 | generation, so that a stale key never fits the slot's next MR. */
 #define KEY_SHIFT 8
 
@@ -25,6 +26,7 @@ struct domain {
 
 struct region {
 	struct ibv_mr base; /* first: what callers hold */
+	struct pins *pins;
 	unsigned int access;
 	uint64_t iova;
 	unsigned int held;
@@ -96,8 +98,8 @@ void fab_pd_release(struct ibv_pd *base)
 /* As pinning does: every page must exist with the rights asked for, and is there afterwards. */
 static int pin(void *addr, size_t length, unsigned int access)
 {
-	uintptr_t start = (uintptr_t)addr & ~(PAGE_SIZE - 1);
-	size_t span = ((uintptr_t)addr + length - start + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	uintptr_t start = (uintptr_t)addr & ~(FAB_PAGE_SIZE - 1);
+	size_t span = ((uintptr_t)addr + length - start + FAB_PAGE_SIZE - 1) & ~(FAB_PAGE_SIZE - 1);
 	bool writable = access & (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
 				  IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND);
 	unsigned char *present;
@@ -107,13 +109,13 @@ static int pin(void *addr, size_t length, unsigned int access)
 		return 0;
 	if (fab_config()->populate) {
 		/* Reading pins private memory by copying it, too, if it can be written. */
-		if (madvise((void *)start, span, MADV_POPULATE_WRITE) == 0)
+		if (raw_madvise((void *)start, span, MADV_POPULATE_WRITE) == 0)
 			return 0;
 		if (writable || errno == ENOMEM)
 			return EFAULT;
-		return madvise((void *)start, span, MADV_POPULATE_READ) == 0 ? 0 : EFAULT;
+		return raw_madvise((void *)start, span, MADV_POPULATE_READ) == 0 ? 0 : EFAULT;
 	}
-	present = malloc(span / PAGE_SIZE);
+	present = malloc(span / FAB_PAGE_SIZE);
 	if (!present)
 		return ENOMEM;
 	if (mincore((void *)start, span, present) != 0)
@@ -125,8 +127,8 @@ static int pin(void *addr, size_t length, unsigned int access)
 static uint64_t cost_ns(size_t length)
 {
 	const struct fabric_config *config = fab_config();
-	uint64_t pages = (length + PAGE_SIZE - 1) / PAGE_SIZE;
-	uint64_t knee = config->reg_knee / PAGE_SIZE;
+	uint64_t pages = (length + FAB_PAGE_SIZE - 1) / FAB_PAGE_SIZE;
+	uint64_t knee = config->reg_knee / FAB_PAGE_SIZE;
 	uint64_t first = knee && pages > knee ? knee : pages;
 
 	return config->reg_ns + (first * config->reg_page_ps) / 1000 +
@@ -216,12 +218,18 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 	err = pin(addr, length, access);
 	if (err)
 		goto fail;
+	mr->pins = fab_pins_new(addr, length);
+	err = ENOMEM;
+	if (!mr->pins)
+		goto fail;
 	err = enter(mr);
 	if (err)
 		goto fail;
 	fab_sleep_until(began + cost_ns(length));
 	return &mr->base;
 fail:
+	if (mr && mr->pins)
+		fab_pins_free(mr->pins);
 	free(mr);
 	errno = err;
 	return NULL;
@@ -255,12 +263,13 @@ int ibv_dereg_mr(struct ibv_mr *base)
 	counts.live_mrs--;
 	counts.pinned -= base->length;
 	pthread_mutex_unlock(&lock);
+	fab_pins_free(mr->pins);
 	free(mr);
 	return 0;
 }
 
 int fab_region_get(const struct ibv_pd *pd, uint32_t key, uint64_t addr, uint64_t length,
-		   unsigned int access, struct region **region, void **at)
+		   unsigned int access, struct region **region, struct span *span)
 {
 	uint32_t slot = key >> KEY_SHIFT;
 	struct region *mr;
@@ -280,7 +289,10 @@ int fab_region_get(const struct ibv_pd *pd, uint32_t key, uint64_t addr, uint64_
 		goto out;
 	mr->held++;
 	*region = mr;
-	*at = (char *)mr->base.addr + (addr - mr->iova);
+	*span = (struct span){.pins = mr->pins,
+			      .generation = atomic_load(&mr->pins->window.generation),
+			      .at = (char *)mr->base.addr + (addr - mr->iova),
+			      .length = length};
 	err = 0;
 out:
 	pthread_mutex_unlock(&lock);

@@ -9,16 +9,18 @@
 #include <stdint.h>
 #include <infiniband/verbs.h>
 
+#include "pins.h"
+
 /* A live MR that the NIC holds while it copies; ibv_dereg_mr waits until it is put. */
 struct region;
 
 /*
  * Finds the MR of key and checks that it belongs to pd, covers [addr, addr + length) and grants
- * every flag of access. On success *at is the host address of addr and the MR is held until
+ * every flag of access. On success *span is that part of it and the MR is held until
  * fab_region_put. Returns 0, or EINVAL (no such key, other domain, out of bounds) or EACCES.
  */
 int fab_region_get(const struct ibv_pd *pd, uint32_t key, uint64_t addr, uint64_t length,
-		   unsigned int access, struct region **region, void **at);
+		   unsigned int access, struct region **region, struct span *span);
 void fab_region_put(struct region *region);
 
 /* QPs keep their domain busy. */

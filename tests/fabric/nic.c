@@ -31,47 +31,73 @@ void fab_nic_peer_gone(struct qp *qp)
 	pthread_cond_broadcast(&qp->changed);
 }
 
-/* Checks the entry's source and finds its host addresses. */
+/*
+ * Checks the entry's source and finds its MRs. These are not held: the NIC sees again, when it
+ * reads, whether they still live.
+ */
 static enum ibv_wc_status check_source(struct qp *qp, const struct send_entry *entry,
-				       struct wire_segment *segments)
+				       struct span *source)
 {
 	struct region *region;
-	void *at;
 	int i;
 
 	for (i = 0; i < entry->sge_count; i++) {
-		segments[i] = (struct wire_segment){0, entry->sge[i].length};
+		source[i] = (struct span){.length = 0};
 		if (!entry->sge[i].length)
 			continue;
 		if (fab_region_get(qp->base.pd, entry->sge[i].lkey, entry->sge[i].addr,
-				   entry->sge[i].length, 0, &region, &at) != 0)
+				   entry->sge[i].length, 0, &region, &source[i]) != 0)
 			return IBV_WC_LOC_PROT_ERR;
 		fab_region_put(region);
-		segments[i].addr = (uintptr_t)at;
 	}
 	return IBV_WC_SUCCESS;
 }
 
-/* Puts the request on the socket; false if the peer does not take it. Without qp->lock. */
-static bool transmit(struct qp *qp, const struct send_entry *entry, struct wire_request *request,
-		     struct wire_segment *segments)
+static struct span plain(void *at, size_t length)
 {
-	struct iovec iov[2 + FAB_MAX_SGE] = {{request, sizeof(*request)}};
+	return (struct span){.at = at, .length = length};
+}
+
+/*
+ * Puts the request on the socket. Returns 0, ESTALE if an MR has gone meanwhile, or EPIPE if the
+ * peer does not take it. Without qp->lock.
+ */
+static int transmit(struct qp *qp, const struct send_entry *entry, struct wire_request *request,
+		    const struct span *source)
+{
+	struct wire_segment segments[FAB_MAX_SGE];
+	struct span spans[1 + FAB_MAX_SGE] = {plain(request, sizeof(*request))};
 	int i, count = 1;
 
 	request->carries_data = qp->by_socket || entry->inline_data;
 	if (!request->carries_data) {
 		request->segments = entry->sge_count;
-		iov[count++] =
-			(struct iovec){segments, entry->sge_count * sizeof(struct wire_segment)};
+		for (i = 0; i < entry->sge_count; i++)
+			segments[i] = (struct wire_segment){
+				.addr = (uintptr_t)source[i].at,
+				.length = source[i].length,
+				.window = (uintptr_t)source[i].pins,
+				.generation = source[i].generation,
+			};
+		spans[count++] = plain(segments, entry->sge_count * sizeof(segments[0]));
 	} else if (entry->inline_data) {
-		iov[count++] = (struct iovec){entry->inline_data, entry->length};
+		spans[count++] = plain(entry->inline_data, entry->length);
 	} else {
 		for (i = 0; i < entry->sge_count; i++)
-			iov[count++] = (struct iovec){(void *)(uintptr_t)segments[i].addr,
-						      segments[i].length};
+			spans[count++] = source[i];
 	}
-	return fab_wire_writev(qp->request_fd, iov, count) == 0;
+	if (fab_wire_write_spans(qp->request_fd, spans, count) == 0)
+		return 0;
+	return errno == ESTALE ? ESTALE : EPIPE;
+}
+
+/* Completions come in order: waits for the answers to those before. */
+static void fail_in_order(struct qp *qp, uint64_t sequence, enum ibv_wc_status status)
+{
+	while (!qp->closing && !qp->peer_gone_at && qp->sq_done < sequence)
+		pthread_cond_wait(&qp->changed, &qp->lock);
+	if (!qp->closing && qp->sq_done == sequence)
+		fab_qp_complete_send(qp, status);
 }
 
 /* Executes the next entry up to its leaving. */
@@ -80,10 +106,10 @@ static void send_one(struct qp *qp)
 	uint64_t sequence = qp->sq_sent, start, end;
 	struct send_entry *slot = &qp->sq[sequence % (qp->cap.max_send_wr + 1)];
 	struct send_entry entry = *slot;
-	struct wire_segment segments[FAB_MAX_SGE];
+	struct span source[FAB_MAX_SGE];
 	struct wire_request request;
 	enum ibv_wc_status status;
-	bool sent;
+	int err;
 
 	slot->inline_data = NULL;
 	if (!fab_nic_wait(qp, entry.since + fab_fault_qp_delay(qp->nth)))
@@ -97,13 +123,9 @@ static void send_one(struct qp *qp)
 	if (status == IBV_WC_SUCCESS && entry.length > fab_config()->max_msg_size)
 		status = IBV_WC_LOC_LEN_ERR;
 	if (status == IBV_WC_SUCCESS && !entry.inline_data)
-		status = check_source(qp, &entry, segments);
+		status = check_source(qp, &entry, source);
 	if (status != IBV_WC_SUCCESS) {
-		/* Completions come in order: wait for the answers to those before. */
-		while (!qp->closing && !qp->peer_gone_at && qp->sq_done < sequence)
-			pthread_cond_wait(&qp->changed, &qp->lock);
-		if (!qp->closing && qp->sq_done == sequence)
-			fab_qp_complete_send(qp, status);
+		fail_in_order(qp, sequence, status);
 		goto out;
 	}
 	request = (struct wire_request){
@@ -121,9 +143,11 @@ static void send_one(struct qp *qp)
 	slot->since = fab_now();
 	qp->sq_sent++;
 	pthread_mutex_unlock(&qp->lock);
-	sent = transmit(qp, &entry, &request, segments);
+	err = transmit(qp, &entry, &request, source);
 	pthread_mutex_lock(&qp->lock);
-	if (!sent && !qp->closing)
+	if (err == ESTALE)
+		fail_in_order(qp, sequence, IBV_WC_LOC_PROT_ERR);
+	else if (err && !qp->closing)
 		fab_nic_peer_gone(qp);
 out:
 	free(entry.inline_data);
@@ -257,9 +281,10 @@ static void cut_if_lost(struct qp *qp)
 
 static void link_changed(void)
 {
+	/* Whoever learns of it finds nothing that still works. */
+	fab_for_each_qp(cut_if_lost);
 	if (fab_fault_link_down())
 		fab_async_raise(NULL, IBV_EVENT_PORT_ERR, NULL);
-	fab_for_each_qp(cut_if_lost);
 }
 
 static void start_once(void)

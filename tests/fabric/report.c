@@ -4,6 +4,7 @@
 #include "completion.h"
 #include "settings.h"
 #include "fault.h"
+#include "frames.h"
 #include "memory.h"
 #include "queue_pair.h"
 #include "wire.h"
@@ -36,10 +37,12 @@ static void print_report(FILE *file)
 {
 	struct completion_counts completion;
 	struct memory_counts memory;
+	struct frame_counts frames;
 	int i;
 
 	fab_memory_counts(&memory);
 	fab_completion_counts(&completion);
+	fab_frame_counts(&frames);
 	fprintf(file, "{\n\t\"simulation\": true,\n");
 	number(file, "pid", getpid());
 	number(file, "live_pds", memory.live_pds);
@@ -47,10 +50,12 @@ static void print_report(FILE *file)
 	number(file, "live_cqs", completion.live_cqs);
 	number(file, "live_channels", completion.live_channels);
 	number(file, "live_qps", fab_live_qps());
+	number(file, "live_kept_pages", frames.live);
 	number(file, "most_mrs", memory.most_mrs);
 	number(file, "pinned_bytes", memory.pinned);
 	number(file, "most_pinned_bytes", memory.most_pinned);
 	number(file, "registered_bytes", memory.registered);
+	number(file, "kept_pages", frames.total);
 	number(file, "sent_bytes", fab_wire_bytes());
 	number(file, "completions", completion.completions);
 	number(file, "error_completions", completion.errors);

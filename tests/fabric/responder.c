@@ -19,7 +19,7 @@
 
 /* Where a request's data goes. */
 struct target {
-	struct iovec iov[FAB_MAX_SGE];
+	struct span spans[FAB_MAX_SGE];
 	struct region *regions[FAB_MAX_SGE];
 	int count;
 };
@@ -83,15 +83,12 @@ static void release_target(struct target *target)
 static enum ibv_wc_status target_write(struct qp *qp, const struct wire_request *request,
 				       struct target *target)
 {
-	void *at;
-
 	/* The key of an empty WRITE is not looked at. */
 	if (!request->length)
 		return IBV_WC_SUCCESS;
 	if (fab_region_get(qp->base.pd, request->rkey, request->remote_addr, request->length,
-			   IBV_ACCESS_REMOTE_WRITE, &target->regions[0], &at) != 0)
+			   IBV_ACCESS_REMOTE_WRITE, &target->regions[0], &target->spans[0]) != 0)
 		return IBV_WC_REM_ACCESS_ERR;
-	target->iov[0] = (struct iovec){at, request->length};
 	target->count = 1;
 	return IBV_WC_SUCCESS;
 }
@@ -102,7 +99,6 @@ static enum ibv_wc_status target_send(struct qp *qp, const struct wire_request *
 {
 	const struct recv_entry *recv = &qp->rq[qp->rq_done % (qp->cap.max_recv_wr + 1)];
 	uint64_t left = request->length, take;
-	void *at;
 	int i;
 
 	*recv_status = IBV_WC_LOC_PROT_ERR;
@@ -112,9 +108,9 @@ static enum ibv_wc_status target_send(struct qp *qp, const struct wire_request *
 			continue;
 		if (fab_region_get(qp->base.pd, recv->sge[i].lkey, recv->sge[i].addr, take,
 				   IBV_ACCESS_LOCAL_WRITE, &target->regions[target->count],
-				   &at) != 0)
+				   &target->spans[target->count]) != 0)
 			return IBV_WC_REM_OP_ERR;
-		target->iov[target->count++] = (struct iovec){at, take};
+		target->count++;
 		left -= take;
 	}
 	if (left) {
@@ -142,12 +138,12 @@ static int place(struct qp *qp, const struct wire_request *request,
 	int err;
 
 	if (request->carries_data)
-		return fab_wire_readv(qp->response_fd, target->iov, target->count) ? -1 : 0;
-	err = fab_wire_pull(qp->peer_pid, segments, request->segments, target->iov, target->count,
+		return fab_wire_read_spans(qp->response_fd, target->spans, target->count) ? -1 : 0;
+	err = fab_wire_pull(qp->peer_pid, segments, request->segments, target->spans, target->count,
 			    still_open, qp);
 	if (!err)
 		return IBV_WC_SUCCESS;
-	if (err == EFAULT)
+	if (err == EFAULT || err == ESTALE)
 		return IBV_WC_LOC_PROT_ERR;
 	if (err == EPERM || err == ENOSYS)
 		fprintf(stderr,
@@ -163,9 +159,9 @@ static void answer(struct qp *qp, const struct wire_request *request, enum ibv_w
 		.visible = fab_now() + fab_config()->latency_ns,
 		.status = status,
 	};
-	struct iovec iov = {&message, sizeof(message)};
+	struct span span = {.at = (char *)&message, .length = sizeof(message)};
 
-	fab_wire_writev(qp->response_fd, &iov, 1);
+	fab_wire_write_spans(qp->response_fd, &span, 1);
 }
 
 /* A request that breaks the rules ends the responder's QP, too. */

@@ -13,10 +13,11 @@
 #define PRESET_VALUES 10
 
 enum kind {
-	KIND_NS,   /* duration kept in nanoseconds */
-	KIND_PS,   /* duration kept in picoseconds */
-	KIND_SIZE, /* number with K, M, G, T (powers of 1024) */
-	KIND_RATE, /* bits per second with k, M, G (powers of 1000) */
+	KIND_NS,     /* duration kept in nanoseconds */
+	KIND_PS,     /* duration kept in picoseconds */
+	KIND_SIZE,   /* number with K, M, G, T (powers of 1024) */
+	KIND_RATE,   /* bits per second with k, M, G (powers of 1000) */
+	KIND_SWITCH, /* on or off */
 	KIND_SQ_RETIRE,
 	KIND_COPY,
 	KIND_TEXT,
@@ -50,6 +51,8 @@ static const struct variable variables[] = {
 	{"POPULATE", KIND_SIZE, AT(populate), "1",
 	 "1: registering faults the pages in; 0: only "
 	 "checks that they are mapped"},
+	{"PIN", KIND_SWITCH, AT(pin), "on",
+	 "on: an MR keeps the pages it was made of; off: it is whatever is at its address"},
 	{"MAX_MR_SIZE", KIND_SIZE, AT(max_mr_size), "1T", "longest registration, bytes (EINVAL)"},
 	{"MAX_MR", KIND_SIZE, AT(max_mr), "65536", "live MRs in a process (ENOMEM)"},
 	{"MAX_PINNED", KIND_SIZE, AT(max_pinned), "0",
@@ -191,6 +194,7 @@ static int parse_choice(const char *text, const char *const *names)
 
 static int set_variable(const struct variable *var, const char *text)
 {
+	static const char *const switch_names[] = {"off", "on", NULL};
 	static const char *const retire_names[] = {"poll", "nic", NULL};
 	static const char *const copy_names[] = {"auto", "vm", "socket", NULL};
 	void *field = (char *)&config + var->offset;
@@ -205,6 +209,12 @@ static int set_variable(const struct variable *var, const char *text)
 		return fab_parse_size(text, field);
 	case KIND_RATE:
 		return parse_rate(text, field);
+	case KIND_SWITCH:
+		choice = parse_choice(text, switch_names);
+		if (choice < 0)
+			return EINVAL;
+		*(bool *)field = choice;
+		return 0;
 	case KIND_SQ_RETIRE:
 		choice = parse_choice(text, retire_names);
 		if (choice < 0)

@@ -6,6 +6,7 @@
 #ifndef FABRIC_SETTINGS_H
 #define FABRIC_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Who frees a send queue slot: the NIC when it is done, or the poll of its completion. */
@@ -33,6 +34,7 @@ struct fabric_config {
 	uint64_t post_ns;      /* of the poster's time, per call with a WRITE */
 	uint64_t recv_gap_ns;  /* from placing a SEND to its completion being visible */
 	uint64_t populate;     /* fault pages in at registration */
+	bool pin;	       /* MRs keep the pages they were made of */
 	uint64_t max_mr_size;
 	uint64_t max_mr;
 	uint64_t max_pinned; /* bytes over all live MRs; 0: unlimited */

@@ -54,6 +54,12 @@ run_cases conformance. "$conformance" 127.0.0.1
 # Here the data leaves with the request, so that one case is not for this way of copying.
 mapfile -t names < <(LD_LIBRARY_PATH=$libs "$conformance" --list | grep -vx source_read_late)
 run_cases socket. env RDMAFABRIC_COPY=socket "$conformance" 127.0.0.1 "${names[@]}"
+# With an allocator that gives memory back from within malloc, from a program's first moment on.
+# (`register' wants an address at which nothing is mapped: this allocator takes it at once.)
+mapfile -t names < <(LD_LIBRARY_PATH=$libs "$conformance" --list | grep -vx register)
+run_cases greedy. env LD_PRELOAD="$libs/libgreedy.so" "$conformance" 127.0.0.1 "${names[@]}"
+! grep -q 'cannot be preloaded' "$scratch/stderr"
+result greedy.preloaded "$(head -n 1 "$scratch/stderr")"
 run_cases knobs. "$knobs" 127.0.0.1
 
 # Both ends of a connection that was closed properly report nothing alive, and what was called.
@@ -66,6 +72,14 @@ result report.both_ends "${#reports[@]} reports, expected 2"
 result report.nothing_alive "$(tr -d '\t\n' <"$scratch/alive")"
 [ "$(cat "${reports[@]}" | grep -c '"post_send": 1,')" = 1 ]
 result report.calls "not one of two ends posted one SEND"
+
+# What is kept for MRs is told, and ends with them.
+RDMAFABRIC_REPORT=$scratch/kept-%p.json LD_LIBRARY_PATH=$libs \
+	"$conformance" 127.0.0.1 pin_private_dontneed >"$scratch/out" 2>&1
+[ "$(cat "$scratch"/kept-*.json | grep -c '"kept_pages": 1,')" = 2 ]
+result report.kept_pages "not one page kept at each end: $(grep -h kept_pages "$scratch"/kept-*.json | tr -d '\t\n')"
+! grep -h '"live_kept_pages": [^0]' "$scratch"/kept-*.json >"$scratch/alive"
+result report.kept_pages_end "$(tr -d '\t\n' <"$scratch/alive")"
 
 # The README's table is the program's.
 grep -oE '^	\{"[A-Z_0-9]+", KIND' "$here/settings.c" | grep -oE '[A-Z][A-Z_0-9]+"' | tr -d '"' |

@@ -6,6 +6,7 @@
 #ifndef FABRIC_WIRE_H
 #define FABRIC_WIRE_H
 
+#include "pins.h"
 #include "queue_pair.h"
 
 #include <sys/types.h>
@@ -13,7 +14,8 @@
 
 /*
  * A request; `segments` of struct wire_segment follow it, and the data if `carries_data`.
- * Otherwise the responder reads the segments from the requester's memory.
+ * Otherwise the responder reads the segments from the requester's memory, when it executes the
+ * request: from the pages that the MR has then.
  */
 struct wire_request {
 	uint64_t sequence;
@@ -34,6 +36,8 @@ struct wire_request {
 struct wire_segment {
 	uint64_t addr;
 	uint64_t length;
+	uint64_t window; /* address of the MR's struct pin_window */
+	uint64_t generation;
 };
 
 struct wire_answer {
@@ -43,10 +47,13 @@ struct wire_answer {
 	uint32_t pad;
 };
 
-/* Reads or writes exactly that much; 0, or -1 with errno (0 for the end of the stream). */
+/*
+ * Reads or writes exactly that much; 0, or -1 with errno (0 for the end of the stream, ESTALE for
+ * an MR that has gone). Those with spans change them.
+ */
 int fab_wire_read(int fd, void *data, size_t length);
-int fab_wire_readv(int fd, struct iovec *iov, int count);
-int fab_wire_writev(int fd, struct iovec *iov, int count);
+int fab_wire_read_spans(int fd, struct span *spans, int count);
+int fab_wire_write_spans(int fd, struct span *spans, int count);
 
 /*
  * Takes the process's next turn on the wire: bytes at RDMAFABRIC_BANDWIDTH and one
@@ -58,11 +65,12 @@ void fab_wire_reserve(uint64_t bytes, uint64_t *start, uint64_t *end);
 uint64_t fab_wire_bytes(void);
 
 /*
- * Copies the remote segments of a process into iov, in pieces, while may_go_on(arg) says so.
- * Returns 0 or an errno value: EFAULT for addresses that are not there, ECANCELED.
+ * Copies the remote segments of a process into the spans, in pieces, while may_go_on(arg) says so.
+ * Returns 0 or an errno value: EFAULT for addresses that are not there, ESTALE for an MR that has
+ * gone, ECANCELED.
  */
 int fab_wire_pull(pid_t pid, const struct wire_segment *segments, int segment_count,
-		  struct iovec *iov, int iov_count, bool (*may_go_on)(void *arg), void *arg);
+		  struct span *spans, int span_count, bool (*may_go_on)(void *arg), void *arg);
 
 /* Whether this process may read that one's memory, tried on the word at addr. */
 bool fab_wire_can_pull(pid_t pid, uint64_t addr);
