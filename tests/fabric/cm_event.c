@@ -33,23 +33,48 @@ struct rdma_event_channel *rdma_create_event_channel(void)
 	return &channel->base;
 }
 
+/*
+ * Ids of the channel may still be there: QEMU destroys the channel of its two connections with the
+ * first of them. The kernel ends them when the channel is closed; what is done to them afterwards
+ * fails, for librdmacm with EBADF, and does no harm.
+ */
 void rdma_destroy_event_channel(struct rdma_event_channel *base)
 {
 	struct cm_channel *channel = (struct cm_channel *)base;
+	struct cm_id *id, *next;
 
+	pthread_mutex_lock(&cm_lock);
+	for (id = cm_ids; id; id = next) {
+		next = id->next;
+		if (id->base.channel != base)
+			continue;
+		cm_unlink(id);
+		cm_take_leave(id);
+		cm_close(id);
+		cm_forget_events(id);
+		id->state = CM_OVER;
+		/* A connection that nobody has taken. */
+		if (id->listener)
+			cm_free(id);
+	}
 	fab_queue_destroy(&channel->events);
-	free(channel);
+	channel->destroyed = true;
+	if (!channel->ids)
+		free(channel);
+	pthread_mutex_unlock(&cm_lock);
 }
 
 void cm_raise(struct cm_id *id, enum rdma_cm_event_type type, int status,
 	      const struct cm_message *message, unsigned int private_room)
 {
 	struct cm_id *counted = type == RDMA_CM_EVENT_CONNECT_REQUEST ? id->listener : id;
-	struct cm_channel *channel = (struct cm_channel *)id->base.channel;
+	struct cm_channel *channel = cm_channel_of(id);
 	struct cm_event *event = calloc(1, sizeof(*event));
 
-	if (!event)
+	if (!event || channel->destroyed) {
+		free(event);
 		return;
+	}
 	event->counted = counted;
 	event->base.id = &id->base;
 	event->base.event = type;
@@ -87,7 +112,7 @@ static bool about(void *item, int kind, const void *arg)
 
 void cm_forget_events(struct cm_id *id)
 {
-	fab_queue_remove(&((struct cm_channel *)id->base.channel)->events, about, id);
+	fab_queue_remove(&cm_channel_of(id)->events, about, id);
 }
 
 /*

@@ -42,6 +42,7 @@ struct cm_id *cm_new(struct rdma_event_channel *channel, void *context, enum rdm
 	id->sock = -1;
 	id->request_fd = -1;
 	id->response_fd = -1;
+	cm_channel_of(id)->ids++;
 	id->next = cm_ids;
 	cm_ids = id;
 	return id;
@@ -57,6 +58,15 @@ void cm_unlink(struct cm_id *id)
 			return;
 		}
 	}
+}
+
+void cm_free(struct cm_id *id)
+{
+	struct cm_channel *channel = cm_channel_of(id);
+
+	if (--channel->ids == 0 && channel->destroyed)
+		free(channel);
+	free(id);
 }
 
 static void close_fd(int *fd)
@@ -105,12 +115,11 @@ static void drop_offers(struct cm_id *listener)
 			cm_say(id, CM_REJ);
 		cm_close(id);
 		cm_unlink(id);
-		free(id);
+		cm_free(id);
 	}
 }
 
-/* What the peer is told when an id goes away in the state it is in. */
-static void take_leave(struct cm_id *id)
+void cm_take_leave(struct cm_id *id)
 {
 	switch (id->state) {
 	case CM_REQ_RECEIVED:
@@ -137,16 +146,20 @@ int rdma_destroy_id(struct rdma_cm_id *base)
 	if (err)
 		return cm_fail(err);
 	pthread_mutex_lock(&cm_lock);
-	cm_unlink(id);
-	take_leave(id);
-	cm_close(id);
-	cm_forget_events(id);
-	drop_offers(id);
-	while (id->reported != id->completed)
-		pthread_cond_wait(&cm_acknowledged, &cm_lock);
+	if (cm_channel_of(id)->destroyed) {
+		err = EBADF;
+	} else {
+		cm_unlink(id);
+		cm_take_leave(id);
+		cm_close(id);
+		cm_forget_events(id);
+		drop_offers(id);
+		while (id->reported != id->completed)
+			pthread_cond_wait(&cm_acknowledged, &cm_lock);
+	}
+	cm_free(id);
 	pthread_mutex_unlock(&cm_lock);
-	free(id);
-	return 0;
+	return cm_fail(err);
 }
 
 static int take_device(struct cm_id *id)
@@ -466,6 +479,13 @@ int rdma_disconnect(struct rdma_cm_id *base)
 	if (err)
 		return cm_fail(err);
 	pthread_mutex_lock(&cm_lock);
+	if (cm_channel_of(id)->destroyed) {
+		/* The QP is not the channel's. */
+		if (base->qp)
+			fab_qp_error(base->qp);
+		err = EBADF;
+		goto out;
+	}
 	if (id->state < CM_REP_SENT || id->state == CM_OVER) {
 		err = EINVAL;
 		goto out;

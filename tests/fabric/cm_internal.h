@@ -71,7 +71,9 @@ struct cm_message {
 
 struct cm_channel {
 	struct rdma_event_channel base; /* first: what callers hold */
-	struct event_queue events;	/* of struct cm_event */
+	struct event_queue events;	/* of struct cm_event; ends with the channel */
+	unsigned int ids;		/* that name it: they may outlive it */
+	bool destroyed;
 };
 
 struct cm_id {
@@ -106,16 +108,25 @@ static inline struct cm_id *to_cm_id(struct rdma_cm_id *id)
 	return (struct cm_id *)id;
 }
 
+static inline struct cm_channel *cm_channel_of(const struct cm_id *id)
+{
+	return (struct cm_channel *)id->base.channel;
+}
+
 /* Sets errno and returns -1, or 0 for no error. */
 int cm_fail(int err);
 
 /* Ids known to the CM thread. cm_new returns NULL for want of memory. */
 struct cm_id *cm_new(struct rdma_event_channel *channel, void *context, enum rdma_port_space ps);
 void cm_unlink(struct cm_id *id);
+void cm_free(struct cm_id *id); /* after cm_unlink */
 extern struct cm_id *cm_ids;
 
 /* Closes the id's descriptors, telling nobody. */
 void cm_close(struct cm_id *id);
+
+/* Tells the peer what it has to know when an id goes away in the state it is in. */
+void cm_take_leave(struct cm_id *id);
 
 /*
  * Queues an event about id. With private data of a fixed size, as the wire's messages have, from

@@ -377,7 +377,7 @@ static void expire_due(void)
 		/* A caller that hung up before its REQ was never an id to anybody. */
 		if (id->state == CM_OVER && id->listener && id->sock < 0 && !id->base.verbs) {
 			cm_unlink(id);
-			free(id);
+			cm_free(id);
 		}
 	}
 }

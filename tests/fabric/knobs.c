@@ -6,6 +6,7 @@
  */
 #include "conf.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -499,6 +500,70 @@ static void dereg_in_flight_client(struct side *side)
 	leave(side);
 }
 
+/*
+ * As QEMU's destination does it with a return path: two connections have one channel, and the first
+ * to end destroys it. Real librdmacm reads freed memory then, and no more. Under libgreedy, which
+ * leaves nothing mapped that was freed, whoever reads it dies.
+ */
+static void channel_first_server(struct side *side)
+{
+	struct rdma_cm_id *first, *listener;
+	struct side second = *side;
+	struct rdma_cm_event *event;
+	struct rdma_conn_param param;
+
+	conf_connect(side);
+	first = side->id;
+	listener = side->listener;
+	conf_tell(side, ntohs(rdma_get_src_port(listener)));
+	event = conf_event(side, RDMA_CM_EVENT_CONNECT_REQUEST);
+	second.id = event->id;
+	second.events = side->events;
+	rdma_ack_cm_event(event);
+	conf_objects(&second);
+	conf_fill_param(&second, &param);
+	CHECK(rdma_accept(second.id, &param) == 0, "rdma_accept: %s", strerror(errno));
+	conf_event_status(&second, RDMA_CM_EVENT_ESTABLISHED);
+	conf_meet(side);
+
+	rdma_disconnect(first);
+	rdma_destroy_qp(first);
+	CHECK(rdma_destroy_id(first) == 0, "rdma_destroy_id: %s", strerror(errno));
+	CHECK(rdma_destroy_id(listener) == 0, "rdma_destroy_id: %s", strerror(errno));
+	rdma_destroy_event_channel(side->events);
+	conf_tell(side, 0);
+
+	errno = 0;
+	CHECK(rdma_disconnect(second.id) == -1 && errno == EBADF, "rdma_disconnect: %s",
+	      strerror(errno));
+	CHECK(conf_qp_state(second.qp) == IBV_QPS_ERR, "the QP is in state %d",
+	      conf_qp_state(second.qp));
+	rdma_destroy_qp(second.id);
+	errno = 0;
+	CHECK(rdma_destroy_id(second.id) == -1 && errno == EBADF, "rdma_destroy_id: %s",
+	      strerror(errno));
+}
+
+/* To the peer both connections end, the second with the channel: the kernel closes what is left. */
+static void channel_first_client(struct side *side)
+{
+	struct side second = *side;
+	struct rdma_conn_param param;
+
+	conf_connect(side);
+	conf_resolve(&second, conf_hear(side));
+	conf_objects(&second);
+	conf_fill_param(&second, &param);
+	CHECK(rdma_connect(second.id, &param) == 0, "rdma_connect: %s", strerror(errno));
+	conf_event_status(&second, RDMA_CM_EVENT_ESTABLISHED);
+	conf_meet(side);
+	conf_hear(side);
+	conf_event_status(side, RDMA_CM_EVENT_DISCONNECTED);
+	conf_event_status(&second, RDMA_CM_EVENT_DISCONNECTED);
+	conf_destroy(&second);
+	conf_destroy(side);
+}
+
 static void bad_setting_client(struct side *side)
 {
 	(void)side;
@@ -663,6 +728,7 @@ static const struct conf_case cases[] = {
 	 NULL,
 	 ENV("FAULT", "stall:nth=1:for=500ms"),
 	 0},
+	{"channel_first", channel_first_client, channel_first_server, {0}, true, NULL, NULL, 0},
 	{"bad_value", bad_setting_client, NULL, {0}, true, ENV("LATENCY", "soon"), NULL, 0},
 	{"bad_name", bad_setting_client, NULL, {0}, true, ENV("LATNCY", "1ms"), NULL, 0},
 	{"bad_fault", bad_setting_client, NULL, {0}, true, ENV("FAULT", "reg_mr:nth=1"), NULL, 0},

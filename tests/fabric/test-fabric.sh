@@ -61,6 +61,8 @@ run_cases greedy. env LD_PRELOAD="$libs/libgreedy.so" "$conformance" 127.0.0.1 "
 ! grep -q 'cannot be preloaded' "$scratch/stderr"
 result greedy.preloaded "$(head -n 1 "$scratch/stderr")"
 run_cases knobs. "$knobs" 127.0.0.1
+# What has been freed is not mapped any more.
+run_cases greedy-knobs. env LD_PRELOAD="$libs/libgreedy.so" "$knobs" 127.0.0.1 channel_first
 
 # Both ends of a connection that was closed properly report nothing alive, and what was called.
 RDMAFABRIC_REPORT=$scratch/report-%p.json LD_LIBRARY_PATH=$libs \
