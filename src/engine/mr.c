@@ -346,6 +346,16 @@ int mr_deregister(struct ibv_mr *mr)
 	return put_shared(shared);
 }
 
+/* The session keeps an MR that it has made for the range, of which so much is mapped. */
+static void keep_at(struct session *s, struct shared_mr *shared, struct range range,
+		    uint64_t mapped)
+{
+	place(shared, range, mapped);
+	keep(s, shared);
+	if (!mapped)
+		put_stale(s, shared);
+}
+
 int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
 {
 	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->mrs.call};
@@ -369,8 +379,9 @@ int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
 	shared = mr;
 	if (made) {
 		where = discard_map_round(&context.block->discards, where);
-		place(shared, where, where.end - where.start);
-		keep(s, shared);
+		/* Nothing, when there was no memory for its extent: then it is for this
+		 * WRITE alone. */
+		keep_at(s, shared, where, extent_map_bytes(&context.block->local, where));
 		s->counters.renewed++;
 	}
 	if (shared)
@@ -427,10 +438,7 @@ bool mr_register_ahead(struct session *s)
 	}
 	count_mr(s, made);
 	s->counters.ahead++;
-	place(made, range, mapped);
-	keep(s, made);
-	if (!mapped)
-		put_stale(s, made);
+	keep_at(s, made, range, mapped);
 	return true;
 }
 
