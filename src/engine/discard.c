@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/mapping.h"
 
@@ -34,6 +35,11 @@ static atomic_uint epoch;
 static atomic_uint readers[2];
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
 
+/* A reader takes less than a microsecond, unless it never ends: a thread may be
+ * cancelled, or jump out of a signal handler. Nothing that one has read is freed then. */
+#define PATIENCE_S 1
+static bool lost_reader; /* the writer's */
+
 static unsigned int enter(void)
 {
 	unsigned int parity = atomic_load(&epoch) & 1;
@@ -47,14 +53,32 @@ static void leave(unsigned int parity)
 	atomic_fetch_sub(&readers[parity], 1);
 }
 
-static void wait_for_readers(void)
+static bool patience_ends(const struct timespec *start)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - start->tv_sec > PATIENCE_S;
+}
+
+/* False when one of them does not leave. What it reads must stay. */
+static bool wait_for_readers(void)
+{
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (int round = 0; round < 2; round++) {
 		unsigned int parity = atomic_fetch_add(&epoch, 1) & 1;
 
-		while (atomic_load(&readers[parity]))
+		while (atomic_load(&readers[parity])) {
+			if (lost_reader || patience_ends(&start)) {
+				lost_reader = true;
+				return false;
+			}
 			sched_yield();
+		}
 	}
+	return true;
 }
 
 /* [start, end) of this process's memory, as far as it is in the area. */
@@ -74,11 +98,21 @@ static void report(const struct area *area, uint64_t start, uint64_t end)
 		ram_blocks_discard(blocks, area->block, (struct range){start - base, end - base});
 }
 
-void discard_memory(const void *addr, size_t length, bool replaced)
+/* A hole in a file that may be mapped a second time: which one it is cannot be told. */
+static void report_aliases(const struct discard_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->area[i]->mapping.backing != MAPPING_ANONYMOUS)
+			report(table->area[i], table->area[i]->mapping.start,
+			       table->area[i]->mapping.end);
+}
+
+void discard_memory(const void *addr, size_t length, enum discard_kind kind)
 {
 	uint64_t start = (uintptr_t)addr, end = start + length;
 	unsigned int parity = enter();
 	struct discard_table *table = atomic_load(&discard_watched);
+	bool inside = false;
 
 	if (end < start)
 		end = UINT64_MAX;
@@ -87,14 +121,18 @@ void discard_memory(const void *addr, size_t length, bool replaced)
 
 		if (start >= area->mapping.end || area->mapping.start >= end)
 			continue;
-		if (replaced)
+		inside = true;
+		if (kind == DISCARD_MAPPING)
 			atomic_store(&area->replaced, true);
 		report(area, start, end);
 	}
+	if (table && !inside && kind == DISCARD_FROM_FILE)
+		report_aliases(table);
 	leave(parity);
 }
 
-/* What a hole in a file takes from the area. */
+/* What a hole in a file takes from the area; of a file that cannot be told, NULL, it
+ * may be anything. */
 static void report_file(const struct area *area, const struct mapping_file *file, uint64_t offset,
 			uint64_t end)
 {
@@ -102,7 +140,8 @@ static void report_file(const struct area *area, const struct mapping_file *file
 	uint64_t length = mapping->end - mapping->start;
 
 	/* Of an area of which we cannot say what it maps, any file may be behind it. */
-	if (atomic_load(&area->replaced) || mapping->backing == MAPPING_UNKNOWN) {
+	if (atomic_load(&area->replaced) || mapping->backing == MAPPING_UNKNOWN ||
+	    (mapping->backing == MAPPING_FILE && !file)) {
 		report(area, mapping->start, mapping->end);
 		return;
 	}
@@ -121,10 +160,11 @@ void discard_file(int fd, off_t offset, off_t length)
 	struct discard_table *table = atomic_load(&discard_watched);
 	int saved_errno = errno;
 	struct mapping_file file;
+	int ret = mapping_file_of(fd, &file);
 
-	if (table && offset >= 0 && !mapping_file_of(fd, &file))
+	if (table && offset >= 0 && ret != -EBADF)
 		for (size_t i = 0; i < table->count; i++)
-			report_file(table->area[i], &file, start, end);
+			report_file(table->area[i], ret ? NULL : &file, start, end);
 	errno = saved_errno;
 	leave(parity);
 }
@@ -153,7 +193,8 @@ static void publish(struct discard_table *table)
 {
 	struct discard_table *old = atomic_exchange(&discard_watched, table);
 
-	wait_for_readers();
+	if (!wait_for_readers())
+		return;
 	for (size_t i = 0; old && i < old->count; i++)
 		if (!atomic_load(&old->area[i]->blocks))
 			free(old->area[i]);
@@ -211,10 +252,10 @@ out:
 	return ret;
 }
 
-void discard_unwatch(struct ram_blocks *blocks)
+bool discard_unwatch(struct ram_blocks *blocks)
 {
 	struct discard_table *table;
-	bool mine = false, others = false;
+	bool mine = false, others = false, quiet = true;
 
 	pthread_mutex_lock(&writer);
 	table = atomic_load(&discard_watched);
@@ -234,6 +275,8 @@ void discard_unwatch(struct ram_blocks *blocks)
 			publish(table);
 		else
 			wait_for_readers();
+		quiet = !lost_reader;
 	}
 	pthread_mutex_unlock(&writer);
+	return quiet;
 }

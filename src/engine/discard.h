@@ -29,9 +29,16 @@ static inline bool discard_watching(void)
 	return atomic_load_explicit(&discard_watched, memory_order_acquire) != NULL;
 }
 
-/* The memory at [addr, addr + length) is no longer what it was. `replaced`: another
- * mapping may be there now. */
-void discard_memory(const void *addr, size_t length, bool replaced);
+enum discard_kind {
+	DISCARD_PAGES,
+	/* and the file behind them has a hole: every mapping of it */
+	DISCARD_FROM_FILE,
+	/* and what was mapped: something else may be there now */
+	DISCARD_MAPPING,
+};
+
+/* The memory at [addr, addr + length) is no longer what it was. */
+void discard_memory(const void *addr, size_t length, enum discard_kind kind);
 
 /* Of the file that `fd` has open, [offset, offset + length) is no longer what it
  * was. `length` 0: to its end. */
@@ -44,7 +51,11 @@ void discard_file(int fd, off_t offset, off_t length);
  */
 int discard_watch(struct ram_blocks *blocks, struct ram_block *block);
 
-/* Stop, for all of them. No report is under way when this returns. */
-void discard_unwatch(struct ram_blocks *blocks);
+/*
+ * Stop, for all of them. True: no report is under way any more. False when one has not
+ * come to its end for a second, because its thread was killed in it or has no
+ * processor: then the blocks must stay where they are.
+ */
+bool discard_unwatch(struct ram_blocks *blocks);
 
 #endif

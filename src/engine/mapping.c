@@ -14,13 +14,26 @@
 int mapping_file_of(int fd, struct mapping_file *file)
 {
 	struct statx stat;
+	struct stat plain;
 
 	/* What is cached will do: a file keeps its number. */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stat))
+	if (!statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &stat)) {
+		file->device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+		file->inode = stat.stx_ino;
+		return 0;
+	}
+	/* Sandboxes that are older than statx(2) refuse it. */
+	if (fstat(fd, &plain))
 		return -errno;
-	file->device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
-	file->inode = stat.stx_ino;
+	file->device = plain.st_dev;
+	file->inode = plain.st_ino;
 	return 0;
+}
+
+/* What the kernel itself keeps shared anonymous memory in: no descriptor leads there. */
+static bool is_anonymous(const char *path)
+{
+	return !strcmp(path, "/dev/zero (deleted)") || !strcmp(path, "/anon_hugepage (deleted)");
 }
 
 static int add(struct mapping_list *list, const struct mapping *mapping)
@@ -45,9 +58,10 @@ static bool parse(const char *line, uint64_t start, uint64_t end, struct mapping
 {
 	unsigned int major, minor;
 	uint64_t inode, offset;
+	int used = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %x:%x %" SCNu64, &mapping->start,
-		   &mapping->end, &offset, &major, &minor, &inode) != 6)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %x:%x %" SCNu64 " %n",
+		   &mapping->start, &mapping->end, &offset, &major, &minor, &inode, &used) != 6)
 		return false;
 	if (mapping->end <= start || mapping->start >= end)
 		return false;
@@ -57,7 +71,7 @@ static bool parse(const char *line, uint64_t start, uint64_t end, struct mapping
 	}
 	if (mapping->end > end)
 		mapping->end = end;
-	mapping->backing = inode ? MAPPING_FILE : MAPPING_ANONYMOUS;
+	mapping->backing = inode && !is_anonymous(line + used) ? MAPPING_FILE : MAPPING_ANONYMOUS;
 	mapping->file = (struct mapping_file){makedev(major, minor), inode};
 	mapping->offset = offset;
 	return true;
@@ -73,9 +87,11 @@ static int read_maps(struct mapping_list *list, uint64_t start, uint64_t end)
 
 	if (!maps)
 		return 0;
-	while (!ret && getline(&line, &room, maps) >= 0)
+	while (!ret && getline(&line, &room, maps) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
 		if (parse(line, start, end, &mapping))
 			ret = add(list, &mapping);
+	}
 	free(line);
 	fclose(maps);
 	return ret;

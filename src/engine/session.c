@@ -108,15 +108,19 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 
 static void end(struct session *s)
 {
+	bool watched;
+
 	registry_untrack(s);
 	if (s->destination)
 		atomic_fetch_sub(&destinations, 1);
-	discard_unwatch(conn_blocks(&s->conn));
+	watched = !discard_unwatch(conn_blocks(&s->conn));
 	mr_release(s);
 	if (s->memory_mr)
 		verbs->dereg_mr(s->memory_mr);
 	if (s->memory)
 		munmap(s->memory, SESSION_MEMORY_LEN);
+	if (watched)
+		ram_blocks_abandon(conn_blocks(&s->conn));
 	conn_clear(&s->conn);
 	registry_free(s);
 }

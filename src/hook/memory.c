@@ -31,6 +31,9 @@ _Static_assert(sizeof(off_t) == sizeof(off64_t), "both names of a function are o
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
@@ -74,10 +77,10 @@ __attribute__((constructor)) static void look_up_all(void)
 		next((enum next)which);
 }
 
-static void gone(const void *addr, size_t length, bool replaced)
+static void gone(const void *addr, size_t length, enum discard_kind kind)
 {
 	if (discard_watching())
-		discard_memory(addr, length, replaced);
+		discard_memory(addr, length, kind);
 }
 
 static bool madvise_discards(int advice)
@@ -102,7 +105,7 @@ EXPORT int madvise(void *addr, size_t length, int advice)
 		real ? real(addr, length, advice) : (int)syscall(SYS_madvise, addr, length, advice);
 
 	if (madvise_discards(advice))
-		gone(addr, length, false);
+		gone(addr, length, advice == MADV_REMOVE ? DISCARD_FROM_FILE : DISCARD_PAGES);
 	return ret;
 }
 
@@ -113,7 +116,7 @@ EXPORT int posix_madvise(void *addr, size_t length, int advice)
 	int ret = real ? real(addr, length, advice) : 0;
 
 	if (advice == POSIX_MADV_DONTNEED)
-		gone(addr, length, false);
+		gone(addr, length, DISCARD_PAGES);
 	return ret;
 }
 
@@ -147,7 +150,7 @@ EXPORT int munmap(void *addr, size_t length)
 	int (*real)(void *, size_t) = next(MUNMAP);
 	int ret = real ? real(addr, length) : (int)syscall(SYS_munmap, addr, length);
 
-	gone(addr, length, true);
+	gone(addr, length, DISCARD_MAPPING);
 	return ret;
 }
 
@@ -160,7 +163,7 @@ static void *do_mmap(enum next which, void *addr, size_t length, int prot, int f
 
 	/* One that fails may have unmapped what was there. */
 	if (flags & MAP_FIXED)
-		gone(addr, length, true);
+		gone(addr, length, DISCARD_MAPPING);
 	return ret;
 }
 
@@ -180,15 +183,16 @@ EXPORT void *mremap(void *addr, size_t length, size_t new_length, int flags, ...
 	void *wanted = NULL, *ret;
 	va_list args;
 
-	if (flags & MREMAP_FIXED) {
+	/* The second takes it for a hint. */
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
 		va_start(args, flags);
 		wanted = va_arg(args, void *);
 		va_end(args);
 	}
 	ret = real ? real(addr, length, new_length, flags, wanted)
 		   : (void *)syscall(SYS_mremap, addr, length, new_length, flags, wanted);
-	gone(addr, length, true);
+	gone(addr, length, DISCARD_MAPPING);
 	if (flags & MREMAP_FIXED)
-		gone(wanted, new_length, true);
+		gone(wanted, new_length, DISCARD_MAPPING);
 	return ret;
 }

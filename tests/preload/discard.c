@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -363,6 +368,127 @@ static int run_two(void)
 	return 0;
 }
 
+/* The sandbox is older than statx(2). */
+static int run_without_statx(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {4, filter};
+
+	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	return run_way(&(struct way){"fallocate", true, by_fallocate});
+}
+
+/* and lets nobody ask which file it is: then it may be the guest's. */
+static int run_without_stat(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstat, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_newfstatat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {6, filter};
+	uint32_t old;
+	struct run r;
+
+	start(&r, true);
+	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	old = r.mr[0]->lkey;
+	by_fallocate(&r, in(1));
+	must(written_with(&r, 1) != old);
+	finish(&r);
+	puts("right");
+	return 0;
+}
+
+/* Shared memory without a file: a hole in some disk's image is no concern of it. */
+static int run_shared_anonymous(void)
+{
+	int disk = new_file();
+	struct run r;
+	char *block;
+
+	memset(&r, 0, sizeof(r));
+	r.fd = -1;
+	block = map_quietly(NULL, LENGTH, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memset(block, 1, LENGTH);
+	migration_open_block(&r.m, "192.0.2.7", block, LENGTH);
+	send_chunk(&r, 0);
+	must(!fallocate(disk, PUNCH, 0, (off_t)(IN_FILE + LENGTH)));
+	must(written_with(&r, 0) == r.mr[0]->lkey);
+	must(!madvise(block, PAGE, MADV_REMOVE));
+	must(written_with(&r, 0) != r.mr[0]->lkey);
+	finish(&r);
+	must(!close(disk));
+	puts("right");
+	return 0;
+}
+
+/* The guest's file is mapped a second time, and emptied there. */
+static int run_alias(void)
+{
+	uint32_t old;
+	struct run r;
+	char *alias;
+
+	start(&r, true);
+	alias = map_quietly(NULL, LENGTH, MAP_SHARED, r.fd, IN_FILE);
+	old = r.mr[0]->lkey;
+	must(!madvise(alias + MIB, PAGE, MADV_REMOVE) && !r.m.block[MIB]);
+	must(written_with(&r, 1) != old);
+	finish(&r);
+	puts("right");
+	return 0;
+}
+
+static void *discard_for_ever(void *block)
+{
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	for (;;)
+		madvise(block, PAGE, MADV_DONTNEED);
+	return NULL;
+}
+
+/* Threads are killed in the midst of a discard: the migration ends all the same. */
+static int run_cancelled(void)
+{
+	pthread_t thread;
+	struct run r;
+
+	start(&r, false);
+	for (int i = 0; i < 2000; i++) {
+		must(!pthread_create(&thread, NULL, discard_for_ever, r.m.block));
+		usleep(50);
+		pthread_cancel(thread);
+		must(!pthread_join(thread, NULL));
+	}
+	finish(&r);
+	puts("right");
+	return 0;
+}
+
+/* The address that a mapping is to move to, which must reach the kernel. */
+static int run_hint(void)
+{
+	char *from = map_quietly(NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room = map_quietly(NULL, 4 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(!munmap(room, 4 * PAGE));
+	must(mremap(from, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, room + PAGE) ==
+	     room + PAGE);
+	puts("right");
+	return 0;
+}
+
 static struct ibv_mr *register_there(struct peer *p, char *block, unsigned int chunk)
 {
 	struct ibv_mr *mr = ibv_reg_mr(p->pd, block + chunk * MIB, MIB,
@@ -405,8 +531,17 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } cases[] = {
-	{"nothing", run_nothing}, {"replaced", run_replaced},	    {"fails", run_fails},
-	{"two", run_two},	  {"destination", run_destination},
+	{"nothing", run_nothing},
+	{"replaced", run_replaced},
+	{"fails", run_fails},
+	{"without-statx", run_without_statx},
+	{"without-stat", run_without_stat},
+	{"shared-anonymous", run_shared_anonymous},
+	{"alias", run_alias},
+	{"cancelled", run_cancelled},
+	{"hint", run_hint},
+	{"two", run_two},
+	{"destination", run_destination},
 };
 
 int discard_run(char **args)

@@ -28,7 +28,7 @@ case_discard_by_madvise()
 
 case_discard_by_fallocate()
 {
-	discarded_by fallocate fallocate64 fallocate-dup fallocate-before
+	discarded_by fallocate fallocate64 fallocate-dup fallocate-before alias shared-anonymous
 }
 
 case_discard_by_mapping()
@@ -39,6 +39,21 @@ case_discard_by_mapping()
 case_discard_of_nothing_costs_nothing()
 {
 	discarded_by nothing
+}
+
+case_discard_in_a_sandbox()
+{
+	discarded_by without-statx without-stat
+}
+
+case_discard_in_a_thread_that_is_killed()
+{
+	discarded_by cancelled
+}
+
+case_discard_passes_a_hint_on()
+{
+	discarded_by hint
 }
 
 case_discard_in_two_migrations()
