@@ -307,6 +307,7 @@ int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply
 		.length = wr->length,
 		.lkey = wr->lkey,
 		.rkey = wr->rkey,
+		.goes_on = wr->goes_on,
 	};
 
 	own->len = 0;
@@ -468,10 +469,19 @@ struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, 
 
 struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where)
 {
+	struct ram_block *block;
+
 	if (c->state != CONN_ACTIVE || c->role != CONN_SOURCE ||
 	    !atomic_load(&c->source.blocks.discarded))
 		return NULL;
-	return ram_blocks_find_local(&c->source.blocks, addr, length, where);
+	block = ram_blocks_find_local(&c->source.blocks, addr, length, where);
+	/* Where the NIC follows the memory no MR is ever stale. */
+	if (!block || block->on_demand)
+		return NULL;
+	/* Only what completes early can be taken apart unseen. */
+	if (c->transmit.policy.early)
+		where->end = registration_part(block, *where);
+	return block;
 }
 
 bool conn_writing(const struct conn *c)

@@ -119,6 +119,8 @@ struct conn_wr {
 	uint64_t remote_addr; /* WRITE */
 	uint32_t lkey;
 	uint32_t rkey; /* WRITE */
+	/* WRITE: a part of QEMU's, and not its last. QEMU is told of that one. */
+	bool goes_on;
 };
 
 /*
@@ -163,8 +165,9 @@ struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, 
 /*
  * QEMU posts a WRITE from [addr, addr + length). Once guest memory has been
  * discarded on this connection, returns the block that it lies in and the place
- * there: registration_renew() then says which MR the WRITE needs. Else NULL: the
- * lkey is right.
+ * there: registration_renew() then says which MR the WRITE needs. The place may end
+ * before the WRITE does: then this is a part of it, to be posted by itself, and the
+ * rest another. Else NULL: the lkey is right.
  */
 struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where);
 

@@ -26,6 +26,8 @@ struct ram_block {
 	bool watched;
 	/* QEMU has MRs here that `local` does not show. */
 	bool unmapped;
+	/* and some of them follow the memory by themselves. */
+	bool on_demand;
 };
 
 /* All zero is an empty table. */

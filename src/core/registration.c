@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/ahead.h"
+#include "core/verbs_values.h"
 #include "core/widen.h"
 
 /* Below this nothing is gained over QEMU's own chunk. */
@@ -110,6 +111,8 @@ int registration_get(const struct registration_ops *ops, void *context,
 	struct range gap;
 	int ret;
 
+	if (access & VERBS_ACCESS_ON_DEMAND)
+		block->on_demand = true;
 	if (policy->access_known && policy->access != access)
 		goto unshared;
 	if (discard_map_test(&block->discards, want))
@@ -156,6 +159,44 @@ unshared:
 	return 0;
 }
 
+uint64_t registration_part(const struct ram_block *block, struct range want)
+{
+	struct range granule =
+		discard_map_round(&block->discards, (struct range){want.start, want.start + 1});
+	bool discarded = discard_map_test(&block->discards, granule);
+	uint64_t end = want.end;
+	struct range extent;
+
+	for (uint64_t at = granule.end; at < end; at += DISCARD_GRANULE)
+		if (discard_map_test(&block->discards, (struct range){at, at + 1}) != discarded)
+			end = at;
+	if (discarded || !extent_map_next(&block->local, want.start, &extent))
+		return end;
+	if (extent.start > want.start)
+		return extent.start < end ? extent.start : end;
+	return extent.end < end ? extent.end : end;
+}
+
+/* The fresh MR for `range` takes its place in the map, and what was there leaves it. */
+static int supersede(const struct registration_ops *ops, void *context, struct ram_block *block,
+		     struct range range, void *mr)
+{
+	const struct extent *extent = extent_map_find(&block->local, range);
+	void *old;
+
+	/* Mostly what is renewed was renewed before, and nothing has to move. */
+	if (!extent || !extent->value || extent->range.start != range.start ||
+	    extent->range.end != range.end) {
+		drop(ops, context, block, range);
+		return extent_map_insert(&block->local, range, (uintptr_t)mr);
+	}
+	old = (void *)(uintptr_t)extent->value;
+	extent_map_set(&block->local, range.start, (uintptr_t)mr);
+	if (ops->cut)
+		ops->cut(context, old, range.end - range.start);
+	return 0;
+}
+
 int registration_renew(const struct registration_ops *ops, void *context,
 		       struct registration_policy *policy, struct ram_block *block,
 		       struct range want, void **mr, bool *made)
@@ -178,15 +219,13 @@ int registration_renew(const struct registration_ops *ops, void *context,
 		if (extent || extent_map_gap(&block->local, want, want, &gap))
 			return 0;
 	}
-	drop(ops, context, block, granules);
 	ret = try_range(ops, context, block, granules, policy->access, true, &fresh);
 	if (ret)
 		return ret;
 	*mr = fresh.mr;
 	*made = true;
-	ret = extent_map_insert(&block->local, granules, (uintptr_t)fresh.mr);
-	/* It serves this WRITE, but nobody would find it for the next. */
-	if (ret)
+	/* Else it serves this WRITE, but nobody would find it for the next. */
+	if (supersede(ops, context, block, granules, fresh.mr))
 		discard_map_set(&block->discards, granules);
 	return 0;
 }

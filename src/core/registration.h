@@ -83,6 +83,14 @@ int registration_renew(const struct registration_ops *ops, void *context,
 		       struct registration_policy *policy, struct ram_block *block,
 		       struct range want, void **mr, bool *made);
 
+/*
+ * Where the first part of `want` ends that one MR can serve as things are: QEMU's chunks
+ * may be larger than a granule, and a WRITE then reach over what one discard has left of
+ * an MR and what took the place of the rest. To renew it as a whole would be right as
+ * well, but registers again what is right already.
+ */
+uint64_t registration_part(const struct ram_block *block, struct range want);
+
 /* `mr`, made for `range` of the block, is about to go. */
 void registration_forget(struct ram_block *block, struct range range, const void *mr);
 

@@ -58,6 +58,8 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 
 	/* Nobody would complete it any more: failed WRITEs are told of once. */
 	if (t->policy.early && t->broken) {
+		if (write->goes_on)
+			return 0;
 		wc.status = VERBS_WC_WR_FLUSH_ERR;
 		return completion_queue_push(due, &wc);
 	}
@@ -74,11 +76,11 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	ret = write_queue_push(&t->writes, write, t->policy.early ? t->policy.merge_max : 0);
 	if (ret)
 		return ret;
-	t->counters.writes++;
+	t->counters.writes += !write->goes_on;
 	t->counters.write_bytes += write->length;
 	t->ahead_bytes += write->length;
 	t->zeros.closed = true;
-	if (!t->policy.early)
+	if (!t->policy.early || write->goes_on)
 		return 0;
 	if (!window_full(t) && !t->withheld.count)
 		return completion_queue_push(due, &wc);

@@ -130,8 +130,9 @@ struct transmit_out {
 
 void transmit_init(struct transmit *t);
 
-/* QEMU posts a WRITE. Pushes its completion to `due` at once where the policy
- * allows. 0, or -ENOMEM: QEMU then waits for a completion, and one will come. */
+/* QEMU posts a WRITE, or, where the policy completes it early, a part of one. Pushes
+ * its completion to `due` at once where the policy allows. 0, or -ENOMEM: QEMU then waits for a
+ * completion, and one will come. */
 int transmit_write(struct transmit *t, const struct write *write, struct completion_queue *due);
 
 /* QEMU posts a COMPRESS. 0 when it is kept, and QEMU may be told it is sent and

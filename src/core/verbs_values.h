@@ -13,6 +13,7 @@ enum {
 	VERBS_WC_SEND = 0,
 	VERBS_WC_RDMA_WRITE = 1,
 	VERBS_WC_RECV = 128,
+	VERBS_ACCESS_ON_DEMAND = 1 << 6,
 };
 
 #endif

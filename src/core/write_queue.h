@@ -22,6 +22,7 @@ struct write {
 	uint64_t length; /* bytes */
 	uint32_t lkey;
 	uint32_t rkey;
+	bool goes_on; /* QEMU is told of the part that follows */
 };
 
 /* All zero is an empty queue. */

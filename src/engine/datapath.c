@@ -261,28 +261,55 @@ static int describe(const struct ibv_send_wr *wr, struct conn_wr *out)
 	return 0;
 }
 
-/* Lock held. One WR; 0 or a positive errno. */
-static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
+/* Lock held. 0 or a positive errno. */
+static int hand_over(struct session *s, const struct conn_wr *wr)
 {
 	struct source_reply own;
-	struct conn_wr seen;
-	int ret = describe(wr, &seen);
+	int ret = -conn_post_send(&s->conn, wr, &own);
 
-	if (ret)
-		return ret;
-	ret = seen.message ? 0 : mr_renew(s, seen.local_addr, seen.length, &seen.lkey);
-	if (ret) {
-		log_error("registering memory that was discarded: %s", strerror(ret));
-		/* ENOMEM would have QEMU wait and try again. */
-		session_fail(s, EIO, "a write from memory that is not registered");
-		return s->error;
-	}
-	ret = -conn_post_send(&s->conn, &seen, &own);
 	if (s->conn.state == CONN_FAILED)
 		return s->error ? s->error : EIO;
 	if (!ret && own.len)
 		memcpy(send_slot(s, SEND_SLOT_STRICT), own.message, own.len);
 	return ret;
+}
+
+/* A WRITE, in parts where what it is read from is in several MRs. When there is no room
+ * for all of them QEMU comes back with the whole, and some parts are written twice. */
+static int write_parts(struct session *s, const struct conn_wr *wr)
+{
+	struct conn_wr part = *wr;
+	uint64_t done = 0;
+	int ret;
+
+	do {
+		part.local_addr = wr->local_addr + done;
+		part.remote_addr = wr->remote_addr + done;
+		part.length = wr->length - done;
+		part.lkey = wr->lkey;
+		ret = mr_renew(s, part.local_addr, &part.length, &part.lkey);
+		if (ret) {
+			log_error("registering memory that was discarded: %s", strerror(ret));
+			/* ENOMEM would have QEMU wait and try again. */
+			session_fail(s, EIO, "a write from memory that is not registered");
+			return s->error;
+		}
+		done += part.length;
+		part.goes_on = done < wr->length;
+		ret = hand_over(s, &part);
+	} while (!ret && done < wr->length);
+	return ret;
+}
+
+/* Lock held. One WR; 0 or a positive errno. */
+static int post_one_send(struct session *s, const struct ibv_send_wr *wr)
+{
+	struct conn_wr seen;
+	int ret = describe(wr, &seen);
+
+	if (ret)
+		return ret;
+	return seen.message ? hand_over(s, &seen) : write_parts(s, &seen);
 }
 
 int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr *wr,

@@ -322,6 +322,8 @@ struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int acc
 		/* An MR that QEMU does not know of must not outlive what it holds. */
 		if (block && (block->watched || !discard_watch(conn_blocks(&s->conn), block)))
 			return register_chunk(s, pd, addr, length, access, call, block, want);
+		if (block)
+			block->unmapped = true;
 		pthread_mutex_unlock(&s->lock);
 	}
 	return call_real(pd, addr, length, access, call);
@@ -356,7 +358,7 @@ static void keep_at(struct session *s, struct shared_mr *shared, struct range ra
 		put_stale(s, shared);
 }
 
-int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
+int mr_renew(struct session *s, uint64_t addr, uint64_t *length, uint32_t *lkey)
 {
 	struct reg_context context = {.session = s, .pd = s->qp->pd, .call = s->mrs.call};
 	struct shared_mr *shared;
@@ -366,7 +368,7 @@ int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
 	int ret;
 
 	do {
-		context.block = conn_renew(&s->conn, addr, length, &where);
+		context.block = conn_renew(&s->conn, addr, *length, &where);
 		if (!context.block || !context.block->watched)
 			return 0;
 		ret = registration_renew(&real_ops, &context, &s->conn.policy, context.block, where,
@@ -376,6 +378,7 @@ int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey)
 	} while (ret == -EBUSY);
 	if (ret)
 		return -ret;
+	*length = where.end - where.start;
 	shared = mr;
 	if (made) {
 		where = discard_map_round(&context.block->discards, where);
@@ -421,7 +424,9 @@ bool mr_register_ahead(struct session *s)
 	uint64_t addr, mapped;
 	int access, ret;
 
-	if (!conn_register_ahead(&s->conn, &block, &range) || registration_begin(block, range))
+	/* What is discarded in a block that is not watched nobody knows. */
+	if (!conn_register_ahead(&s->conn, &block, &range) || !block->watched ||
+	    registration_begin(block, range))
 		return false;
 	context.block = block;
 	access = policy->access;

@@ -26,12 +26,13 @@ struct ibv_mr *mr_register(struct ibv_pd *pd, void *addr, size_t length, int acc
 int mr_deregister(struct ibv_mr *mr);
 
 /*
- * QEMU posts a WRITE from [addr, addr + length) with *lkey: makes it the key of an MR
- * that holds what is there now, which QEMU's own may do no more when the memory has been discarded
- * since. 0, or a positive errno: the WRITE must not go out. Lock held, released while
- * a registration ahead of QEMU ends.
+ * QEMU posts a WRITE from [addr, addr + *length) with *lkey: makes that the key of an MR
+ * that holds what is there now, which QEMU's own may do no more when the memory has been
+ * discarded since; and *length what it holds of the WRITE from `addr` on. 0, or a positive
+ * errno: the WRITE must not go out. Lock held, released while a registration ahead of QEMU
+ * ends.
  */
-int mr_renew(struct session *s, uint64_t addr, uint64_t length, uint32_t *lkey);
+int mr_renew(struct session *s, uint64_t addr, uint64_t *length, uint32_t *lkey);
 
 /* Give back MRs of which all has been discarded, once no WRITE needs them. Lock held. */
 void mr_sweep(struct session *s);

@@ -22,6 +22,7 @@ _Static_assert((int)VERBS_WC_LOC_LEN_ERR == (int)IBV_WC_LOC_LEN_ERR, "verbs ABI"
 _Static_assert((int)VERBS_WC_WR_FLUSH_ERR == (int)IBV_WC_WR_FLUSH_ERR, "verbs ABI");
 _Static_assert((int)VERBS_WC_SEND == (int)IBV_WC_SEND, "verbs ABI");
 _Static_assert((int)VERBS_WC_RECV == (int)IBV_WC_RECV, "verbs ABI");
+_Static_assert((int)VERBS_ACCESS_ON_DEMAND == (int)IBV_ACCESS_ON_DEMAND, "verbs ABI");
 
 /* QEMU's RDMA_SIGNALED_SEND_MAX (512) and its three RECVs. */
 #define QEMU_MAX_SEND_WR 512

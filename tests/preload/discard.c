@@ -265,6 +265,27 @@ static int run_way(const struct way *way)
 	return 0;
 }
 
+/* One WRITE over memory of which the second half was discarded: two for the NIC, one
+ * completion for QEMU, and nothing registered that was right. */
+static int run_parts(void)
+{
+	struct ibv_wc wc;
+	struct run r;
+	int writes;
+
+	start(&r, false);
+	by_madvise(&r, in(1));
+	must(!peer_poll(r.m.peer.send_cq, &wc));
+	writes = peer_control->writes;
+	must(!peer_post_write(&r.m.peer, r.mr[0], 2 * MIB, migration_remote(0), r.rkey[0]));
+	must(peer_poll(r.m.peer.send_cq, &wc) && wc.status == IBV_WC_SUCCESS);
+	must(!peer_poll(r.m.peer.send_cq, &wc) && peer_control->writes == writes + 2);
+	must(peer_control->write_lkey != r.mr[0]->lkey && live_mrs() == r.base + 2);
+	finish(&r);
+	puts("right");
+	return 0;
+}
+
 /* Calls that take nothing from the guest. */
 static int run_nothing(void)
 {
@@ -531,6 +552,7 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } cases[] = {
+	{"parts", run_parts},
 	{"nothing", run_nothing},
 	{"replaced", run_replaced},
 	{"fails", run_fails},

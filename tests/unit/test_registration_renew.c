@@ -211,6 +211,53 @@ START_TEST(a_write_over_two_gets_one)
 }
 END_TEST
 
+START_TEST(a_write_over_two_can_be_taken_apart)
+{
+	struct fake fake;
+
+	open_block(&fake, 128 * MIB);
+	get(&fake, mib(0, 32), false);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(0, 40)), 40 * MIB);
+	discard(&fake, 4 * MIB);
+	discard(&fake, 5 * MIB);
+	ck_assert_uint_eq(registration_part(&fake.block, (struct range){3 * MIB + 1, 10 * MIB}),
+			  4 * MIB);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(4, 10)), 6 * MIB);
+	ck_assert_uint_eq(registration_part(&fake.block, (struct range){4 * MIB, 5 * MIB + 1}),
+			  5 * MIB + 1);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(6, 10)), 10 * MIB);
+	/* Nothing is discarded any more, but it is in three MRs. */
+	ck_assert_uint_eq(renew(&fake, mib(4, 6), true), 2);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(3, 10)), 4 * MIB);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(4, 10)), 6 * MIB);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(6, 100)), 64 * MIB);
+	/* in front of what the map has, and behind it */
+	ck_assert_uint_eq(registration_part(&fake.block, mib(70, 100)), 100 * MIB);
+	ck_assert_uint_eq(get(&fake, mib(90, 91), false), 3);
+	ck_assert_uint_eq(fake.addr[3], BASE + 64 * MIB);
+	extent_map_remove(&fake.block.local, 0);
+	ck_assert_uint_eq(registration_part(&fake.block, mib(3, 10)), 4 * MIB);
+	close_block(&fake);
+}
+END_TEST
+
+/* Renewed again and again it takes the place of itself. */
+START_TEST(what_was_renewed_keeps_its_extent)
+{
+	struct fake fake;
+
+	open_block(&fake, 128 * MIB);
+	get(&fake, mib(0, 1), false);
+	for (unsigned int i = 0; i < 20; i++) {
+		discard(&fake, 7 * MIB);
+		ck_assert_uint_eq(renew(&fake, mib(7, 8), true), 2 + i);
+		ck_assert_uint_eq(fake.block.local.count, 3);
+		ck_assert_uint_eq(fake.mapped[1 + i], i ? 0 : 63 * MIB);
+	}
+	close_block(&fake);
+}
+END_TEST
+
 /* QEMU's own MR, which the map does not have, is right until something is discarded. */
 START_TEST(one_of_its_own_is_replaced_as_well)
 {
@@ -288,6 +335,8 @@ int main(void)
 	tcase_add_test(tc, what_was_discarded_before_it_was_registered_does_not);
 	tcase_add_test(tc, a_failure_sends_nothing_and_forgets_nothing);
 	tcase_add_test(tc, a_write_over_two_gets_one);
+	tcase_add_test(tc, a_write_over_two_can_be_taken_apart);
+	tcase_add_test(tc, what_was_renewed_keeps_its_extent);
 	tcase_add_test(tc, one_of_its_own_is_replaced_as_well);
 	tcase_add_test(tc, one_ahead_loses_what_was_needed_meanwhile);
 	tcase_add_test(tc, one_ahead_that_fails_leaves_a_doubt);

@@ -66,6 +66,13 @@ case_discard_at_a_destination()
 	discarded_by destination
 }
 
+case_discard_under_a_part_of_a_write()
+{
+	run_discard "$client" discard parts
+	one_line shim.out '^right$'
+	must_be_silent shim
+}
+
 case_discard_is_counted()
 {
 	need jq
