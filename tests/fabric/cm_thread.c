@@ -275,6 +275,8 @@ static void take_message(struct cm_id *id, const struct cm_message *message)
 			   id->state == CM_REP_RECEIVED) {
 			id->state = CM_DREQ_RECEIVED;
 			id->deadline = 0;
+			if (id->base.qp)
+				fab_qp_settle(id->base.qp);
 			cm_raise(id, RDMA_CM_EVENT_DISCONNECTED, 0, NULL, 0);
 		}
 		break;
@@ -298,6 +300,8 @@ static void take_end(struct cm_id *id)
 	id->sock = -1;
 	if (id->lost)
 		return;
+	if (id->base.qp)
+		fab_qp_settle(id->base.qp);
 	switch (id->state) {
 	case CM_REQ_AWAITED:
 		id->state = CM_OVER;

@@ -236,6 +236,53 @@ static void irq_client(struct side *side)
 	conf_disconnect(side);
 }
 
+/* Without a retry this is an error, and without the setting: see conf_error.c. */
+static void await_client(struct side *side)
+{
+	conf_post_send(side, 1, 0, 10, SIGNALED);
+	conf_tell(side, 0);
+	conf_expect(side->send_cq, 1, IBV_WC_SUCCESS);
+	/* It is for the first RECV only. */
+	conf_post_send(side, 2, 0, 10, SIGNALED);
+	conf_expect(side->send_cq, 2, IBV_WC_RNR_RETRY_EXC_ERR);
+	leave(side);
+}
+
+static void await_server(struct side *side)
+{
+	conf_hear(side);
+	conf_post_recv(side, 1, 0, 10);
+	conf_expect(side->recv_cq, 1, IBV_WC_SUCCESS);
+	leave(side);
+}
+
+/* The answer is on the wire when the peer's program learns of the SEND, and its DREQ comes after.
+ */
+static void last_word_client(struct side *side)
+{
+	struct ibv_wc wc;
+
+	conf_hear(side);
+	conf_post_send(side, 1, 0, 10, SIGNALED);
+	conf_event_status(side, RDMA_CM_EVENT_DISCONNECTED);
+	CHECK(ibv_poll_cq(side->send_cq, 1, &wc) == 1, "no completion before DISCONNECTED");
+	CHECK(wc.status == IBV_WC_SUCCESS, "%s", ibv_wc_status_str(wc.status));
+	rdma_disconnect(side->id);
+	conf_destroy(side);
+}
+
+static void last_word_server(struct side *side)
+{
+	conf_post_recv(side, 1, 0, 10);
+	conf_tell(side, 0);
+	conf_expect(side->recv_cq, 1, IBV_WC_SUCCESS);
+	rdma_disconnect(side->id);
+	rdma_destroy_qp(side->id);
+	side->qp = NULL;
+	conf_event_status(side, RDMA_CM_EVENT_DISCONNECTED);
+	conf_destroy(side);
+}
+
 /* As on adapters: a slot is taken until its completion is polled, not until the NIC is done. */
 static void retire_client(struct side *side)
 {
@@ -607,6 +654,22 @@ static const struct conf_case cases[] = {
 	{"wr_cost", wr_cost_client, idle, {0}, false, ENV("WR_COST", "10ms"), NULL, 0},
 	{"post_cost", post_cost_client, idle, {0}, false, ENV("POST_COST", "200ms"), NULL, 0},
 	{"irq_latency", irq_client, idle, {0}, false, ENV("IRQ_LATENCY", "400ms"), NULL, 0},
+	{"await_recv",
+	 await_client,
+	 await_server,
+	 {.rnr_retry = -1},
+	 false,
+	 NULL,
+	 ENV("AWAIT_RECV", "on"),
+	 0},
+	{"ack_before_dreq",
+	 last_word_client,
+	 last_word_server,
+	 {0},
+	 false,
+	 NULL,
+	 ENV("LATENCY", "200ms"),
+	 0},
 	{"sq_retire_poll", retire_client, retire_server, {.send_wr = 8}, false, NULL, NULL, 0},
 	{"sq_retire_nic",
 	 retire_nic_client,

@@ -198,8 +198,11 @@ static void *run_answers(void *arg)
 
 	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
 	while (going) {
-		read = fab_wire_read(qp->request_fd, &answer, sizeof(answer)) == 0;
+		/* Taken with the lock held, so that nobody takes it for gone: fab_qp_settle. */
+		read = fab_wire_peek(qp->request_fd, &answer, sizeof(answer)) == 0;
 		pthread_mutex_lock(&qp->lock);
+		read = read && fab_wire_read(qp->request_fd, &answer, sizeof(answer)) == 0;
+		qp->answering = read;
 		if (!read) {
 			if (!qp->closing)
 				fab_nic_peer_gone(qp);
@@ -210,6 +213,9 @@ static void *run_answers(void *arg)
 		} else {
 			going = false;
 		}
+		qp->answering = false;
+		qp->answers_over = !going;
+		pthread_cond_broadcast(&qp->changed);
 		pthread_mutex_unlock(&qp->lock);
 	}
 	return NULL;

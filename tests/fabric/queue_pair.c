@@ -12,8 +12,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* How often to look again for what has no event of its own. */
+#define SETTLE_NS 1000000
 
 static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct qp *live_qps;
@@ -356,6 +360,33 @@ void fab_for_each_qp(void (*fn)(struct qp *qp))
 	pthread_mutex_lock(&live_lock);
 	for (qp = live_qps; qp; qp = qp->next_live)
 		fn(qp);
+	pthread_mutex_unlock(&live_lock);
+}
+
+/* With qp->lock held: the answers thread takes none from the socket without it. */
+static bool has_answers(const struct qp *qp)
+{
+	int bytes = 0;
+
+	if (!qp->threads_running || qp->answers_over)
+		return false;
+	return qp->answering || (ioctl(qp->request_fd, FIONREAD, &bytes) == 0 && bytes > 0);
+}
+
+void fab_qp_settle(const struct ibv_qp *base)
+{
+	struct qp *qp;
+
+	/* So locked none can be destroyed. */
+	pthread_mutex_lock(&live_lock);
+	for (qp = live_qps; qp && &qp->base != base; qp = qp->next_live)
+		continue;
+	if (qp) {
+		pthread_mutex_lock(&qp->lock);
+		while (has_answers(qp))
+			fab_cond_wait_until(&qp->changed, &qp->lock, fab_now() + SETTLE_NS);
+		pthread_mutex_unlock(&qp->lock);
+	}
 	pthread_mutex_unlock(&live_lock);
 }
 

@@ -76,6 +76,8 @@ struct qp {
 	uint8_t min_rnr_timer;
 	uint64_t connected_at;
 	uint64_t peer_gone_at; /* 0: it answers */
+	bool answering;	       /* an answer has been read and is not visible yet */
+	bool answers_over;     /* no more are read */
 	bool closing;	       /* the threads are to end */
 	bool threads_running;
 	pthread_t requester;
@@ -118,6 +120,12 @@ void fab_qp_complete_recv(struct qp *qp, struct ibv_wc *wc, bool solicited, uint
 
 /* Whether the NIC may still work on the QP. */
 bool fab_qp_works(const struct qp *qp);
+
+/*
+ * Waits until the answers that the peer has sent are completions, as they are before anything that
+ * it sends later. Does nothing if there is no such QP any more.
+ */
+void fab_qp_settle(const struct ibv_qp *qp);
 
 /* Runs fn on every live QP, with none locked. */
 void fab_for_each_qp(void (*fn)(struct qp *qp));

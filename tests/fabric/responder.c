@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+/* A requester that leaves wakes nobody: how often to look, where nothing else ends the wait. */
+#define LOOK_AGAIN_NS 10000000
 /* Attempts 7 of IBV_QP_RNR_RETRY are unlimited. */
 #define RNR_RETRY_FOREVER 7
 
@@ -56,9 +58,12 @@ static bool requester_left(const struct qp *qp)
  */
 static enum ibv_wc_status wait_for_recv(struct qp *qp, unsigned int retries)
 {
-	uint64_t next = fab_now();
+	uint64_t next;
 	unsigned int tries;
 
+	while (fab_config()->await_recv && !qp->rq_posted && !qp->closing && !requester_left(qp))
+		fab_cond_wait_until(&qp->changed, &qp->lock, fab_now() + LOOK_AGAIN_NS);
+	next = fab_now();
 	for (tries = 0; qp->rq_done == qp->rq_posted; tries++) {
 		if (retries != RNR_RETRY_FOREVER && tries == retries)
 			return IBV_WC_RNR_RETRY_EXC_ERR;

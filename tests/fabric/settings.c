@@ -48,6 +48,9 @@ static const struct variable variables[] = {
 	 "from posting a WRITE to the return of post_send, as of a provider in software"},
 	{"RECV_GAP", KIND_NS, AT(recv_gap_ns), "0ns",
 	 "from placing a SEND to its completion being visible; later WRITEs are placed meanwhile"},
+	{"AWAIT_RECV", KIND_SWITCH, AT(await_recv), "off",
+	 "on: a SEND that arrives before the QP's first RECV is posted waits for it, as if the "
+	 "wire had taken so long"},
 	{"POPULATE", KIND_SIZE, AT(populate), "1",
 	 "1: registering faults the pages in; 0: only "
 	 "checks that they are mapped"},

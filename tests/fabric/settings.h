@@ -34,6 +34,7 @@ struct fabric_config {
 	uint64_t post_ns;      /* of the poster's time, per call with a WRITE */
 	uint64_t recv_gap_ns;  /* from placing a SEND to its completion being visible */
 	uint64_t populate;     /* fault pages in at registration */
+	bool await_recv;       /* a SEND before the QP's first RECV waits for it */
 	bool pin;	       /* MRs keep the pages they were made of */
 	uint64_t max_mr_size;
 	uint64_t max_mr;

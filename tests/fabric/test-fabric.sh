@@ -100,6 +100,12 @@ if [ -n "$qemu" ]; then
 	result qemu.symbols "$(head -n 2 "$scratch/out")"
 	LD_LIBRARY_PATH=$libs ldd "$qemu" | grep -q "libibverbs.so.1 => $libs/"
 	result qemu.uses_fabric "$qemu does not load the fabric"
+	# What QEMU gives memory back by, in whatever version of libc's it wants.
+	LD_DEBUG=bindings LD_BIND_NOW=1 LD_LIBRARY_PATH=$libs "$qemu" --version 2>&1 |
+		grep -E "binding file [^ ]*${qemu##*/} .*\`(madvise|munmap|mmap(64)?|mremap|fallocate(64)?)'" \
+			>"$scratch/bound"
+	[ "$(wc -l <"$scratch/bound")" -ge 5 ] && ! grep -qv " to $libs/libibverbs" "$scratch/bound"
+	result qemu.discards_seen "$(grep -v " to $libs/libibverbs" "$scratch/bound" | head -n 1)"
 else
 	not_run qemu.symbols "no qemu-system-x86_64; install qemu-system-x86"
 fi

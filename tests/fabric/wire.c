@@ -39,6 +39,18 @@ static void advance(struct span **spans, int *count, size_t done)
 	}
 }
 
+int fab_wire_peek(int fd, void *data, size_t length)
+{
+	ssize_t done;
+
+	do
+		done = recv(fd, data, length, MSG_PEEK | MSG_WAITALL);
+	while (done < 0 && errno == EINTR);
+	if (done >= 0)
+		errno = 0;
+	return done == (ssize_t)length ? 0 : -1;
+}
+
 int fab_wire_read(int fd, void *data, size_t length)
 {
 	ssize_t done;

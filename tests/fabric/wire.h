@@ -52,6 +52,7 @@ struct wire_answer {
  * an MR that has gone). Those with spans change them.
  */
 int fab_wire_read(int fd, void *data, size_t length);
+int fab_wire_peek(int fd, void *data, size_t length); /* and leaves it there */
 int fab_wire_read_spans(int fd, struct span *spans, int count);
 int fab_wire_write_spans(int fd, struct span *spans, int count);
 
