@@ -21,18 +21,18 @@ static bool has_capability(struct json_object *caps, const char *name)
 	return false;
 }
 
-static void add_capability(struct json_object *list, const char *name)
+static void add_capability(struct json_object *list, const char *name, bool state)
 {
 	struct json_object *cap = json_object_new_object();
 
 	json_object_object_add(cap, "capability", json_object_new_string(name));
-	json_object_object_add(cap, "state", json_object_new_boolean(true));
+	json_object_object_add(cap, "state", json_object_new_boolean(state));
 	json_object_array_add(list, cap);
 }
 
 /* Capabilities that were experimental once had an x- prefix then. */
-static int set_capabilities(struct vmproc *vm, const struct migration_config *config,
-			    int64_t deadline, struct failure *failure)
+int migration_set_capabilities(struct vmproc *vm, const struct migration_config *config, bool state,
+			       int64_t deadline, struct failure *failure)
 {
 	struct json_object *known = NULL, *list, *args;
 	char experimental[80];
@@ -41,13 +41,13 @@ static int set_capabilities(struct vmproc *vm, const struct migration_config *co
 	if (qmp_execute(&vm->qmp, "query-migrate-capabilities", NULL, deadline, &known, failure))
 		return -1;
 	list = json_object_new_array();
-	add_capability(list, "events");
+	add_capability(list, "events", true);
 	for (size_t i = 0; config->caps[i] && !ret; i++) {
 		snprintf(experimental, sizeof(experimental), "x-%s", config->caps[i]);
 		if (has_capability(known, config->caps[i]))
-			add_capability(list, config->caps[i]);
+			add_capability(list, config->caps[i], state);
 		else if (has_capability(known, experimental))
-			add_capability(list, experimental);
+			add_capability(list, experimental, state);
 		else
 			ret = fail(failure, "%s: QEMU has no capability %s", vm->name,
 				   config->caps[i]);
@@ -162,8 +162,8 @@ int migration_start(struct migration *m, const struct migration_config *config, 
 		    struct vmproc *to, int64_t deadline, struct failure *failure)
 {
 	*m = (struct migration){.config = config, .from = from, .to = to};
-	if (set_capabilities(from, config, deadline, failure) ||
-	    set_capabilities(to, config, deadline, failure) ||
+	if (migration_set_capabilities(from, config, true, deadline, failure) ||
+	    migration_set_capabilities(to, config, true, deadline, failure) ||
 	    set_parameters(from, config, deadline, failure) ||
 	    set_parameters(to, config, deadline, failure))
 		return -1;

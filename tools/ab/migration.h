@@ -34,6 +34,10 @@ struct migration {
 int migration_start(struct migration *m, const struct migration_config *config, struct vmproc *from,
 		    struct vmproc *to, int64_t deadline, struct failure *failure);
 
+/* Switch the configuration's capabilities on, as migration_start does, or off again. */
+int migration_set_capabilities(struct vmproc *vm, const struct migration_config *config, bool state,
+			       int64_t deadline, struct failure *failure);
+
 /* Set one numeric migration parameter. */
 int migration_set(struct vmproc *vm, const char *name, int64_t value, int64_t deadline,
 		  struct failure *failure);

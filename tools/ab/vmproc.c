@@ -156,9 +156,9 @@ __attribute__((noreturn)) static void become(const struct vmproc *vm,
 		fcntl(qmp_fd, F_SETFD, 0);
 		if (vm->ram_fd >= 0)
 			fcntl(vm->ram_fd, F_SETFD, 0);
-		if (config->root)
-			vmroot_enter(config->root, dirs, config->preload);
 		set_environment(additions);
+		if (config->root)
+			vmroot_enter(config->root, dirs);
 	}
 	execvp(args->v[0], args->v);
 	dprintf(STDERR_FILENO, "cannot run %s: %s\n", args->v[0], strerror(errno));

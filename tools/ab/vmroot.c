@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmroot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mount.h>
@@ -49,18 +52,12 @@ static void empty_tmp(const char *root)
 		die(target);
 }
 
-void vmroot_enter(const char *root, const char *const *dirs, const char *preload)
+/* What LD_PRELOAD names is looked for there, too. */
+static void bind_preload(const char *root)
 {
+	const char *preload = getenv("LD_PRELOAD");
 	char list[4096], *save, *dir;
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		die("a mount namespace");
-	bind_into(root, "/dev");
-	bind_into(root, "/proc");
-	bind_into(root, "/sys");
-	empty_tmp(root);
-	for (; *dirs; dirs++)
-		bind_into(root, *dirs);
 	snprintf(list, sizeof(list), "%s", preload ? preload : "");
 	for (dir = strtok_r(list, " :", &save); dir; dir = strtok_r(NULL, " :", &save)) {
 		char *slash = strrchr(dir, '/');
@@ -70,6 +67,48 @@ void vmroot_enter(const char *root, const char *const *dirs, const char *preload
 		*slash = '\0';
 		bind_into(root, dir);
 	}
+}
+
+/* One that an earlier run has made to mount on is empty. */
+static bool has_entries(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	bool found = false;
+
+	while (d && !found && (entry = readdir(d)))
+		found = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* Libraries that its user has put in front. The root's own must not be hidden by ours. */
+static void bind_library_path(const char *root)
+{
+	const char *path = getenv("LD_LIBRARY_PATH");
+	char list[4096], target[4608], *save, *dir;
+
+	snprintf(list, sizeof(list), "%s", path ? path : "");
+	for (dir = strtok_r(list, ":;", &save); dir; dir = strtok_r(NULL, ":;", &save)) {
+		snprintf(target, sizeof(target), "%s%s", root, dir);
+		if (*dir == '/' && !access(dir, X_OK) && !has_entries(target))
+			bind_into(root, dir);
+	}
+}
+
+void vmroot_enter(const char *root, const char *const *dirs)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		die("a mount namespace");
+	bind_into(root, "/dev");
+	bind_into(root, "/proc");
+	bind_into(root, "/sys");
+	empty_tmp(root);
+	for (; *dirs; dirs++)
+		bind_into(root, *dirs);
+	bind_preload(root);
+	bind_library_path(root);
 	if (chroot(root) || chdir("/"))
 		die(root);
 }

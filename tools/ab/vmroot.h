@@ -6,9 +6,9 @@
 /*
  * In a mount namespace of this process's own, of which nothing outlives the process: make our
  * /dev, /proc and /sys appear in @root, an empty /tmp in place of its own, each of @dirs (NULL
- * ends the list) and each directory of @preload's libraries; then change to it. Ends the process
- * with a message when it cannot.
+ * ends the list), each directory of LD_PRELOAD's libraries, and those of LD_LIBRARY_PATH that @root
+ * has nothing in; then change to it. Ends the process with a message when it cannot.
  */
-void vmroot_enter(const char *root, const char *const *dirs, const char *preload);
+void vmroot_enter(const char *root, const char *const *dirs);
 
 #endif
