@@ -89,7 +89,12 @@ fabric_run() {
 }
 
 step_fabric-e2e() {
-	fabric_run run-matrix --size 1024 --log-dir "$STEPS_DIR/fabric-e2e"
+	local root
+
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	root=$(bench_root) || return
+	RDMATEST_ROOT_NEW=$root fabric_run run-matrix --size 1024 --log-dir "$STEPS_DIR/fabric-e2e"
 }
 
 step_fabric-faults() {

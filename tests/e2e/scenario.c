@@ -95,8 +95,8 @@ static bool is_end(struct json_object *migration, const char *end, const struct 
 }
 
 /*
- * With postcopy each migration has a second one, for the return path. One that failed may have come
- * to none.
+ * With postcopy each migration has a second one, for the return path, and with a return path from
+ * QEMU 8 on (before, it fails). One that failed may have come to none.
  */
 static size_t connections_of(const struct scenario_config *config, const struct vmproc *vm,
 			     struct json_object *migrations)
@@ -104,12 +104,14 @@ static size_t connections_of(const struct scenario_config *config, const struct 
 	size_t connections = 0, each = 1;
 
 	for (size_t i = 0; config->migration.caps[i]; i++)
-		if (!strcmp(config->migration.caps[i], "postcopy-ram"))
+		if (!strcmp(config->migration.caps[i], "postcopy-ram") ||
+		    !strcmp(config->migration.caps[i], "return-path"))
 			each = 2;
 	for (size_t i = 0; i < json_object_array_length(migrations); i++) {
 		struct json_object *m = json_object_array_get_idx(migrations, i);
 
-		if ((is_end(m, "from", vm) || is_end(m, "to", vm)) && !has_status(m, "failed"))
+		if ((is_end(m, "from", vm) || is_end(m, "to", vm)) && !has_status(m, "failed") &&
+		    !has_status(m, "refused"))
 			connections += each;
 	}
 	return connections;
@@ -407,6 +409,73 @@ static int run_fault_again(const struct scenario_config *config, struct vmproc v
 	return 0;
 }
 
+/* The destination ends by itself, too, and has its say before that. */
+static int wait_over_there(struct vmproc *vm, int64_t deadline, struct failure *failure)
+{
+	struct qmp *const qmps[] = {&vm->qmp};
+
+	while (!is_over(vm))
+		if (!qmp_wait(qmps, 1, deadline))
+			return fail(failure, "the source has failed, the destination is '%s'",
+				    vm->qmp.migration_status);
+	return 0;
+}
+
+/* To a failure of the migration, or until QEMU refuses to begin: then with the reason it gives. */
+static int migrate_in_vain(const struct scenario_config *config, struct vmproc vms[3],
+			   struct json_object *migrations, struct failure *failure)
+{
+	int64_t deadline = wait_now() + FAULT_TIMEOUT;
+	struct json_object *info, *entry;
+	struct failure refusal = {""};
+	struct vmproc *from = &vms[SRC];
+	struct migration m;
+	int ret;
+
+	ret = migration_start(&m, &config->migration, from, &vms[DST], deadline, &refusal);
+	if (!ret &&
+	    (wait_fault(&m, deadline, failure) || wait_over_there(&vms[DST], deadline, failure)))
+		return -1;
+	info = migration_query(from, deadline);
+	if (!info)
+		return fail(failure, "the source does not answer");
+	if (ret)
+		json_object_object_add(info, "status", json_object_new_string("refused"));
+	entry = report_migration(from, &vms[DST], info, NULL);
+	json_object_array_add(migrations, entry);
+	json_object_object_add(entry, "refusal", json_object_new_string(refusal.text));
+	if (!ret && !has_status(info, "failed"))
+		ret = fail(failure, "the migration is '%s', and not failed",
+			   from->qmp.migration_status);
+	else
+		ret = recover(from, deadline, failure);
+	json_object_put(info);
+	return ret;
+}
+
+static int run_fails(const struct scenario_config *config, struct vmproc vms[3],
+		     struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	struct scenario_config without = *config;
+	size_t connections;
+
+	if (start_pair(config, vms, deadline, failure) ||
+	    migrate_in_vain(config, vms, migrations, failure) ||
+	    migration_set_capabilities(&vms[SRC], &config->migration, false, deadline, failure))
+		return -1;
+	end_destination(&vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
+	vm_release(&vms[DST]);
+	without.migration.caps[0] = NULL;
+	if (start_destination(&without, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
+	    vm_connect(&vms[THIRD], deadline, failure))
+		return -1;
+	connections = torn_down(&vms[SRC]);
+	if (migrate(&without, &vms[SRC], &vms[THIRD], migrations, deadline, failure))
+		return -1;
+	wait_torn_down(&without, &vms[SRC], connections + 1);
+	return 0;
+}
+
 static uint32_t live_counter(const struct vmproc *vm)
 {
 	uint32_t counter = 0;
@@ -474,6 +543,7 @@ const struct scenario scenarios[] = {
 	{"cancel-again", "cancel in the middle, then migrate to a third process", run_cancel_again},
 	{"fault-again", "migrate with faults, then without them to a third process",
 	 run_fault_again},
+	{"fails", "migrate in vain, then without the capabilities to a third process", run_fails},
 	{"live", "migrate a guest that keeps writing to its memory", run_live},
 	{NULL, NULL, NULL},
 };
@@ -496,8 +566,8 @@ static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
 		if (vms[i].pid && !failure->text[0])
 			ret |= vm_quit(&vms[i], wait_now() + EXIT_TIMEOUT, failure);
 		if (!vms[i].exited || !vms[i].exit_status ||
-		    (i == DST &&
-		     (scenario->run == run_cancel_again || scenario->run == run_fault_again)))
+		    (i == DST && (scenario->run == run_cancel_again ||
+				  scenario->run == run_fault_again || scenario->run == run_fails)))
 			continue;
 		ret |= fail(failure, "%s: QEMU ended with wait status 0x%x", vms[i].name,
 			    (unsigned int)vms[i].exit_status);
