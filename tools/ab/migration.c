@@ -278,12 +278,15 @@ int migration_wait_completed(struct migration *m, int64_t deadline, struct failu
 static int64_t progress(struct migration *m, int64_t deadline)
 {
 	struct json_object *info = migration_query(m->from, deadline), *ram, *total, *remaining;
+	struct json_object *passes;
 	int64_t done = -1;
 
+	/* Nothing remains before QEMU has looked at RAM for the first time, too. */
 	if (info && json_object_object_get_ex(info, "ram", &ram) &&
 	    json_object_object_get_ex(ram, "total", &total) &&
 	    json_object_object_get_ex(ram, "remaining", &remaining) &&
-	    json_object_get_int64(remaining) > 0)
+	    json_object_object_get_ex(ram, "dirty-sync-count", &passes) &&
+	    (json_object_get_int64(remaining) > 0 || json_object_get_int64(passes) > 0))
 		done = json_object_get_int64(total) - json_object_get_int64(remaining);
 	json_object_put(info);
 	return done;

@@ -87,6 +87,25 @@ char *vm_args_expand(const char *text, const struct vm_line *line)
 	return out;
 }
 
+static int add_memory(struct vm_args *args, const struct vm_line *line, struct failure *failure)
+{
+	const char *memory = line->memory;
+	char *object;
+	int ret;
+
+	object = vm_args_expand(memory ? memory : "memory-backend-file,mem-path={ram},share=on",
+				line);
+	if (!object)
+		return fail(failure, "no memory");
+	ret = vm_args_add(args, "-object", failure);
+	if (!ret)
+		ret = add_format(args, failure, "%s,id=ram0,size=%llu%s", object,
+				 (unsigned long long)line->ram_size,
+				 line->prealloc ? ",prealloc=on" : "");
+	free(object);
+	return ret;
+}
+
 static int add_builtin(struct vm_args *args, const struct vm_line *line, struct failure *failure)
 {
 	static const char *const fixed[] = {
@@ -95,12 +114,7 @@ static int add_builtin(struct vm_args *args, const struct vm_line *line, struct 
 	if (vm_args_add(args, line->binary, failure) || add_list(args, fixed, failure) ||
 	    vm_args_add(args, "-machine", failure) ||
 	    add_format(args, failure, "%s,memory-backend=ram0", line->machine) ||
-	    vm_args_add(args, "-object", failure) ||
-	    add_format(args, failure,
-		       "memory-backend-file,id=ram0,size=%llu,mem-path=%s,share=on%s",
-		       (unsigned long long)line->ram_size, line->ram,
-		       line->prealloc ? ",prealloc=on" : "") ||
-	    vm_args_add(args, "-m", failure) ||
+	    add_memory(args, line, failure) || vm_args_add(args, "-m", failure) ||
 	    add_format(args, failure, "%lluM", (unsigned long long)(line->ram_size >> 20)))
 		return -1;
 	return 0;

@@ -21,8 +21,9 @@ struct vm_args {
 /* What the command line is made from. Strings are not owned. */
 struct vm_line {
 	const char *binary;
-	const char *machine;	    /* -machine's value without memory-backend */
-	const char *const *extra;   /* more arguments; NULL ends the list; may be NULL */
+	const char *machine;	  /* -machine's value without memory-backend */
+	const char *memory;	  /* its memory backend without id and size; NULL: a shared file */
+	const char *const *extra; /* more arguments; NULL ends the list; may be NULL */
 	const char *const *command; /* whole command in place of the built-in guest, or NULL */
 	const char *end;	    /* "source" or "destination" */
 	const char *ram;	    /* path of the RAM file */

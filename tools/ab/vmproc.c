@@ -114,6 +114,7 @@ static int build_line(struct vm_args *args, const struct vmproc *vm, const struc
 	struct vm_line line = {
 		.binary = config->binary,
 		.machine = config->machine,
+		.memory = config->memory,
 		.extra = config->extra,
 		.command = config->command,
 		.end = start->incoming ? "destination" : "source",
@@ -137,12 +138,25 @@ static int build_line(struct vm_args *args, const struct vmproc *vm, const struc
 	return vm_args_build(args, &line, failure);
 }
 
+/* What @config sets the variable to, or NULL. */
+static const char *environment_value(const struct vm_config *config, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < VM_LIST_MAX && config->env[i]; i++)
+		if (!strncmp(config->env[i], name, len) && config->env[i][len] == '=')
+			return config->env[i] + len + 1;
+	return NULL;
+}
+
 __attribute__((noreturn)) static void become(const struct vmproc *vm,
 					     const struct vm_config *config,
 					     const struct vm_start *start, struct vm_args *args,
 					     const struct additions *additions, int qmp_fd)
 {
-	const char *const dirs[] = {start->dir, start->ram_dir, NULL};
+	/* Libraries of ours, such as the software verbs, are to be seen in another root, too. */
+	const char *const dirs[] = {start->dir, start->ram_dir,
+				    environment_value(config, "LD_LIBRARY_PATH"), NULL};
 
 	if (start->in_child)
 		start->in_child();

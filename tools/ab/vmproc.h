@@ -20,6 +20,7 @@ struct vm_config {
 	const char *env[VM_LIST_MAX];	/* NAME=VALUE; NULL ends the list */
 	const char *extra[VM_LIST_MAX]; /* more QEMU arguments; NULL ends the list */
 	const char *machine;		/* -machine's value without memory-backend */
+	const char *memory;		/* as in struct vm_line */
 	const char *const *command;	/* a whole command line (see vmargs.h), or NULL */
 	const struct remote *remote;	/* run it on another host; NULL: on this one */
 	bool stats;			/* have the shim write its statistics */
