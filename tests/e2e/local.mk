@@ -18,15 +18,23 @@ if HAVE_JSONC
 check_PROGRAMS += tests/e2e/migrate
 endif
 tests_e2e_migrate_SOURCES = \
+	tests/e2e/balloon.c \
+	tests/e2e/balloon.h \
+	tests/e2e/discard.c \
+	tests/e2e/discard.h \
 	tests/e2e/expect.c \
 	tests/e2e/expect.h \
 	tests/e2e/liverom.c \
 	tests/e2e/liverom.h \
 	tests/e2e/migrate.c \
+	tests/e2e/qtest.c \
+	tests/e2e/qtest.h \
 	tests/e2e/report.c \
 	tests/e2e/report.h \
 	tests/e2e/scenario.c \
-	tests/e2e/scenario.h
+	tests/e2e/scenario.h \
+	tests/e2e/teardown.c \
+	tests/e2e/teardown.h
 # How QEMUs are started and talked to is rdmachunk-ab's: one implementation, not two.
 tests_e2e_migrate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_e2e_migrate_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)

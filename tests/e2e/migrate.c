@@ -44,6 +44,9 @@ enum {
 	OPT_ZERO_FRACTION,
 	OPT_JUNK,
 	OPT_PREALLOC,
+	OPT_MEMORY,
+	OPT_PAGE_SIZE,
+	OPT_STALE,
 	OPT_SCENARIO,
 	OPT_REPEAT,
 	OPT_EXPECT,
@@ -81,6 +84,10 @@ static const struct {
 	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of MiBs that are zero (default 0.25)"},
 	{"junk", OPT_JUNK, NULL, "fill the destination's RAM with junk where zeros are due"},
 	{"prealloc", OPT_PREALLOC, NULL, "have the guest's pages allocated before it is migrated"},
+	{"memory", OPT_MEMORY, "OBJECT",
+	 "memory backend of both ends, without id and size (default a shared file {ram})"},
+	{"page-size", OPT_PAGE_SIZE, "KIB", "its pages (default 4), the least that is discarded"},
+	{"stale", OPT_STALE, NULL, "expect what was sent before its discard to be wrong (stock)"},
 	{"scenario", OPT_SCENARIO, "NAME", "what to do (default plain)"},
 	{"repeat", OPT_REPEAT, "N", "run the scenario N times, in new processes (default 1)"},
 	{"expect", OPT_EXPECT, "EXPR", "assertion on every run's report; repeatable"},
@@ -207,6 +214,15 @@ static void set_option(struct options *o, int option, const char *name)
 	case OPT_PREALLOC:
 		c->src.prealloc = c->dst.prealloc = true;
 		break;
+	case OPT_MEMORY:
+		c->src.memory = c->dst.memory = optarg;
+		break;
+	case OPT_PAGE_SIZE:
+		c->page_size = (uint64_t)number(optarg, 4, 2048, name) << 10;
+		break;
+	case OPT_STALE:
+		c->stale = true;
+		break;
 	case OPT_SCENARIO:
 		o->scenario = scenario_find(optarg);
 		if (!o->scenario) {
@@ -271,6 +287,7 @@ static void set_defaults(struct options *o)
 		.dst = {.binary = "qemu-system-x86_64", .machine = "q35"},
 		.pattern = {.seed = 1, .zero_fraction = 0.25},
 		.ram_size = 128 << 20,
+		.page_size = 4 << 10,
 		.timeout = 120000,
 	};
 }

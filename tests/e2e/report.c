@@ -104,3 +104,11 @@ struct json_object *report_migration(const struct vmproc *from, const struct vmp
 	}
 	return o;
 }
+
+bool report_has_status(struct json_object *migration, const char *status)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(migration, "status", &value) &&
+	       !strcmp(json_object_get_string(value), status);
+}

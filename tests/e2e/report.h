@@ -3,6 +3,7 @@
 #ifndef TESTS_E2E_REPORT_H
 #define TESTS_E2E_REPORT_H
 
+#include <stdbool.h>
 #include <json-c/json.h>
 
 #include "ab/pattern.h"
@@ -23,5 +24,8 @@ struct json_object *report_process(const struct vmproc *vm);
  */
 struct json_object *report_migration(const struct vmproc *from, const struct vmproc *to,
 				     struct json_object *info, const struct comparison *ram);
+
+/* Is @status the "status" of this migration? */
+bool report_has_status(struct json_object *migration, const char *status);
 
 #endif

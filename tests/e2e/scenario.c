@@ -7,10 +7,10 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "discard.h"
 #include "liverom.h"
 #include "report.h"
-
-enum { SRC, DST, THIRD, VMS };
+#include "teardown.h"
 
 static const char *const vm_names[VMS] = {"src", "dst", "third"};
 
@@ -78,79 +78,6 @@ static int check_ram(const struct scenario_config *config, struct vmproc *from, 
 	return 0;
 }
 
-static bool has_status(struct json_object *migration, const char *status)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(migration, "status", &value) &&
-	       !strcmp(json_object_get_string(value), status);
-}
-
-static bool is_end(struct json_object *migration, const char *end, const struct vmproc *vm)
-{
-	struct json_object *name;
-
-	return json_object_object_get_ex(migration, end, &name) &&
-	       !strcmp(json_object_get_string(name), vm->name);
-}
-
-/*
- * With postcopy each migration has a second one, for the return path, and with a return path from
- * QEMU 8 on (before, it fails). One that failed may have come to none.
- */
-static size_t connections_of(const struct scenario_config *config, const struct vmproc *vm,
-			     struct json_object *migrations)
-{
-	size_t connections = 0, each = 1;
-
-	for (size_t i = 0; config->migration.caps[i]; i++)
-		if (!strcmp(config->migration.caps[i], "postcopy-ram") ||
-		    !strcmp(config->migration.caps[i], "return-path"))
-			each = 2;
-	for (size_t i = 0; i < json_object_array_length(migrations); i++) {
-		struct json_object *m = json_object_array_get_idx(migrations, i);
-
-		if ((is_end(m, "from", vm) || is_end(m, "to", vm)) && !has_status(m, "failed") &&
-		    !has_status(m, "refused"))
-			connections += each;
-	}
-	return connections;
-}
-
-/* Of the connections that @vm has made, those that it has taken down again. */
-static size_t torn_down(const struct vmproc *vm)
-{
-	struct json_object *counts, *list, *live;
-	size_t n = 0;
-
-	counts = access(vm->counts, R_OK) ? NULL : json_object_from_file(vm->counts);
-	if (json_object_object_get_ex(counts, "per_connection", &list))
-		for (size_t i = 0; i < json_object_array_length(list); i++)
-			if (json_object_object_get_ex(json_object_array_get_idx(list, i),
-						      "live_mrs_at_qp_end", &live) &&
-			    json_object_get_int64(live) >= 0)
-				n++;
-	json_object_put(counts);
-	return n;
-}
-
-/*
- * QEMU takes a connection down some time after the migration has completed, and not at all when it
- * is told to quit before: then what it had registered looks leaked.
- */
-static void wait_torn_down(const struct scenario_config *config, const struct vmproc *vm,
-			   size_t connections)
-{
-	int64_t deadline = wait_now() + EXIT_TIMEOUT;
-
-	if (strcmp(config->migration.transport, "rdma") || !config->src.preload ||
-	    !config->dst.preload || !strstr(config->src.preload, "librdmachunk-count") ||
-	    !strstr(config->dst.preload, "librdmachunk-count"))
-		return;
-	while (torn_down(vm) < connections && !wait_over(deadline))
-		wait_fds(NULL, 0, wait_now() + 10);
-}
-
 /* From a started migration to identical RAM, reported. */
 static int finish_migration(const struct scenario_config *config, struct migration *m,
 			    struct json_object *migrations, int64_t deadline,
@@ -169,8 +96,8 @@ static int finish_migration(const struct scenario_config *config, struct migrati
 	json_object_array_add(migrations, report_migration(m->from, m->to, info, compared));
 	json_object_put(info);
 	if (!ret) {
-		wait_torn_down(config, m->from, connections_of(config, m->from, migrations));
-		wait_torn_down(config, m->to, connections_of(config, m->to, migrations));
+		teardown_wait_all(config, m->from, migrations);
+		teardown_wait_all(config, m->to, migrations);
 	}
 	return ret;
 }
@@ -375,9 +302,9 @@ static int migrate_with_fault(const struct scenario_config *config, struct vmpro
 	if (!info)
 		return fail(failure, "the source does not answer: %s", why.text);
 	json_object_array_add(migrations, report_migration(from, &vms[DST], info, NULL));
-	if (has_status(info, "cancelled"))
+	if (report_has_status(info, "cancelled"))
 		ret = 0;
-	else if (has_status(info, "failed"))
+	else if (report_has_status(info, "failed"))
 		ret = check_reason(from, info, failure);
 	else
 		ret = fail(failure, "the migration did not begin: %s", why.text);
@@ -402,10 +329,10 @@ static int run_fault_again(const struct scenario_config *config, struct vmproc v
 	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
-	connections = torn_down(&vms[SRC]);
+	connections = teardown_count(&vms[SRC]);
 	if (migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure))
 		return -1;
-	wait_torn_down(config, &vms[SRC], connections + 1);
+	teardown_wait(config, &vms[SRC], connections + 1);
 	return 0;
 }
 
@@ -469,10 +396,10 @@ static int run_fails(const struct scenario_config *config, struct vmproc vms[3],
 	if (start_destination(&without, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
-	connections = torn_down(&vms[SRC]);
+	connections = teardown_count(&vms[SRC]);
 	if (migrate(&without, &vms[SRC], &vms[THIRD], migrations, deadline, failure))
 		return -1;
-	wait_torn_down(&without, &vms[SRC], connections + 1);
+	teardown_wait(&without, &vms[SRC], connections + 1);
 	return 0;
 }
 
@@ -545,6 +472,13 @@ const struct scenario scenarios[] = {
 	 run_fault_again},
 	{"fails", "migrate in vain, then without the capabilities to a third process", run_fails},
 	{"live", "migrate a guest that keeps writing to its memory", run_live},
+	{"discard-zero", "QEMU discards zero pages that are then written", discard_run_zero},
+	{"discard-written", "QEMU discards pages already sent that are then written again",
+	 discard_run_written},
+	{"discard-queued", "QEMU discards pages while they are sent; then they are written again",
+	 discard_run_queued},
+	{"discard-many", "QEMU discards pages that are then written, again and again",
+	 discard_run_many},
 	{NULL, NULL, NULL},
 };
 

@@ -11,12 +11,17 @@
 #include "ab/pattern.h"
 #include "ab/vmproc.h"
 
+/* The processes of a scenario. */
+enum { SRC, DST, THIRD, VMS };
+
 struct scenario_config {
 	struct migration_config migration;
 	struct vm_config src, dst;
 	struct pattern pattern;
 	uint64_t ram_size;   /* bytes, a multiple of 1 MiB */
 	bool junk;	     /* fill the destination's RAM with junk where the source has zeros */
+	uint64_t page_size;  /* bytes of a page of the guest's RAM on this host */
+	bool stale;	     /* pages discarded after they were sent are to be wrong, as in stock */
 	int64_t timeout;     /* milliseconds for the whole scenario */
 	const char *dir;     /* for logs */
 	const char *ram_dir; /* for RAM files and sockets; a tmpfs */
@@ -25,7 +30,7 @@ struct scenario_config {
 struct scenario {
 	const char *name;
 	const char *help;
-	int (*run)(const struct scenario_config *config, struct vmproc vms[3],
+	int (*run)(const struct scenario_config *config, struct vmproc vms[VMS],
 		   struct json_object *migrations, int64_t deadline, struct failure *failure);
 };
 
