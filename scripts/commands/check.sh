@@ -19,6 +19,7 @@ fabric        | tests  | host  | software verbs
 sim           | tests  | host  | simulated migrations
 fabric-e2e    | tests  | host  | migrations end to end on the software verbs
 fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
+discards      | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
 launcher      | tests  | host  | launcher, completion, manual page
 ab            | tests  | host  | A/B tool
 bench         | tests  | alone | what the shim adds to each hooked verb
@@ -26,6 +27,7 @@ clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 coverage      | single | host  | lines of src/core that the unit tests reach
 e2e           | tests  | guest | migrations end to end
+rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
 conformance   | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
@@ -99,6 +101,18 @@ step_fabric-e2e() {
 
 step_fabric-faults() {
 	fabric_run run-faults --log-dir "$STEPS_DIR/fabric-faults"
+}
+
+# This QEMU in all cases, and QEMU 11.1 in some.
+step_discards() {
+	local root
+
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	root=$(bench_root) || return
+	fabric_run run-discards --log-dir "$STEPS_DIR/discards"
+	RDMATEST_ROOT_SRC=$root RDMATEST_ROOT_DST=$root \
+		fabric_run run-discards --few --log-dir "$STEPS_DIR/discards-11"
 }
 
 step_fabric-free() {
@@ -183,6 +197,12 @@ step_e2e() {
 	build_tree gcc
 	with_link 2400 "$STEPS_DIR/e2e" "$SOURCE_DIR/tests/e2e/run-matrix" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/e2e"
+}
+
+step_rxe-discards() {
+	build_tree gcc
+	with_link 900 "$STEPS_DIR/rxe-discards" "$SOURCE_DIR/tests/e2e/run-discards" \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-discards"
 }
 
 step_conformance() {

@@ -371,7 +371,7 @@ static int migrate_in_vain(const struct scenario_config *config, struct vmproc v
 	entry = report_migration(from, &vms[DST], info, NULL);
 	json_object_array_add(migrations, entry);
 	json_object_object_add(entry, "refusal", json_object_new_string(refusal.text));
-	if (!ret && !has_status(info, "failed"))
+	if (!ret && !report_has_status(info, "failed"))
 		ret = fail(failure, "the migration is '%s', and not failed",
 			   from->qmp.migration_status);
 	else

@@ -4,4 +4,5 @@
 EXTRA_DIST += \
 	tests/lib/expect.sh \
 	tests/lib/manual.sh \
+	tests/lib/migrate.sh \
 	tests/lib/report.sh

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What tables of migrations share: the command line of tests/e2e/migrate, in the array `argv'. Uses the
+# variables build_dir, fabric (or empty), size and timeout. To be sourced by bash.
+
+# "$1" of a table line's column, without the blanks around it.
+trim() {
+	local s=$1
+
+	s=${s#"${s%%[![:space:]]*}"}
+	printf '%s' "${s%"${s##*[![:space:]]}"}"
+}
+
+# Sets migrate, count, shim and addr (empty where there is no RDMA link), or says what is missing.
+find_build() {
+	local file
+
+	: "${build_dir:?}"
+	migrate=$build_dir/tests/e2e/migrate
+	count=$build_dir/tests/e2e/.libs/librdmachunk-count.so
+	shim=$build_dir/.libs/librdmachunk.so
+	for file in "$migrate" "$count" "$shim"; do
+		[ -e "$file" ] || die "no $file: run 'make && make check TESTS=' in $build_dir"
+	done
+	addr=${RDMATEST_ADDR:-}
+	[ -n "$addr" ] || [ -z "$fabric" ] || addr=127.0.0.1
+}
+
+# The options that every run has.
+common_options() {
+	argv=("$migrate" --addr "$addr" --size "$size" --timeout "$timeout")
+	[ -z "${RDMATEST_QEMU_SRC:-}" ] || argv+=(--qemu-src "$RDMATEST_QEMU_SRC")
+	[ -z "${RDMATEST_QEMU_DST:-}" ] || argv+=(--qemu-dst "$RDMATEST_QEMU_DST")
+	[ -z "${RDMATEST_ROOT_SRC:-}" ] || argv+=(--root-src "$RDMATEST_ROOT_SRC")
+	[ -z "${RDMATEST_ROOT_DST:-}" ] || argv+=(--root-dst "$RDMATEST_ROOT_DST")
+}
+
+# end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
+# commas between them (`default': none).
+end_options() {
+	local end=$1 column=$2 preload=$count variable
+	local -a variables
+
+	if [ "$column" != - ]; then
+		preload="$shim $count"
+		IFS=, read -ra variables <<<"$column"
+		for variable in "${variables[@]}"; do
+			[ "$variable" = default ] || argv+=("--env-$end" "$variable")
+		done
+	fi
+	argv+=("--preload-$end" "$preload")
+	[ -z "$fabric" ] || argv+=("--env-$end" "LD_LIBRARY_PATH=$fabric" "--env-$end" RDMAFABRIC_AWAIT_RECV=on)
+}
