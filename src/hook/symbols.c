@@ -40,6 +40,15 @@ static const struct symbol symbols[] = {
 static struct verbs_calls calls;
 static atomic_bool complete; /* every entry has been found */
 
+void *symbols_next(const char *name)
+{
+	int saved_errno = errno;
+	void *address = dlsym(RTLD_NEXT, name);
+
+	errno = saved_errno;
+	return address;
+}
+
 static void *find(const struct symbol *symbol)
 {
 	void *address = dlvsym(RTLD_NEXT, symbol->name, symbol->version);

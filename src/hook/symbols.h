@@ -13,4 +13,13 @@
  */
 const struct verbs_calls *symbols_resolve(void);
 
+/*
+ * The definition of `name` that the loader would have taken had the module not
+ * been there: the next one in look-up order, whoever has it; NULL when there is
+ * none. For functions that exist in one version only: with glibc before 2.36 it
+ * is the oldest version of several. Takes the loader's lock and no other,
+ * allocates only where dlsym(3) itself does, keeps errno. Thread safe.
+ */
+void *symbols_next(const char *name);
+
 #endif
