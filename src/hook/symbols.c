@@ -6,13 +6,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "engine/session.h"
 
 /*
  * Which version of which symbol. Without the version the loader may return the
- * oldest one: libibverbs keeps a twin of ibv_reg_mr for the 1.0 ABI, whose
- * structures differ, and calling that crashes.
+ * oldest one, as glibc before 2.36 does: libibverbs keeps a twin of ibv_reg_mr
+ * for the 1.0 ABI, whose structures differ, and calling that crashes.
  */
 struct symbol {
 	const char *name;
@@ -49,25 +50,52 @@ void *symbols_next(const char *name)
 	return address;
 }
 
+/* Does it lie in one of the RDMA libraries, rather than in one that stands before them? */
+static bool is_library(const Dl_info *info, const char *library)
+{
+	const char *slash = strrchr(info->dli_fname, '/');
+
+	return !strcmp(slash ? slash + 1 : info->dli_fname, library);
+}
+
+/*
+ * Another preload may stand between us and the libraries, a profiler or a fault
+ * injector, and it has to see the calls. Most have no versions, and a search for
+ * a version passes over them: so the name says who is next, and the version which
+ * of its twins is meant, if it has any.
+ *
+ *      next by name            next of that version        called
+ *      counter.so              libibverbs.so.1             counter.so
+ *      counter.so              counter.so (1.1)            that of 1.1
+ *      libibverbs.so.1 (1.0)   libibverbs.so.1 (1.1)       that of 1.1
+ *      counter.so              none: opened with dlopen()  counter.so
+ *      none                    none: opened with dlopen()  the library's
+ */
 static void *find(const struct symbol *symbol)
 {
-	void *address = dlvsym(RTLD_NEXT, symbol->name, symbol->version);
+	void *next = symbols_next(symbol->name);
+	void *versioned = dlvsym(RTLD_NEXT, symbol->name, symbol->version);
+	Dl_info of_next, of_versioned;
 	void *library;
 
-	if (address)
-		return address;
+	if (next && dladdr(next, &of_next) && !is_library(&of_next, symbol->library) &&
+	    !(versioned && dladdr(versioned, &of_versioned) &&
+	      of_versioned.dli_fbase == of_next.dli_fbase))
+		return next;
+	if (versioned)
+		return versioned;
 	/*
 	 * A process that loaded the library with dlopen() has it in a scope that
 	 * RTLD_NEXT does not see. It is loaded, or nobody could be calling us.
 	 */
 	library = dlopen(symbol->library, RTLD_LAZY | RTLD_NOLOAD);
 	if (library) {
-		address = dlvsym(library, symbol->name, symbol->version);
-		if (!address)
-			address = dlsym(library, symbol->name);
+		versioned = dlvsym(library, symbol->name, symbol->version);
+		if (!versioned)
+			versioned = dlsym(library, symbol->name);
 		dlclose(library);
 	}
-	return address;
+	return versioned ? versioned : next;
 }
 
 /*

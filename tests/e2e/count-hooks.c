@@ -2,9 +2,8 @@
 /*
  * The interposed functions of the counting preload.
  *
- * Unlike the shim, which is first in line and exports without versions, this module may have to be
- * found *by* the shim with dlvsym(RTLD_NEXT, name, version), and that passes over unversioned
- * symbols. So count.map gives each function the version that rdma-core gives it.
+ * count.map gives each function the version that rdma-core gives it, so that whoever looks for that
+ * version finds it, too.
  *
  * post_send, post_recv and poll_cq are inline functions that go through context->ops. They are
  * patched after rdma_create_qp, once for each context, and pass on what belongs to other QPs.

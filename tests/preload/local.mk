@@ -6,6 +6,9 @@ if HAVE_VERBS
 check_LTLIBRARIES += \
 	tests/preload/fake/libibverbs.la \
 	tests/preload/fake/librdmacm.la \
+	tests/preload/libcounter-unversioned.la \
+	tests/preload/libcounter-versioned.la \
+	tests/preload/liboldest.la \
 	tests/preload/libstage.la
 check_PROGRAMS += \
 	tests/preload/client \
@@ -40,6 +43,23 @@ tests_preload_libstage_la_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_libstage_la_LDFLAGS = -avoid-version -shared -rpath /nowhere
 tests_preload_libstage_la_LIBADD = $(VERBS_LIBS)
 
+# Other preloads, which are in no program's list of libraries.
+preload_other_ldflags = -module -avoid-version -shared -rpath /nowhere -no-undefined
+tests_preload_libcounter_unversioned_la_SOURCES = tests/preload/counter.c
+tests_preload_libcounter_unversioned_la_CFLAGS = $(AM_CFLAGS)
+tests_preload_libcounter_unversioned_la_LDFLAGS = $(preload_other_ldflags)
+tests_preload_libcounter_unversioned_la_LIBADD = $(DL_LIBS)
+tests_preload_libcounter_versioned_la_SOURCES = tests/preload/counter.c
+tests_preload_libcounter_versioned_la_CFLAGS = $(AM_CFLAGS)
+tests_preload_libcounter_versioned_la_LDFLAGS = $(preload_other_ldflags) \
+	-Wl,--version-script=$(srcdir)/tests/preload/counter.map
+tests_preload_libcounter_versioned_la_LIBADD = $(DL_LIBS)
+tests_preload_libcounter_versioned_la_DEPENDENCIES = tests/preload/counter.map
+tests_preload_liboldest_la_SOURCES = tests/preload/oldest.c
+tests_preload_liboldest_la_CFLAGS = $(AM_CFLAGS)
+tests_preload_liboldest_la_LDFLAGS = $(preload_other_ldflags)
+tests_preload_liboldest_la_LIBADD = $(DL_LIBS)
+
 tests_preload_client_SOURCES = \
 	tests/preload/ahead.c \
 	tests/preload/ahead.h \
@@ -66,11 +86,13 @@ tests_preload_plain_LDADD = $(DL_LIBS) $(PTHREAD_LIBS)
 dist_check_SCRIPTS += tests/preload/run-tests
 TESTS += tests/preload/run-tests
 EXTRA_DIST += \
+	tests/preload/counter.map \
 	tests/preload/fake/libibverbs.map \
 	tests/preload/fake/librdmacm.map \
 	tests/preload/cases/ahead.sh \
 	tests/preload/cases/config.sh \
 	tests/preload/cases/discard.sh \
+	tests/preload/cases/interpose.sh \
 	tests/preload/cases/lifetime.sh \
 	tests/preload/cases/module.sh \
 	tests/preload/cases/passthrough.sh \

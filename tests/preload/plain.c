@@ -138,6 +138,18 @@ static int run_shim(const char *argument)
 	return 0;
 }
 
+/* plain next VERSION: is that the ibv_reg_mr that a search by name finds next? */
+static int run_next(const char *argument)
+{
+	void *wanted;
+
+	open_library("libibverbs.so.1", RTLD_GLOBAL);
+	wanted = dlvsym(RTLD_DEFAULT, "ibv_reg_mr", argument);
+	must(wanted);
+	puts(dlsym(RTLD_NEXT, "ibv_reg_mr") == wanted ? "the same" : "another");
+	return 0;
+}
+
 static void *add_up(void *sum)
 {
 	static _Thread_local unsigned long mine;
@@ -167,8 +179,8 @@ static const struct {
 	const char *name;
 	int (*run)(const char *argument);
 } modes[] = {
-	{"cm-later", run_cm_later}, {"global", run_global},   {"local", run_local},
-	{"shim", run_shim},	    {"threads", run_threads},
+	{"cm-later", run_cm_later}, {"global", run_global}, {"local", run_local},
+	{"next", run_next},	    {"shim", run_shim},	    {"threads", run_threads},
 };
 
 int main(int argc, char **argv)
