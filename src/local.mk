@@ -21,7 +21,9 @@ core_sources = \
 
 util_sources = \
 	src/util/config.c src/util/config.h \
-	src/util/log.c src/util/log.h
+	src/util/log.c src/util/log.h \
+	src/util/sink.c src/util/sink.h \
+	src/util/spawn.c src/util/spawn.h
 
 lib_LTLIBRARIES += librdmachunk.la
 librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
@@ -45,6 +47,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/hook/symbols.c src/hook/symbols.h
 librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
 librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
+	-Wl,-z,nodelete \
 	-Wl,--version-script=$(top_srcdir)/src/hook/exports.map
 librdmachunk_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
 librdmachunk_la_DEPENDENCIES = src/hook/exports.map

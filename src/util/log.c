@@ -2,17 +2,56 @@
 #include "util/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static enum config_log_level log_level = CONFIG_LOG_OFF;
-static int log_fd = STDERR_FILENO;
+#include "util/sink.h"
 
-static void put_line(int fd, const char *format, va_list args)
+/* For a standard error that nobody reads: about a thread's turn on a busy machine. */
+#define PATIENCE_MS 20
+
+static enum config_log_level log_level = CONFIG_LOG_OFF;
+static struct sink file;
+static bool to_file;
+
+/*
+ * Whoever logs may hold a session's lock, and all of QEMU waits for that when the
+ * pipe behind standard error is full. So wait for the reader for a moment, once.
+ */
+void log_stderr(const char *text, size_t len)
+{
+	static atomic_bool stuck;
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int saved_errno = errno;
+	ssize_t n;
+
+	while (len) {
+		/* With nobody at the other end a write would raise SIGPIPE. */
+		if (poll(&err, 1, atomic_load(&stuck) ? 0 : PATIENCE_MS) <= 0 ||
+		    (err.revents & (POLLERR | POLLNVAL))) {
+			atomic_store(&stuck, true);
+			break;
+		}
+		atomic_store(&stuck, false);
+		/* A pipe that can be written to takes this much. */
+		n = write(STDERR_FILENO, text, len < PIPE_BUF ? len : PIPE_BUF);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break; /* there is nobody to tell */
+		text += n;
+		len -= (size_t)n;
+	}
+	errno = saved_errno;
+}
+
+static void put_line(bool file_wanted, const char *format, va_list args)
 {
 	static const char prefix[] = "rdmachunk: ";
 	char line[512];
@@ -25,17 +64,24 @@ static void put_line(int fd, const char *format, va_list args)
 	if (n > 0) {
 		used += (size_t)n < sizeof(line) - used - 1 ? (size_t)n : sizeof(line) - used - 2;
 		line[used++] = '\n';
-		/* There is nobody to tell when even this fails. */
-		if (write(fd, line, used) < 0)
-			errno = saved_errno;
+		if (file_wanted)
+			sink_put(&file, line, used);
+		else
+			log_stderr(line, used);
 	}
 	errno = saved_errno;
+}
+
+static void no_file(const char *path, const char *why)
+{
+	log_always("RDMACHUNK_LOG_FILE=%.200s: %s; logging to standard error: use the path of a "
+		   "regular file that can be written",
+		   path, why);
 }
 
 void log_open(const struct config *cfg)
 {
 	char path[PATH_MAX];
-	int fd;
 
 	log_level = cfg->log_level;
 	if (!cfg->log_file)
@@ -45,13 +91,11 @@ void log_open(const struct config *cfg)
 			   cfg->log_file);
 		return;
 	}
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		log_always("RDMACHUNK_LOG_FILE=%s: %s; logging to standard error", path,
-			   strerror(errno));
-		return;
-	}
-	log_fd = fd;
+	file.warn = no_file;
+	file.instead = log_stderr;
+	sink_init(&file);
+	sink_open(&file, path);
+	to_file = true;
 }
 
 void log_always(const char *format, ...)
@@ -59,7 +103,7 @@ void log_always(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	put_line(STDERR_FILENO, format, args);
+	put_line(false, format, args);
 	va_end(args);
 }
 
@@ -70,6 +114,6 @@ void log_line(enum config_log_level level, const char *format, ...)
 	if (log_level < level)
 		return;
 	va_start(args, format);
-	put_line(log_fd, format, args);
+	put_line(to_file, format, args);
 	va_end(args);
 }

@@ -21,6 +21,7 @@ unit_programs = \
 	tests/unit/test_registration \
 	tests/unit/test_registration_renew \
 	tests/unit/test_send_queue \
+	tests/unit/test_sink \
 	tests/unit/test_source \
 	tests/unit/test_source_ahead \
 	tests/unit/test_transmit \
@@ -85,6 +86,9 @@ tests_unit_test_registration_renew_CFLAGS = $(unit_cflags)
 tests_unit_test_registration_renew_LDADD = $(unit_ldadd)
 tests_unit_test_send_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_send_queue_LDADD = $(unit_ldadd)
+tests_unit_test_sink_CFLAGS = $(unit_cflags)
+tests_unit_test_sink_LDADD = $(unit_ldadd)
+tests_unit_test_sink_LDFLAGS = -Wl,--wrap=pthread_create
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
 tests_unit_test_source_ahead_CFLAGS = $(unit_cflags)

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "util/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/spawn.h"
+
+/* Beyond so many the file is taken for one that hangs. */
+#define LINES_MAX 64
+
+/* How long exit() may be held up for what is not written yet. */
+#define EXIT_NS UINT64_C(2000000000)
+
+struct sink_line {
+	struct sink_line *next;
+	size_t len;
+	char text[];
+};
+
+/* All there are; each is added once and stays. */
+static _Atomic(struct sink *) sinks;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void complain(struct sink *s, const char *why)
+{
+	if (!atomic_exchange(&s->warned, true))
+		s->warn(s->path, why);
+}
+
+static void forfeit(struct sink *s, const char *line, size_t len, const char *why)
+{
+	complain(s, why);
+	if (s->instead)
+		s->instead(line, len);
+}
+
+static const char *wrong_kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return NULL;
+	case S_IFLNK:
+		return "is a symbolic link";
+	case S_IFDIR:
+		return "is a directory";
+	case S_IFIFO:
+		return "is a FIFO";
+	case S_IFSOCK:
+		return "is a socket";
+	default:
+		return "is a device";
+	}
+}
+
+/* NULL, or why it cannot be had; *fd is -1 then. */
+static const char *open_file(const char *path, int *fd)
+{
+	const char *why;
+	struct stat st;
+
+	*fd = -1;
+	/* To open a device or FIFO may do something to it: look first. */
+	if (lstat(path, &st)) {
+		if (errno != ENOENT)
+			return strerror(errno);
+	} else {
+		why = wrong_kind(st.st_mode);
+		if (why)
+			return why;
+	}
+	*fd = open(path,
+		   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+		   0644);
+	if (*fd < 0)
+		return strerror(errno);
+	/* It may be another by now. */
+	why = fstat(*fd, &st) ? strerror(errno) : wrong_kind(st.st_mode);
+	if (why) {
+		close(*fd);
+		*fd = -1;
+	}
+	return why;
+}
+
+/* All of it; or false, with errno. */
+static bool write_all(struct sink *s, int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	for (; len; text += n, len -= (size_t)n) {
+		n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0) {
+			errno = n ? errno : ENOSPC;
+			return false;
+		}
+		if (n)
+			s->torn = text[n - 1] != '\n';
+	}
+	return true;
+}
+
+/* Lock held, released meanwhile. `why`: there is no file, for this reason. */
+static void write_first(struct sink *s, int fd, const char *why)
+{
+	struct sink_line *line = s->first;
+
+	pthread_mutex_unlock(&s->lock);
+	/* What is left of a line must not spoil the next. */
+	if (!why && s->torn && !write_all(s, fd, "\n", 1))
+		why = strerror(errno);
+	if (!why && !write_all(s, fd, line->text, line->len))
+		why = strerror(errno);
+	if (why)
+		forfeit(s, line->text, line->len, why);
+	pthread_mutex_lock(&s->lock);
+	/* It stays until now, so that an empty list means that all is done. */
+	s->first = line->next;
+	if (!s->first)
+		s->last = &s->first;
+	s->waiting--;
+	free(line);
+}
+
+static void *run(void *argument)
+{
+	struct sink *s = argument;
+	const char *why;
+	int fd;
+
+	pthread_setname_np(pthread_self(), "rdmachunk-file");
+	pthread_mutex_lock(&s->lock);
+	while (s->users || s->first) {
+		pthread_mutex_unlock(&s->lock);
+		why = open_file(s->path, &fd);
+		if (why)
+			complain(s, why);
+		pthread_mutex_lock(&s->lock);
+		s->looked = true;
+		while (s->users || s->first) {
+			if (s->first)
+				write_first(s, fd, why);
+			else
+				pthread_cond_wait(&s->changed, &s->lock);
+		}
+		pthread_mutex_unlock(&s->lock);
+		/* NFS tells only now that a disk was full. */
+		if (!why && close(fd))
+			complain(s, strerror(errno));
+		pthread_mutex_lock(&s->lock);
+	}
+	s->running = false;
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* Lock held. 0, or an errno. */
+static int start(struct sink *s)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	if (s->running)
+		return 0;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* A signal that a write brings about is thus an error of that write, and no more. */
+	error = spawn(&thread, &attr, run, s);
+	pthread_attr_destroy(&attr);
+	s->running = !error;
+	s->looked = false;
+	return error;
+}
+
+static void before_fork(void)
+{
+	for (struct sink *s = atomic_load(&sinks); s; s = s->next)
+		pthread_mutex_lock(&s->lock);
+}
+
+static void after_fork(void)
+{
+	for (struct sink *s = atomic_load(&sinks); s; s = s->next)
+		pthread_mutex_unlock(&s->lock);
+}
+
+/* No lines, no users, no thread. */
+static void clear(struct sink *s)
+{
+	/* One that a thread waited for, which a child does not have, is not to be used again. */
+	pthread_cond_init(&s->changed, NULL);
+	s->first = NULL;
+	s->last = &s->first;
+	s->waiting = 0;
+	s->users = 0;
+	s->running = false;
+}
+
+static void in_child(void)
+{
+	struct sink_line *line;
+
+	for (struct sink *s = atomic_load(&sinks); s; s = s->next) {
+		while ((line = s->first)) {
+			s->first = line->next;
+			free(line);
+		}
+		clear(s);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, in_child);
+}
+
+void sink_init(struct sink *s)
+{
+	struct sink *head = atomic_load(&sinks);
+
+	pthread_mutex_init(&s->lock, NULL);
+	clear(s);
+	do
+		s->next = head;
+	while (!atomic_compare_exchange_weak(&sinks, &head, s));
+	pthread_once(&fork_once, watch_forks);
+}
+
+void sink_open(struct sink *s, const char *path)
+{
+	int error;
+
+	pthread_mutex_lock(&s->lock);
+	if (!s->running)
+		snprintf(s->path, sizeof(s->path), "%s", path);
+	s->users++;
+	error = start(s);
+	pthread_mutex_unlock(&s->lock);
+	if (error)
+		complain(s, strerror(error));
+}
+
+void sink_put(struct sink *s, const char *text, size_t len)
+{
+	struct sink_line *line = malloc(sizeof(*line) + len);
+	const char *why = NULL;
+	int error;
+
+	if (!line) {
+		forfeit(s, text, len, strerror(ENOMEM));
+		return;
+	}
+	line->next = NULL;
+	line->len = len;
+	memcpy(line->text, text, len);
+	pthread_mutex_lock(&s->lock);
+	error = start(s);
+	if (error) {
+		why = strerror(error);
+	} else if (s->waiting == LINES_MAX) {
+		why = "it takes too long to write";
+	} else {
+		*s->last = line;
+		s->last = &line->next;
+		s->waiting++;
+		pthread_cond_signal(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (why) {
+		free(line);
+		forfeit(s, text, len, why);
+	}
+}
+
+void sink_close(struct sink *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->users)
+		s->users--;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool busy(struct sink *s)
+{
+	bool busy;
+
+	pthread_mutex_lock(&s->lock);
+	busy = s->running && (!s->looked || s->first || !s->users);
+	pthread_mutex_unlock(&s->lock);
+	return busy;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * After all other destructors of the module, so that their lines are written, too.
+ * Looks again and again, for a thread that has no time may not have opened the file
+ * yet, and one that hangs never says so.
+ */
+static void __attribute__((destructor(101))) write_out(void)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	uint64_t end = now_ns() + EXIT_NS;
+
+	for (struct sink *s = atomic_load(&sinks); s; s = s->next) {
+		while (busy(s) && now_ns() < end)
+			nanosleep(&nap, NULL);
+		if (busy(s))
+			complain(s, "it takes too long to write");
+	}
+}
