@@ -80,6 +80,16 @@ struct session *registry_lock_pd(const struct ibv_pd *pd)
 	return lock_matching(NULL, pd);
 }
 
+struct session *registry_next(const struct session *s)
+{
+	struct session *next;
+
+	pthread_mutex_lock(&lock);
+	next = s ? s->next : sessions;
+	pthread_mutex_unlock(&lock);
+	return next;
+}
+
 int registry_track_qp(struct session *s)
 {
 	int ret;

@@ -27,6 +27,10 @@ struct session *registry_new(const struct rdma_cm_id *id, const struct ibv_pd *p
 struct session *registry_lock_id(const struct rdma_cm_id *id);
 struct session *registry_lock_pd(const struct ibv_pd *pd);
 
+/* All memory there is for sessions, in use or not: what follows `s`, the first after
+ * NULL, NULL after the last. */
+struct session *registry_next(const struct session *s);
+
 /* Posts on the QP, polls of the CQs come to us from now on. 0, or -EEXIST when
  * another session has one of them, or -ENOSPC. */
 int registry_track_qp(struct session *s);

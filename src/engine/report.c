@@ -2,7 +2,6 @@
 #include "engine/report.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -10,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/registry.h"
 #include "util/log.h"
+#include "util/sink.h"
 
 /*
  * Written by hand, because a library in QEMU's process must not bring another
@@ -109,33 +110,106 @@ static void compose(struct line *line, const struct session *s)
 	put(line, ", \"seconds\": %.6f}\n", seconds_since(&s->started));
 }
 
-static int open_target(const char *target, char *path, size_t len)
+/* How long exit() may be held up by threads that have a session's lock. */
+#define EXIT_NS UINT64_C(500000000)
+
+static struct sink file;
+static pthread_once_t file_once = PTHREAD_ONCE_INIT;
+
+/* The process whose connections there are to tell of; a child has its parent's memory. */
+static atomic_long owner;
+
+static bool to_stderr(void)
 {
-	if (!strcmp(target, "stderr"))
-		return STDERR_FILENO;
-	if (config_expand_path(path, len, target, (long)getpid())) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	return !strcmp(session_config()->stats, "stderr");
 }
 
-void report_session(const struct session *s)
+static void no_file(const char *path, const char *why)
+{
+	log_warn("RDMACHUNK_STATS=%.200s: %s; statistics are lost: use the path of a regular file "
+		 "that can be written, or stderr",
+		 path, why);
+}
+
+static void init_file(void)
+{
+	file.warn = no_file;
+	sink_init(&file);
+}
+
+void report_begin(struct session *s)
 {
 	const char *target = session_config()->stats;
-	int saved_errno = errno;
-	struct line line = {.used = 0};
 	char path[PATH_MAX];
-	int fd;
 
-	/* A candidate that never connected was no migration connection. */
-	if (!target || s->conn.role == CONN_NO_ROLE)
+	if (!target)
 		return;
+	if (!to_stderr()) {
+		if (config_expand_path(path, sizeof(path), target, (long)getpid())) {
+			no_file(target, strerror(ENAMETOOLONG));
+			return;
+		}
+		pthread_once(&file_once, init_file);
+		sink_open(&file, path);
+	}
+	s->reporter = getpid();
+	atomic_store(&owner, (long)s->reporter);
+}
+
+void report_session(struct session *s)
+{
+	struct line line = {.used = 0};
+	int saved_errno = errno;
+
+	if (!s->reporter || s->reporter != getpid())
+		return;
+	s->reporter = 0;
 	compose(&line, s);
-	fd = open_target(target, path, sizeof(path));
-	if (fd < 0 || write(fd, line.text, line.used) < 0)
-		log_warn("RDMACHUNK_STATS=%s: %s", target, strerror(errno));
-	if (fd >= 0 && fd != STDERR_FILENO)
-		close(fd);
+	if (to_stderr()) {
+		log_stderr(line.text, line.used);
+	} else {
+		sink_put(&file, line.text, line.used);
+		sink_close(&file);
+	}
 	errno = saved_errno;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Other threads run still, and one of them may never come back with the lock. */
+static bool lock_until(struct session *s, uint64_t end)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+
+	while (pthread_mutex_trylock(&s->lock)) {
+		if (now_ns() >= end)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+void report_exit(void)
+{
+	uint64_t end;
+
+	if (atomic_load(&owner) != (long)getpid())
+		return;
+	end = now_ns() + EXIT_NS;
+	for (struct session *s = registry_next(NULL); s; s = registry_next(s)) {
+		if (!lock_until(s, end)) {
+			log_warn("RDMACHUNK_STATS=%.200s: a connection is busy at exit: its "
+				 "statistics are lost",
+				 session_config()->stats);
+			continue;
+		}
+		report_session(s);
+		pthread_mutex_unlock(&s->lock);
+	}
 }

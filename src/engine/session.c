@@ -98,6 +98,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	s->passthrough_reason = NULL;
 	s->peer[0] = '\0';
 	memset(&s->counters, 0, sizeof(s->counters));
+	s->reporter = 0;
 	memset(&s->mrs, 0, sizeof(s->mrs));
 	memset(&s->started, 0, sizeof(s->started));
 	progress_init(s);
@@ -171,8 +172,8 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	ahead_stop(s);
 	poster_stop(s);
 	registry_untrack(s);
-	verbs->destroy_qp(id);
 	report_session(s);
+	verbs->destroy_qp(id);
 	end(s);
 }
 
@@ -306,6 +307,7 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 	clock_gettime(CLOCK_MONOTONIC, &s->started);
 	s->conn.role = role;
 	note_peer(s, id);
+	report_begin(s);
 	reason = unfit(s, &caps);
 	if (!reason && role == CONN_SOURCE) {
 		ret = take_over_receives(s);
@@ -360,6 +362,20 @@ int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 		return -1;
 	}
 	return verbs->accept(id, param);
+}
+
+/* QEMU disconnects before all else when it is done with a connection, however that
+ * went (migration/rdma.c, qemu_rdma_cleanup). The QP and much memory are left to be
+ * released, and the process may be told to quit before that is done. */
+int session_disconnect(struct rdma_cm_id *id)
+{
+	struct session *s = registry_lock_id(id);
+
+	if (s) {
+		report_session(s);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return verbs->disconnect(id);
 }
 
 void session_fail(struct session *s, int error, const char *why)

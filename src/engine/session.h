@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "core/conn.h"
@@ -78,6 +79,7 @@ struct session {
 	bool warned_fallback;
 	const char *passthrough_reason;
 	struct session_counters counters;
+	pid_t reporter;	  /* who tells of it in the end; 0: nobody, or it has been done */
 	bool destination; /* counted by session_destinations() */
 	struct timespec started;
 	char peer[64]; /* its address, for people */
@@ -99,6 +101,7 @@ bool session_is_candidate(const struct rdma_cm_id *id, const struct ibv_pd *pd,
 int session_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr,
 		      const struct verbs_ops *(*patch)(struct ibv_context *context));
 void session_destroy_qp(struct rdma_cm_id *id);
+int session_disconnect(struct rdma_cm_id *id);
 int session_connect(struct rdma_cm_id *id, struct rdma_conn_param *param);
 int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param);
 

@@ -27,6 +27,7 @@ struct verbs_calls {
 	void (*destroy_qp)(struct rdma_cm_id *id);
 	int (*connect)(struct rdma_cm_id *id, struct rdma_conn_param *param);
 	int (*accept)(struct rdma_cm_id *id, struct rdma_conn_param *param);
+	int (*disconnect)(struct rdma_cm_id *id);
 };
 
 /* What a context's ops held before they were patched: these go inline through

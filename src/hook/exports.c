@@ -6,6 +6,7 @@
 
 #include "engine/guard.h"
 #include "engine/mr.h"
+#include "engine/report.h"
 #include "engine/session.h"
 #include "hook/ops.h"
 #include "hook/symbols.h"
@@ -69,6 +70,18 @@ EXPORT int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 	return ret;
 }
 
+EXPORT int rdma_disconnect(struct rdma_cm_id *id)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->disconnect)
+		return missing();
+	ret = guard_enter() ? session_disconnect(id) : real->disconnect(id);
+	guard_leave();
+	return ret;
+}
+
 EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
 {
 	const struct verbs_calls *real = symbols_resolve();
@@ -127,4 +140,10 @@ EXPORT int ibv_close_device(struct ibv_context *context)
 		return missing();
 	ops_forget(context);
 	return real->close_device(context);
+}
+
+/* QEMU ends by exit(), also when it is told to by a signal. */
+static void __attribute__((destructor)) process_ends(void)
+{
+	report_exit();
 }

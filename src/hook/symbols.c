@@ -36,6 +36,7 @@ static const struct symbol symbols[] = {
 	{"rdma_connect", "RDMACM_1.0", CM, offsetof(struct verbs_calls, connect)},
 	{"rdma_create_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, create_qp)},
 	{"rdma_destroy_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, destroy_qp)},
+	{"rdma_disconnect", "RDMACM_1.0", CM, offsetof(struct verbs_calls, disconnect)},
 };
 
 static struct verbs_calls calls;

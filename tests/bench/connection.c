@@ -47,6 +47,12 @@ static void create_connected(struct subject *s, unsigned int calls)
 	start_source(s, calls);
 }
 
+static void disconnect(struct subject *s, unsigned int calls)
+{
+	(void)calls;
+	must(!rdma_disconnect(s->peer->id));
+}
+
 static void open_device(struct subject *s, unsigned int calls)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
@@ -70,6 +76,7 @@ const struct bench_case connection_cases[] = {
 	{"rdma_create_qp", 1, 300, false, NULL, create, destroy},
 	{"rdma_connect", 1, 300, false, create, start_source, destroy},
 	{"rdma_accept", 1, 300, false, create, start_destination, destroy},
+	{"rdma_disconnect", 1, 300, false, create_connected, disconnect, destroy},
 	{"rdma_destroy_qp", 1, 300, false, create_connected, destroy, NULL},
 	{"ibv_close_device", 1, 300, true, open_device, close_device, NULL},
 	{.verb = NULL},

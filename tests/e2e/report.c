@@ -52,7 +52,7 @@ static struct json_object *read_json_lines(const char *path)
 
 struct json_object *report_process(const struct vmproc *vm)
 {
-	struct json_object *o = json_object_new_object(), *counts;
+	struct json_object *o = json_object_new_object(), *counts, *stats;
 	int status = vm->exit_status;
 
 	json_object_object_add(o, "version", json_object_new_string(vm->qmp.version));
@@ -65,7 +65,11 @@ struct json_object *report_process(const struct vmproc *vm)
 	counts = access(vm->counts, F_OK) ? NULL : json_object_from_file(vm->counts);
 	json_object_object_add(o, "counts", counts);
 	json_object_object_add(o, "has_counts", json_object_new_boolean(counts != NULL));
-	json_object_object_add(o, "stats", read_json_lines(vm->stats));
+	stats = read_json_lines(vm->stats);
+	json_object_object_add(o, "stats", stats);
+	json_object_object_add(
+		o, "stats_lines",
+		json_object_new_int(stats ? (int)json_object_array_length(stats) : 0));
 	return o;
 }
 

@@ -2,6 +2,7 @@
 #include "scenario.h"
 
 #include <endian.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -464,6 +465,45 @@ static int run_live(const struct scenario_config *config, struct vmproc vms[3],
 	return wait_counting(&vms[DST], counter, deadline, failure);
 }
 
+/* Both are told to end as soon as the migration has completed; QEMU has its connections still. */
+static int quit_at_once(const struct scenario_config *config, struct vmproc vms[3], bool by_signal,
+			struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	struct failure closed = {""};
+	struct comparison ram;
+	struct migration m;
+
+	if (start_pair(config, vms, deadline, failure) ||
+	    migration_start(&m, &config->migration, &vms[SRC], &vms[DST], deadline, failure) ||
+	    migration_set(&vms[SRC], "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure) ||
+	    migration_wait_completed(&m, deadline, failure))
+		return -1;
+	for (int i = SRC; i <= DST; i++) {
+		if (by_signal)
+			kill(vms[i].pid, SIGTERM);
+		else /* It may not answer any more. */
+			qmp_execute(&vms[i].qmp, "quit", NULL, deadline, NULL, &closed);
+	}
+	if (vm_wait_exit(&vms[SRC], deadline, failure) ||
+	    vm_wait_exit(&vms[DST], deadline, failure) ||
+	    check_ram(config, &vms[SRC], &vms[DST], &ram, failure))
+		return -1;
+	json_object_array_add(migrations, report_migration(&vms[SRC], &vms[DST], NULL, &ram));
+	return 0;
+}
+
+static int run_quit(const struct scenario_config *config, struct vmproc vms[3],
+		    struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	return quit_at_once(config, vms, false, migrations, deadline, failure);
+}
+
+static int run_terminate(const struct scenario_config *config, struct vmproc vms[3],
+			 struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	return quit_at_once(config, vms, true, migrations, deadline, failure);
+}
+
 const struct scenario scenarios[] = {
 	{"plain", "migrate once", run_plain},
 	{"back", "migrate, then the destination migrates into a third process", run_back},
@@ -479,6 +519,8 @@ const struct scenario scenarios[] = {
 	 discard_run_queued},
 	{"discard-many", "QEMU discards pages that are then written, again and again",
 	 discard_run_many},
+	{"quit", "migrate, and have both quit at once", run_quit},
+	{"terminate", "migrate, and send SIGTERM to both at once", run_terminate},
 	{NULL, NULL, NULL},
 };
 

@@ -8,6 +8,7 @@
 #include "ahead.h"
 #include "discard.h"
 #include "migration.h"
+#include "quit.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -449,6 +450,7 @@ static const struct {
 	{"limit", 1, true, run_limit},
 	{"migrate", 2, true, run_migrate},
 	{"mixed", 0, true, run_mixed},
+	{"quit", 1, true, quit_run},
 	{"real", 0, false, run_real},
 	{"broken", 0, true, run_broken},
 	{"refuse", 0, true, run_refuse},

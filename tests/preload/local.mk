@@ -8,6 +8,7 @@ check_LTLIBRARIES += \
 	tests/preload/fake/librdmacm.la \
 	tests/preload/libcounter-unversioned.la \
 	tests/preload/libcounter-versioned.la \
+	tests/preload/libhang.la \
 	tests/preload/liboldest.la \
 	tests/preload/libstage.la
 check_PROGRAMS += \
@@ -55,6 +56,9 @@ tests_preload_libcounter_versioned_la_LDFLAGS = $(preload_other_ldflags) \
 	-Wl,--version-script=$(srcdir)/tests/preload/counter.map
 tests_preload_libcounter_versioned_la_LIBADD = $(DL_LIBS)
 tests_preload_libcounter_versioned_la_DEPENDENCIES = tests/preload/counter.map
+tests_preload_libhang_la_SOURCES = tests/preload/hang.c
+tests_preload_libhang_la_CFLAGS = $(AM_CFLAGS)
+tests_preload_libhang_la_LDFLAGS = $(preload_other_ldflags)
 tests_preload_liboldest_la_SOURCES = tests/preload/oldest.c
 tests_preload_liboldest_la_CFLAGS = $(AM_CFLAGS)
 tests_preload_liboldest_la_LDFLAGS = $(preload_other_ldflags)
@@ -70,7 +74,9 @@ tests_preload_client_SOURCES = \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \
-	tests/preload/peer.h
+	tests/preload/peer.h \
+	tests/preload/quit.c \
+	tests/preload/quit.h
 tests_preload_client_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_client_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
 
@@ -92,6 +98,7 @@ EXTRA_DIST += \
 	tests/preload/cases/ahead.sh \
 	tests/preload/cases/config.sh \
 	tests/preload/cases/discard.sh \
+	tests/preload/cases/files.sh \
 	tests/preload/cases/interpose.sh \
 	tests/preload/cases/lifetime.sh \
 	tests/preload/cases/module.sh \

@@ -47,6 +47,14 @@ case_module_soname()
 	[[ ! -s soname || $(<soname) == librdmachunk.so ]] || fail "SONAME $(<soname)"
 }
 
+# Its threads, and the functions that it puts into a context, outlive dlclose().
+case_module_stays_loaded()
+{
+	need readelf binutils
+	readelf -dW "$shim" >dynamic
+	grep -q 'FLAGS_1.*NODELETE' dynamic || fail "it can be unloaded"
+}
+
 case_module_is_hardened()
 {
 	need readelf binutils
