@@ -183,7 +183,7 @@ static bool extent_is_real(struct world *w, const struct extent *extent, uint64_
 {
 	if (!extent->value || extent->value == SOURCE_NO_RKEY_YET)
 		return true;
-	return nic_covers(&w->nic, (uint32_t)extent->value, base + extent->range.start,
+	return nic_covers(w, (uint32_t)extent->value, base + extent->range.start,
 			  extent->range.end - extent->range.start);
 }
 
@@ -292,6 +292,7 @@ static void settle(struct world *w)
 		post_own_recv(w, i);
 	}
 	pump(w);
+	engine_mr_sweep(w);
 	check(w);
 }
 
@@ -301,12 +302,18 @@ int engine_post_send(struct world *w, const struct conn_wr *wr)
 {
 	struct engine *e = &w->engine;
 	struct source_reply own;
+	struct conn_wr seen = *wr;
 	int ret;
 
 	e->wanted = false;
 	if (transmit_expects_ready(&e->conn.transmit))
 		drain(w, CONN_RECV_CQ);
-	ret = -conn_post_send(&e->conn, wr, &own);
+	ret = seen.message ? 0 : engine_mr_renew(w, &seen);
+	if (ret) {
+		fail(w, "a write from memory that is not registered");
+		return EIO;
+	}
+	ret = -conn_post_send(&e->conn, &seen, &own);
 	if (!ret && own.len)
 		memcpy(e->slots[SEND_SLOT_STRICT], own.message, own.len);
 	settle(w);
@@ -404,48 +411,6 @@ void engine_arm(struct world *w, enum conn_cq cq)
 	nic_arm(real_cq(w, cq));
 }
 
-struct reg_context {
-	struct world *w;
-	uint64_t asked; /* bytes */
-};
-
-static int reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
-{
-	const struct reg_context *rc = context;
-	struct world *w = rc->w;
-
-	(void)access;
-	if (length > rc->asked && random_percent(&w->random, w->settings.wide_fail_percent))
-		return -ENOMEM;
-	if (length == rc->asked && world_fault(w, FAULT_LOCAL_REGISTRATION))
-		return -ENOMEM;
-	*mr = (void *)(uintptr_t)nic_register(w, addr, length);
-	return 0;
-}
-
-uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length)
-{
-	static const struct registration_ops ops = {.reg = reg};
-	struct reg_context context = {w, length};
-	struct conn *c = &w->engine.conn;
-	struct registration registration;
-	struct ram_block *block;
-	struct range want;
-	void *mr;
-	int ret;
-
-	block = conn_register(c, addr, length, &want);
-	world_expect(w, block || c->state != CONN_ACTIVE, "guest memory is not known as such");
-	if (!block)
-		return reg(&context, addr, length, 0, &mr) ? 0 : (uint32_t)(uintptr_t)mr;
-	while ((ret = registration_get(&ops, &context, &c->policy, block, want, 0,
-				       &registration)) == -EBUSY)
-		world_expect(w, world_step(w), "a registration never ends");
-	if (ret)
-		return 0;
-	return (uint32_t)(uintptr_t)registration.mr;
-}
-
 bool engine_can_progress(const struct world *w)
 {
 	const struct engine *e = &w->engine;
@@ -476,7 +441,12 @@ void engine_progress(struct world *w)
 
 bool engine_can_post(const struct world *w)
 {
-	return w->engine.poster.wanted;
+	const struct engine_poster *p = &w->engine.poster;
+
+	/* A batch that it has taken it posts without the lock. */
+	if (w->engine.locked)
+		return p->busy && p->posted < p->count && w->settings.fault != FAULT_POST;
+	return p->wanted;
 }
 
 /* As datapath.c */
@@ -508,10 +478,12 @@ void engine_post(struct world *w)
 		return;
 	}
 	if (!post(w, p->out, p->count, &p->posted)) {
-		if (!post_failed(w) && drains(e))
+		if (e->locked || (!post_failed(w) && drains(e)))
 			return;
 		fail(w, "the NIC takes no more");
 	}
+	if (e->locked)
+		return;
 	p->busy = false;
 	settle(w);
 }
@@ -523,6 +495,8 @@ bool engine_can_ahead(const struct world *w)
 	struct ram_block *block;
 	struct range range;
 
+	if (e->locked)
+		return e->ahead == AHEAD_REGISTERING && engine_mr_ahead_pins(w);
 	return e->ahead != AHEAD_IDLE || conn_look(&e->conn, &look) ||
 	       conn_register_ahead(&e->conn, &block, &range);
 }
@@ -539,21 +513,10 @@ static uint64_t find_data(struct world *w, const struct source_look *look)
 		int page = guest_page_here(g, look->addr + at - look->range.start);
 
 		world_expect(w, page >= 0, "data is looked for outside the guest");
-		if (!guest_is_zero(g, (unsigned int)page, (unsigned int)(length / g->page_size)))
+		if (!guest_is_zero(w, (unsigned int)page, (unsigned int)(length / g->page_size)))
 			return at;
 	}
 	return look->range.end;
-}
-
-static void register_ahead(struct world *w)
-{
-	struct engine *e = &w->engine;
-	struct range range = e->ahead_range;
-	uint64_t addr = e->ahead_block->local_addr + range.start;
-	bool fails = random_percent(&w->random, w->settings.wide_fail_percent);
-	uint32_t key = fails ? 0 : nic_register(w, addr, range.end - range.start);
-
-	registration_end(&e->conn.policy, e->ahead_block, range, (void *)(uintptr_t)key);
 }
 
 /* As ahead.c, run(): a step with the lock, and one without. */
@@ -576,9 +539,8 @@ void engine_ahead(struct world *w)
 		settle(w);
 		break;
 	case AHEAD_REGISTERING:
-		world_trace(w, "ahead", "has registered memory");
-		register_ahead(w);
-		e->ahead = AHEAD_IDLE;
+		if (engine_mr_ahead(w))
+			e->ahead = AHEAD_IDLE;
 		break;
 	}
 }

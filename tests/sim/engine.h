@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/conn.h"
+#include "nic.h"
 
 struct world;
 
@@ -28,17 +29,28 @@ struct engine_poster {
 	unsigned int count, posted;
 };
 
+/* MRs, by key. */
+struct engine_mrs {
+	uint64_t mapped[NIC_MRS]; /* bytes of it in the blocks' local maps */
+	uint32_t stale[NIC_MRS];  /* none any more, to be given back */
+	unsigned int stale_count;
+	unsigned int renewed, given_back;
+};
+
 struct engine {
 	struct conn conn;
 	struct engine_poster poster;
+	struct engine_mrs mrs;
 	enum engine_ahead ahead;
 	struct source_look look;
 	struct ram_block *ahead_block;
 	struct range ahead_range;
+	uint32_t ahead_key;
 	void *buffers[RECV_QUEUE_BUFFERS];
 	uint8_t memory[RECV_QUEUE_BUFFERS][ENGINE_MESSAGE];
 	uint8_t slots[SEND_SLOTS][64];
 	uint32_t memory_key, slots_key;
+	unsigned int locked;   /* the session is, by a thread that lets others act */
 	bool wanted;	       /* the progress thread is */
 	enum conn_cq armed;    /* then: the CQ that QEMU sleeps on */
 	bool failed;	       /* the NIC has told of a failure */
@@ -56,9 +68,6 @@ int engine_post_send(struct world *w, const struct conn_wr *wr);
 int engine_post_recv(struct world *w, const struct recv_request *request);
 bool engine_poll(struct world *w, enum conn_cq cq, struct completion *wc);
 void engine_arm(struct world *w, enum conn_cq cq);
-/* 0 when the memory cannot be registered, else the lkey. */
-uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length);
-
 /* The progress thread, and whether it has anything to do. */
 bool engine_can_progress(const struct world *w);
 void engine_progress(struct world *w);

@@ -6,10 +6,14 @@
 #define LOCAL  UINT64_C(0x7f0000000000)
 #define REMOTE UINT64_C(0x550000000000)
 
-static void set_page(struct guest *g, unsigned int page, bool zero)
+static void set_page(struct world *w, unsigned int page, bool zero)
 {
-	g->here[page] = zero ? 0 : ++g->version;
+	struct guest *g = &w->guest;
+
+	g->written[page] = zero ? 0 : ++g->version;
+	g->undefined[page] = false;
 	g->dirty[page] = true;
+	memory_write(w, &g->here, page, g->written[page]);
 }
 
 void guest_init(struct world *w)
@@ -42,9 +46,17 @@ void guest_init(struct world *w)
 		/* In runs, as in a real guest. */
 		if (!i || random_percent(&w->random, 40))
 			zero = random_percent(&w->random, s->zero_percent);
-		set_page(g, i, zero);
-		g->there[i] = GUEST_NEVER_WRITTEN;
+		set_page(w, i, zero);
+		memory_write(w, &g->there, i, GUEST_NEVER_WRITTEN);
 	}
+}
+
+void guest_write_page(struct world *w, unsigned int page, bool zero)
+{
+	if (w->discards.under_way[page])
+		return;
+	set_page(w, page, zero);
+	world_trace(w, "guest", "page %u = %u", page, w->guest.written[page]);
 }
 
 void guest_write(struct world *w)
@@ -59,10 +71,8 @@ void guest_write(struct world *w)
 	/* Often what has just been sent, or is about to be. */
 	if (random_percent(&w->random, 50))
 		page = (w->source.scanned + g->pages - random_below(&w->random, 8)) % g->pages;
-	for (; count-- && page < g->pages && g->writes_left; page++, g->writes_left--) {
-		set_page(g, page, zero);
-		world_trace(w, "guest", "page %u = %u", page, g->here[page]);
-	}
+	for (; count-- && page < g->pages && g->writes_left; page++, g->writes_left--)
+		guest_write_page(w, page, zero);
 }
 
 int guest_page_here(const struct guest *g, uint64_t addr)
@@ -87,10 +97,10 @@ int guest_page_there(const struct guest *g, uint64_t addr)
 	return -1;
 }
 
-bool guest_is_zero(const struct guest *g, unsigned int first, unsigned int count)
+bool guest_is_zero(const struct world *w, unsigned int first, unsigned int count)
 {
 	for (unsigned int i = first; i < first + count; i++)
-		if (g->here[i])
+		if (memory_read(w, &w->guest.here, i))
 			return false;
 	return true;
 }

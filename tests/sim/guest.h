@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "memory.h"
+
 struct world;
 
 /*
@@ -14,7 +16,7 @@ struct world;
  */
 
 #define GUEST_BLOCKS 3
-#define GUEST_PAGES  2048
+#define GUEST_PAGES  MEMORY_PAGES
 /* What the destination's memory holds before the migration. */
 #define GUEST_NEVER_WRITTEN UINT32_MAX
 
@@ -32,8 +34,9 @@ struct guest {
 	unsigned int blocks;
 	struct guest_block block[GUEST_BLOCKS];
 	unsigned int pages;
-	uint32_t here[GUEST_PAGES];
-	uint32_t there[GUEST_PAGES];
+	struct memory here, there;
+	uint32_t written[GUEST_PAGES]; /* what the guest wrote last */
+	bool undefined[GUEST_PAGES];   /* discarded since: that, or zeros */
 	bool dirty[GUEST_PAGES];
 	uint32_t version;
 	unsigned int writes_left; /* a guest writes only so often */
@@ -44,15 +47,17 @@ struct guest {
 /* A guest of the seed's size, all pages dirty. */
 void guest_init(struct world *w);
 
-/* It writes a page or two. */
+/* It writes a page or two; or this one. Never to a page that is being discarded:
+ * it has given that away. */
 void guest_write(struct world *w);
+void guest_write_page(struct world *w, unsigned int page, bool zero);
 
 /* The page at an address of the source's or of the destination's, or -1. */
 int guest_page_here(const struct guest *g, uint64_t addr);
 int guest_page_there(const struct guest *g, uint64_t addr);
 
 /* Are `count` pages from `first` all zero at the source? */
-bool guest_is_zero(const struct guest *g, unsigned int first, unsigned int count);
+bool guest_is_zero(const struct world *w, unsigned int first, unsigned int count);
 
 /* The chunk that a page of a block is in, and that chunk's end in the block. */
 unsigned int guest_chunk(const struct guest *g, const struct guest_block *b, unsigned int page);

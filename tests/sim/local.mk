@@ -7,8 +7,12 @@ TESTS += tests/sim/test-sim
 EXTRA_DIST += tests/sim/test-sim
 
 tests_sim_sim_SOURCES = $(core_sources) \
+	tests/sim/discard.c tests/sim/discard.h \
 	tests/sim/engine.c tests/sim/engine.h \
+	tests/sim/engine_mr.c tests/sim/engine_mr.h \
 	tests/sim/guest.c tests/sim/guest.h \
+	tests/sim/interpose.c tests/sim/interpose.h \
+	tests/sim/memory.c tests/sim/memory.h \
 	tests/sim/message.h \
 	tests/sim/mutate.c tests/sim/mutate.h \
 	tests/sim/nic.c tests/sim/nic.h \
@@ -21,7 +25,9 @@ tests_sim_sim_SOURCES = $(core_sources) \
 tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=conn_arm \
+	-Wl,--wrap=discard_map_test \
 	-Wl,--wrap=extent_map_gap \
+	-Wl,--wrap=realloc \
 	-Wl,--wrap=source_ahead_result \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \

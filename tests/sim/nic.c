@@ -24,18 +24,68 @@ void nic_init(struct world *w)
 	nic->mrs = 1;
 }
 
-uint32_t nic_register(struct world *w, uint64_t addr, uint64_t length)
+uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length)
 {
+	struct guest *g = &w->guest;
+	int here = guest_page_here(g, addr), there = guest_page_there(g, addr);
+	struct nic_mr mr = {.addr = addr, .length = length, .pins = w->nic.pins};
+
 	world_expect(w, w->nic.mrs < NIC_MRS, "more registrations than a guest can have chunks");
-	w->nic.mr[w->nic.mrs] = (struct nic_mr){addr, length};
+	if (here >= 0 || there >= 0) {
+		mr.memory = here >= 0 ? &g->here : &g->there;
+		mr.first = (unsigned int)(here >= 0 ? here : there);
+		mr.pages = (unsigned int)(length / g->page_size);
+	}
+	w->nic.pins += mr.pages;
+	world_expect(w, w->nic.pins <= NIC_PINS, "more pages are pinned than a guest can need");
+	w->mr[w->nic.mrs] = mr;
 	return w->nic.mrs++;
 }
 
-bool nic_covers(const struct nic *nic, uint32_t key, uint64_t addr, uint64_t length)
+bool nic_pin(struct world *w, uint32_t key)
 {
-	const struct nic_mr *mr = &nic->mr[key];
+	struct nic_mr *mr = &w->mr[key];
 
-	return key && key < nic->mrs && addr >= mr->addr && addr + length <= mr->addr + mr->length;
+	if (mr->pinned == mr->pages)
+		return false;
+	w->pinned[mr->pins + mr->pinned] = memory_pin(w, mr->memory, mr->first + mr->pinned);
+	mr->pinned++;
+	return true;
+}
+
+uint32_t nic_register(struct world *w, uint64_t addr, uint64_t length)
+{
+	uint32_t key = nic_register_begin(w, addr, length);
+
+	while (nic_pin(w, key))
+		;
+	return key;
+}
+
+void nic_deregister(struct world *w, uint32_t key)
+{
+	const struct nic_qp *qp = &w->nic.source;
+
+	for (uint64_t i = qp->executed; !qp->error && i < qp->posted; i++)
+		world_expect(w,
+			     qp->sq[i % NIC_SEND_QUEUE].message ||
+				     qp->sq[i % NIC_SEND_QUEUE].lkey != key,
+			     "an MR goes that a WRITE on the wire uses");
+	w->mr[key].gone = true;
+}
+
+bool nic_covers(const struct world *w, uint32_t key, uint64_t addr, uint64_t length)
+{
+	const struct nic_mr *mr = &w->mr[key];
+
+	return key && key < w->nic.mrs && !mr->gone && mr->pinned == mr->pages &&
+	       addr >= mr->addr && addr + length <= mr->addr + mr->length;
+}
+
+/* What an MR has pinned for a guest's page that it covers. */
+static struct physical_page *pinned(struct world *w, uint32_t key, unsigned int page)
+{
+	return &w->physical[w->pinned[w->mr[key].pins + page - w->mr[key].first]];
 }
 
 bool nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr)
@@ -127,7 +177,7 @@ static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr
 	struct nic_cqe cqe = {.wc = {.opcode = VERBS_WC_RECV}};
 	struct nic_recv recv;
 
-	world_expect(w, nic_covers(&w->nic, wr->lkey, wr->addr, wr->length),
+	world_expect(w, nic_covers(w, wr->lkey, wr->addr, wr->length),
 		     "a SEND from memory that is not registered");
 	world_expect(w, wr->length <= NIC_MESSAGE, "a message too long");
 	if (wire_parse_header(data, wr->length, &header)) {
@@ -161,16 +211,20 @@ static void execute_write(struct world *w, struct nic_qp *qp, const struct nic_w
 	struct guest *g = &w->guest;
 	int from = guest_page_here(g, wr->addr + qp->offset);
 	int to = guest_page_there(g, wr->remote_addr + qp->offset);
+	struct physical_page *here, *there;
 
-	world_expect(w, nic_covers(&w->nic, wr->lkey, wr->addr, wr->length),
+	world_expect(w, nic_covers(w, wr->lkey, wr->addr, wr->length),
 		     "a WRITE from memory that its lkey does not cover");
-	world_expect(w, nic_covers(&w->nic, wr->rkey, wr->remote_addr, wr->length),
+	world_expect(w, nic_covers(w, wr->rkey, wr->remote_addr, wr->length),
 		     "a WRITE to memory that its rkey does not cover");
 	world_expect(w, from >= 0 && to >= 0 && !(wr->length % g->page_size),
 		     "a WRITE outside guest memory");
-	g->there[to] = g->here[from];
+	here = pinned(w, wr->lkey, (unsigned int)from);
+	there = pinned(w, wr->rkey, (unsigned int)to);
+	there->content = here->content;
 	world_trace(w, qp->name, "WRITE %llu places page %d = %u", (unsigned long long)qp->executed,
-		    to, g->there[to]);
+		    to, there->content);
+	discard_check_write(w, qp->written_pages, (unsigned int)from, here);
 	qp->written_pages++;
 	qp->offset += g->page_size;
 	if (qp->offset < wr->length)

@@ -22,8 +22,9 @@ struct world;
 #define NIC_SEND_QUEUE TRANSMIT_SEND_QUEUE
 #define NIC_RECVS      8
 #define NIC_CQ	       2048
-#define NIC_MRS	       4096
-#define NIC_MESSAGE    256 /* bytes of a message at most */
+#define NIC_MRS	       16384
+#define NIC_PINS       (1 << 20) /* pages of all MRs */
+#define NIC_MESSAGE    256	 /* bytes of a message at most */
 
 /* More verbs values than the core needs. */
 enum {
@@ -81,21 +82,35 @@ struct nic_qp {
 	unsigned int written_pages; /* by its WRITEs */
 };
 
+struct memory;
+
+/* Of guest memory it has pinned `pages' physical pages, or is about to. */
 struct nic_mr {
 	uint64_t addr, length;
+	struct memory *memory;	  /* or NULL */
+	unsigned int first;	  /* page */
+	unsigned int pages, pins; /* their place in nic_pins */
+	unsigned int pinned;
+	bool gone;
 };
 
 struct nic {
 	struct nic_qp source, destination;
 	struct nic_cq source_cq[2], destination_cq[2];
-	struct nic_mr mr[NIC_MRS]; /* of both ends; the key is the index */
-	unsigned int mrs;
+	unsigned int mrs, pins;
 };
 
 void nic_init(struct world *w);
 
+/* At once; or page by page, until nic_pin() returns false. */
 uint32_t nic_register(struct world *w, uint64_t addr, uint64_t length);
-bool nic_covers(const struct nic *nic, uint32_t key, uint64_t addr, uint64_t length);
+uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length);
+bool nic_pin(struct world *w, uint32_t key);
+
+/* No WR that is not done may use it. */
+void nic_deregister(struct world *w, uint32_t key);
+
+bool nic_covers(const struct world *w, uint32_t key, uint64_t addr, uint64_t length);
 
 /* False when the send queue is full. */
 bool nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);

@@ -132,7 +132,8 @@ static void handle_compress(struct world *w)
 	count = (unsigned int)(compress.length / g->page_size);
 	world_trace(w, "dest", "zeroes pages %u to %u", first, first + count - 1);
 	d->zeroed_pages += count;
-	memset(&g->there[first], 0, count * sizeof(g->there[0]));
+	for (unsigned int i = first; i < first + count; i++)
+		memory_write(w, &g->there, i, 0);
 	d->state = DESTINATION_SEND_READY;
 }
 

@@ -397,7 +397,7 @@ retry:
 			return ret;
 	}
 	if (!q->rkey[first]) {
-		if (guest_is_zero(&w->guest, page, pages)) {
+		if (guest_is_zero(w, page, pages)) {
 			world_trace(w, "qemu", "COMPRESS pages %u to %u", page, page + pages - 1);
 			q->zeroed_pages += pages;
 			return send_compress(w, b, offset, length) < 0 ? -EIO : 1;
@@ -411,6 +411,7 @@ retry:
 	wr.lkey = q->lkey[first];
 	wr.remote_addr = q->remote_base[index] + offset;
 	world_trace(w, "qemu", "WRITE pages %u to %u", page, page + pages - 1);
+	discard_note_write(w, q->written_pages, page, pages);
 	ret = engine_post_send(w, &wr);
 	if (ret == ENOMEM) {
 		world_trace(w, "qemu", "has to wait");

@@ -31,7 +31,7 @@ static void crashed(int signal_number)
 
 static int usage(FILE *out)
 {
-	fputs("Usage: sim [--seeds N] [--seed FIRST] [--trace] [--keep-going]\n"
+	fputs("Usage: sim [--seeds N] [--seed FIRST] [--no-discards] [--trace] [--keep-going]\n"
 	      "           [--mutate NAME] [--list-mutations]\n",
 	      out);
 	return out == stdout ? EXIT_SUCCESS : 2;
@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 		{"seeds", required_argument, NULL, 'n'},
 		{"seed", required_argument, NULL, 's'},
 		{"keep-going", no_argument, NULL, 'k'},
+		{"no-discards", no_argument, NULL, 'd'},
 		{"trace", no_argument, NULL, 't'},
 		{"mutate", required_argument, NULL, 'm'},
 		{"list-mutations", no_argument, NULL, 'l'},
@@ -63,7 +64,7 @@ int main(int argc, char **argv)
 	uint64_t seeds = 1, first = 1, failed = 0;
 	const char *mutation = NULL;
 	void (*handler)(int);
-	bool trace = false, keep_going = false;
+	bool trace = false, keep_going = false, discards = true;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -78,6 +79,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			trace = true;
+			break;
+		case 'd':
+			discards = false;
 			break;
 		case 'k':
 			keep_going = true;
@@ -108,14 +112,15 @@ int main(int argc, char **argv)
 			signal(crashes[i], handler);
 	}
 	for (seed = first; seed - first < seeds; seed++) {
-		world_init(&world, seed, trace);
+		world_init(&world, seed, discards, trace);
 		if (world_run(&world)) {
 			totals_add(&totals, &world);
 			continue;
 		}
 		printf("seed %" PRIu64 ", step %u: %s\n", seed, world.steps, world.why);
-		printf("again, with all that happens: %s --seed %" PRIu64 " --trace%s%s\n", argv[0],
-		       seed, mutation ? " --mutate " : "", mutation ? mutation : "");
+		printf("again, with all that happens: %s --seed %" PRIu64 " --trace%s%s%s\n",
+		       argv[0], seed, discards ? "" : " --no-discards",
+		       mutation ? " --mutate " : "", mutation ? mutation : "");
 		failed++;
 		if (!keep_going)
 			return EXIT_FAILURE;

@@ -23,6 +23,10 @@ void totals_add(struct totals *t, const struct world *w)
 	t->requests_answered += w->engine.conn.counters.requests_answered;
 	t->requests_held += w->engine.conn.counters.requests_held;
 	t->requests_ahead += w->engine.conn.counters.requests_ahead;
+	t->discards += w->discards.calls;
+	t->pages_discarded += w->discards.pages;
+	t->renewed += w->engine.mrs.renewed;
+	t->given_back += w->engine.mrs.given_back;
 }
 
 void totals_print(const struct totals *t)
@@ -35,4 +39,7 @@ void totals_print(const struct totals *t)
 	       t->transmit.withheld, t->transmit.fenced, t->transmit.zeros_kept,
 	       t->transmit.zeros_sent, t->requests_answered, t->requests_seen, t->requests_held,
 	       t->requests_ahead);
+	printf("%" PRIu64 " discards of %" PRIu64 " pages, %" PRIu64
+	       " registrations renewed, %" PRIu64 " MRs given back\n",
+	       t->discards, t->pages_discarded, t->renewed, t->given_back);
 }

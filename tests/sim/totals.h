@@ -13,6 +13,7 @@ struct totals {
 	uint64_t seeds, steps, succeeded;
 	struct transmit_counters transmit;
 	uint64_t requests_seen, requests_answered, requests_held, requests_ahead;
+	uint64_t discards, pages_discarded, renewed, given_back;
 };
 
 void totals_add(struct totals *t, const struct world *w);

@@ -2,10 +2,12 @@
 #include "world.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/verbs_values.h"
+#include "interpose.h"
 
 /* No migration of this size takes as many. */
 #define STEPS_MAX 2000000
@@ -83,7 +85,7 @@ static bool can_act(const struct world *w, enum actor actor)
 	case ACTOR_DESTINATION:
 		return qemu_destination_can_act(w);
 	case ACTOR_PROGRESS:
-		return engine_can_progress(w);
+		return !w->engine.locked && engine_can_progress(w);
 	case ACTOR_AHEAD:
 		return engine_can_ahead(w);
 	case ACTOR_POSTER:
@@ -137,6 +139,7 @@ bool world_step(struct world *w)
 	unsigned int sum = 0, able = 0, n;
 
 	world_expect(w, ++w->steps < STEPS_MAX, "no end is in sight");
+	discard_step(w);
 	strike(w);
 	for (unsigned int i = 0; i < ACTORS; i++) {
 		if (!can_act(w, (enum actor)i))
@@ -182,6 +185,7 @@ void world_yield(struct world *w)
 		choose_pace(w);
 	if (random_percent(&w->random, w->settings.guest_percent))
 		guest_write(w);
+	discard_step(w);
 	while (random_below(&w->random, 1000) < w->pace)
 		if (!world_step(w))
 			break;
@@ -208,11 +212,11 @@ static void choose_guest(struct world *w)
 	s->dirty_percent = ONE_OF(w, 50, 95, 100, 100);
 }
 
-void world_init(struct world *w, uint64_t seed, bool trace)
+void world_init(struct world *w, uint64_t seed, bool discards, bool trace)
 {
 	struct settings *s = &w->settings;
 
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct world, physical));
 	w->seed = seed;
 	w->trace = trace;
 	w->random.state = seed;
@@ -240,16 +244,23 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 	world_trace(w, "seed", "writes %s, zeros %s, ahead %s, %s CQ, fault %d at step %u",
 		    s->writes ? "on" : "off", s->zeros ? "on" : "off", s->ahead ? "on" : "off",
 		    s->one_cq ? "one" : "two", s->fault, s->fault_step);
+	discard_init(w, discards);
+	interpose_begin(w);
 }
 
 static void check_memory(struct world *w)
 {
 	const struct guest *g = &w->guest;
+	uint32_t here, there;
 
-	for (unsigned int i = 0; i < g->pages; i++)
-		world_expect(w, g->here[i] == g->there[i],
-			     "page %u is %u at the source and %u at the destination", i, g->here[i],
-			     g->there[i]);
+	for (unsigned int i = 0; i < g->pages; i++) {
+		here = memory_read(w, &g->here, i);
+		there = memory_read(w, &g->there, i);
+		/* The guest expects nothing of a page that it has given away. */
+		world_expect(w, here == there || (g->undefined[i] && there == g->written[i]),
+			     "page %u is %u at the source and %u at the destination", i, here,
+			     there);
+	}
 }
 
 /* The destination comes to its end; nothing more leaves the source. */
@@ -265,6 +276,8 @@ static void end_well(struct world *w)
 	w->nic.source.dead = true;
 	while (world_step(w))
 		;
+	if (!w->fault_fired)
+		engine_mr_check(w);
 	if (w->destination.state == DESTINATION_DONE)
 		check_memory(w);
 	else

@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "discard.h"
 #include "engine.h"
+#include "engine_mr.h"
 #include "guest.h"
+#include "memory.h"
 #include "nic.h"
 #include "qemu_destination.h"
 #include "qemu_source.h"
@@ -83,6 +86,7 @@ struct world {
 	unsigned int pace;	  /* how much the others do at each step of QEMU's, per mille */
 	unsigned int period_left; /* steps of QEMU's until these change */
 	struct guest guest;
+	struct discards discards;
 	struct nic nic;
 	struct engine engine;
 	struct qemu_source source;
@@ -96,10 +100,16 @@ struct world {
 	bool disconnected; /* and the source knows */
 	bool succeeded;	   /* the migration */
 	uint64_t extents;  /* their sum when they were last checked */
+
+	/* From here on nothing is cleared: it is looked at only as far as it is used. */
+	uint32_t physical_pages;
+	struct physical_page physical[MEMORY_PHYSICAL];
+	struct nic_mr mr[NIC_MRS]; /* of both ends, by key */
+	uint32_t pinned[NIC_PINS];
 };
 
-/* The settings that a seed makes. */
-void world_init(struct world *w, uint64_t seed, bool trace);
+/* The settings that a seed makes, with or without QEMU's discards. */
+void world_init(struct world *w, uint64_t seed, bool discards, bool trace);
 
 /* One migration. False when it broke a rule; w->why says which. */
 bool world_run(struct world *w);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "discard.h"
+
+#include "world.h"
+
+/* Apart from the seed's own stream. */
+#define STREAM UINT64_C(0x6469736361726473)
+
+static unsigned int one_of(struct discards *d, const unsigned int values[4])
+{
+	return values[random_below(&d->random, 4)];
+}
+
+void discard_init(struct world *w, bool on)
+{
+	static const unsigned int calls[] = {1, 5, 20, 60}, paces[] = {5, 20, 100, 400};
+	static const unsigned int runs[] = {1, 4, 16, DISCARD_RUN}, reuses[] = {0, 50, 90, 100};
+	static const unsigned int meanwhiles[] = {0, 50, 300, 700};
+	static const unsigned int scarces[] = {0, 0, 0, 50}, refusals[] = {0, 0, 0, 20};
+	struct discards *d = &w->discards;
+
+	d->random.state = w->seed ^ STREAM;
+	if (!on || random_percent(&d->random, 25))
+		return;
+	d->left = one_of(d, calls);
+	d->pace = one_of(d, paces);
+	d->run = one_of(d, runs);
+	d->reuse = one_of(d, reuses);
+	d->meanwhile = one_of(d, meanwhiles);
+	d->scarce = one_of(d, scarces);
+	d->refused = one_of(d, refusals);
+	world_trace(w, "seed", "%u discards of up to %u pages, %u %% of them written again",
+		    d->left, d->run, d->reuse);
+}
+
+/* Often where QEMU is, or comes to next; or what is just being registered. */
+static unsigned int choose_page(struct world *w)
+{
+	struct random *r = &w->discards.random;
+	const struct nic_mr *mr = &w->mr[w->engine.ahead_key];
+	unsigned int pages = w->guest.pages;
+
+	if (w->engine.ahead_key && random_percent(r, 70))
+		return mr->first + random_below(r, mr->pages < 8 ? mr->pages : 8);
+	if (random_percent(r, 70))
+		return (w->source.scanned + pages - 8 % pages + random_below(r, 24)) % pages;
+	return random_below(r, pages);
+}
+
+static void begin(struct world *w, struct discard *call)
+{
+	struct discards *d = &w->discards;
+	const struct guest *g = &w->guest;
+	unsigned int page = choose_page(w);
+	unsigned int count = 1 + random_below(&d->random, d->run);
+	unsigned int block = 0;
+
+	if (!d->left || g->stopped)
+		return;
+	d->left--;
+	while (page >= g->block[block].first + g->block[block].pages)
+		block++;
+	if (count > g->block[block].first + g->block[block].pages - page)
+		count = g->block[block].first + g->block[block].pages - page;
+	call->stage = DISCARD_GOING;
+	call->first = page;
+	call->count = count;
+	call->done = 0;
+	for (unsigned int i = 0; i < count; i++)
+		d->under_way[page + i]++;
+	d->calls++;
+	world_trace(w, "discard", "of pages %u to %u begins", page, page + count - 1);
+}
+
+static void take_pages(struct world *w, struct discard *call)
+{
+	unsigned int most = 1 + random_below(&w->discards.random, call->count);
+	struct guest *g = &w->guest;
+
+	for (; most-- && call->done < call->count; call->done++) {
+		unsigned int page = call->first + call->done;
+
+		call->number[call->done] = memory_discard(&g->here, page);
+		g->undefined[page] = true;
+		w->discards.pages++;
+		world_trace(w, "discard", "page %u is gone", page);
+	}
+	if (call->done == call->count)
+		call->stage = DISCARD_GONE;
+}
+
+static void end(struct world *w, struct discard *call)
+{
+	for (unsigned int i = 0; i < call->count; i++) {
+		w->discards.under_way[call->first + i]--;
+		memory_discard_returned(&w->guest.here, call->first + i, call->number[i]);
+	}
+	world_trace(w, "discard", "of pages %u to %u returns", call->first,
+		    call->first + call->count - 1);
+	call->stage = DISCARD_RETURNED;
+}
+
+static void reuse(struct world *w, struct discard *call)
+{
+	struct discards *d = &w->discards;
+
+	call->stage = DISCARD_NONE;
+	if (w->guest.stopped)
+		return;
+	for (unsigned int i = 0; i < call->count; i++)
+		if (random_percent(&d->random, d->reuse))
+			guest_write_page(w, call->first + i,
+					 random_percent(&d->random, w->guest.zero_percent));
+}
+
+void discard_step(struct world *w)
+{
+	struct discards *d = &w->discards;
+	struct discard *call;
+
+	/* Most of what can go wrong does while the NIC pins. */
+	unsigned int pace = w->engine.ahead_key || w->engine.locked ? 4 * d->pace : d->pace;
+
+	if (!d->pace || random_below(&d->random, 1000) >= pace)
+		return;
+	call = &d->call[random_below(&d->random, DISCARDS)];
+	switch (call->stage) {
+	case DISCARD_NONE:
+		begin(w, call);
+		break;
+	case DISCARD_GOING:
+		take_pages(w, call);
+		break;
+	case DISCARD_GONE:
+		engine_discarded(w, call->first, call->count);
+		call->stage = DISCARD_MARKED;
+		break;
+	case DISCARD_MARKED:
+		end(w, call);
+		break;
+	case DISCARD_RETURNED:
+		reuse(w, call);
+		break;
+	}
+}
+
+bool discard_interrupts(struct world *w)
+{
+	struct discards *d = &w->discards;
+
+	return d->meanwhile && random_below(&d->random, 1000) < d->meanwhile;
+}
+
+void discard_meanwhile(struct world *w)
+{
+	discard_step(w);
+	while (discard_interrupts(w)) {
+		w->engine.locked++;
+		world_step(w);
+		w->engine.locked--;
+	}
+}
+
+void discard_note_write(struct world *w, unsigned int number, unsigned int page, unsigned int pages)
+{
+	world_expect(w,
+		     w->nic.source.error ||
+			     number + pages - w->nic.source.written_pages <= DISCARD_WRITES,
+		     "more WRITEs wait than can");
+	for (; pages--; number++, page++)
+		w->discards.write[number % DISCARD_WRITES] = (struct discard_write){
+			.page = page,
+			.returned = w->guest.here.returned[page],
+		};
+}
+
+void discard_check_write(struct world *w, unsigned int number, unsigned int page,
+			 const struct physical_page *read)
+{
+	const struct discard_write *write = &w->discards.write[number % DISCARD_WRITES];
+
+	world_expect(w, write->page == page, "page %u is written in the place of page %u", page,
+		     write->page);
+	world_expect(w, read->discards >= write->returned,
+		     "page %u is written from an MR made before a discard that had returned", page);
+}
