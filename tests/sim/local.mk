@@ -25,15 +25,23 @@ tests_sim_sim_SOURCES = $(core_sources) \
 tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=conn_arm \
+	-Wl,--wrap=conn_writing \
+	-Wl,--wrap=discard_map_reset \
+	-Wl,--wrap=discard_map_round \
 	-Wl,--wrap=discard_map_test \
 	-Wl,--wrap=extent_map_gap \
+	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=realloc \
+	-Wl,--wrap=registration_end \
+	-Wl,--wrap=registration_get \
+	-Wl,--wrap=registration_renew \
 	-Wl,--wrap=source_ahead_result \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \
 	-Wl,--wrap=transmit_flush \
 	-Wl,--wrap=transmit_ready \
 	-Wl,--wrap=transmit_write \
+	-Wl,--wrap=write_queue_push \
 	-Wl,--wrap=zero_queue_fences
 
 # With queues so short that they are full all the time.

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "core/conn.h"
+#include "core/registration.h"
 #include "core/transmit.h"
 #include "core/widen.h"
 #include "core/zero_queue.h"
+#include "interpose.h"
 
 enum mutation {
 	MUTATE_NOTHING,
@@ -24,6 +26,18 @@ enum mutation {
 	MUTATE_HOLD,
 	MUTATE_LATE,
 	MUTATE_KEPT,
+	MUTATE_DEAF,
+	MUTATE_RESET,
+	MUTATE_RESET_AHEAD,
+	MUTATE_LKEY,
+	MUTATE_HANDLE,
+	MUTATE_ALL_AHEAD,
+	MUTATE_PART,
+	MUTATE_COUNT,
+	MUTATE_SWEEP,
+	MUTATE_SWEEP_WIRE,
+	MUTATE_LEAK,
+	MUTATE_MERGE,
 	MUTATIONS
 };
 
@@ -55,6 +69,30 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_LATE] = "late",
 	/* what was kept back when the connection broke is let go as a success */
 	[MUTATE_KEPT] = "kept",
+	/* a discard goes unnoticed */
+	[MUTATE_DEAF] = "deaf",
+	/* a registration forgets the discards that come while the NIC pins */
+	[MUTATE_RESET] = "reset",
+	/* and so does one ahead of QEMU */
+	[MUTATE_RESET_AHEAD] = "reset-ahead",
+	/* memory is registered afresh, and the WRITE that needs it has the old lkey */
+	[MUTATE_LKEY] = "lkey",
+	/* that WRITE has the new lkey, and later ones that of QEMU's handle */
+	[MUTATE_HANDLE] = "handle",
+	/* what was registered afresh meanwhile is left to a registration ahead of QEMU */
+	[MUTATE_ALL_AHEAD] = "all-ahead",
+	/* a granule counts as registered when a part of it has been */
+	[MUTATE_PART] = "part",
+	/* one of which all was registered afresh meanwhile is kept for ever */
+	[MUTATE_COUNT] = "count",
+	/* an MR goes while WRITEs wait that use it */
+	[MUTATE_SWEEP] = "sweep",
+	/* an MR goes while WRITEs are on the wire that use it */
+	[MUTATE_SWEEP_WIRE] = "sweep-wire",
+	/* an MR of which nothing is left is never given back */
+	[MUTATE_LEAK] = "leak",
+	/* a WRITE with a new lkey becomes part of one with the old */
+	[MUTATE_MERGE] = "merge",
 };
 
 static enum mutation chosen;
@@ -100,6 +138,34 @@ int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
 			      struct completion_queue *due);
 
+bool __real_conn_writing(const struct conn *c);
+bool __wrap_conn_writing(const struct conn *c);
+void __real_discard_map_reset(struct discard_map *map, struct range range);
+void __wrap_discard_map_reset(struct discard_map *map, struct range range);
+struct range __real_discard_map_round(const struct discard_map *map, struct range range);
+struct range __wrap_discard_map_round(const struct discard_map *map, struct range range);
+void __real_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block,
+			       struct range range);
+void __wrap_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block,
+			       struct range range);
+int __real_registration_get(const struct registration_ops *ops, void *context,
+			    struct registration_policy *policy, struct ram_block *block,
+			    struct range want, int access, struct registration *registration);
+int __wrap_registration_get(const struct registration_ops *ops, void *context,
+			    struct registration_policy *policy, struct ram_block *block,
+			    struct range want, int access, struct registration *registration);
+int __real_registration_renew(const struct registration_ops *ops, void *context,
+			      struct registration_policy *policy, struct ram_block *block,
+			      struct range want, void **mr, bool *made);
+int __wrap_registration_renew(const struct registration_ops *ops, void *context,
+			      struct registration_policy *policy, struct ram_block *block,
+			      struct range want, void **mr, bool *made);
+uint64_t __real_registration_end(struct registration_policy *policy, struct ram_block *block,
+				 struct range range, void *mr);
+uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
+				 struct range range, void *mr);
+int __real_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
+int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __real_transmit_write(struct transmit *t, const struct write *write,
 			  struct completion_queue *due);
 int __wrap_transmit_write(struct transmit *t, const struct write *write,
@@ -193,4 +259,90 @@ int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bo
 	if (chosen == MUTATE_HELD)
 		*held = false;
 	return ret;
+}
+
+bool __wrap_conn_writing(const struct conn *c)
+{
+	if (chosen == MUTATE_LEAK)
+		return true;
+	if (chosen == MUTATE_SWEEP_WIRE)
+		return c->transmit.writes.count;
+	return __real_conn_writing(c) && chosen != MUTATE_SWEEP;
+}
+
+struct range __wrap_discard_map_round(const struct discard_map *map, struct range range)
+{
+	return chosen == MUTATE_PART ? range : __real_discard_map_round(map, range);
+}
+
+void __wrap_discard_map_reset(struct discard_map *map, struct range range)
+{
+	interpose_preempt();
+	if (chosen == MUTATE_PART)
+		range = __real_discard_map_round(map, range);
+	__real_discard_map_reset(map, range);
+}
+
+void __wrap_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block,
+			       struct range range)
+{
+	if (chosen != MUTATE_DEAF)
+		__real_ram_blocks_discard(blocks, block, range);
+}
+
+int __wrap_registration_get(const struct registration_ops *ops, void *context,
+			    struct registration_policy *policy, struct ram_block *block,
+			    struct range want, int access, struct registration *registration)
+{
+	int ret = __real_registration_get(ops, context, policy, block, want, access, registration);
+
+	if (!ret && chosen == MUTATE_RESET && !registration->shared)
+		discard_map_reset(&block->discards, registration->range);
+	return ret;
+}
+
+int __wrap_registration_renew(const struct registration_ops *ops, void *context,
+			      struct registration_policy *policy, struct ram_block *block,
+			      struct range want, void **mr, bool *made)
+{
+	int ret = __real_registration_renew(ops, context, policy, block, want, mr, made);
+
+	if (ret)
+		return ret;
+	if (chosen == MUTATE_RESET && *made)
+		discard_map_reset(&block->discards, discard_map_round(&block->discards, want));
+	if ((chosen == MUTATE_LKEY && *made) || (chosen == MUTATE_HANDLE && !*made))
+		*mr = NULL;
+	return 0;
+}
+
+uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
+				 struct range range, void *mr)
+{
+	uint64_t bytes = __real_registration_end(policy, block, range, mr);
+	struct extent cut;
+
+	if (chosen == MUTATE_RESET_AHEAD && mr)
+		discard_map_reset(&block->discards, range);
+	if (chosen == MUTATE_ALL_AHEAD && mr) {
+		while (extent_map_cut(&block->local, range, &cut) > 0)
+			;
+		extent_map_insert(&block->local, range, (uintptr_t)mr);
+	}
+	if ((chosen == MUTATE_COUNT || chosen == MUTATE_ALL_AHEAD) && mr)
+		return range.end - range.start;
+	return bytes;
+}
+
+int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max)
+{
+	struct write merged = *write;
+	const struct write *newest;
+
+	if (chosen == MUTATE_MERGE && q->count) {
+		newest = write_queue_at(q, q->count - 1);
+		if (newest->local_addr + newest->length == write->local_addr)
+			merged.lkey = newest->lkey;
+	}
+	return __real_write_queue_push(q, &merged, merge_max);
 }
