@@ -224,9 +224,12 @@ int registration_renew(const struct registration_ops *ops, void *context,
 		return ret;
 	*mr = fresh.mr;
 	*made = true;
-	/* Else it serves this WRITE, but nobody would find it for the next. */
-	if (supersede(ops, context, block, granules, fresh.mr))
+	/* Else it serves this WRITE, but nobody would find it for the next, for which
+	 * QEMU's own is as wrong. */
+	if (supersede(ops, context, block, granules, fresh.mr)) {
 		discard_map_set(&block->discards, granules);
+		block->unmapped = true;
+	}
 	return 0;
 }
 

@@ -308,6 +308,68 @@ START_TEST(no_write_is_sent_stale)
 }
 END_TEST
 
+/* Is there an MR for a WRITE from `chunk`, other than that of QEMU's handle? */
+static bool is_renewed(struct registration_policy *policy, struct ram_block *block, uint64_t chunk)
+{
+	static const struct registration_ops ops = {.reg = fake_reg};
+	struct range want = {chunk * MIB, (chunk + 1) * MIB};
+	bool made;
+	void *mr;
+
+	return !registration_renew(&ops, NULL, policy, block, want, &mr, &made) && mr;
+}
+
+static struct registration got(struct registration_policy *policy, struct ram_block *block,
+			       uint64_t chunk)
+{
+	static const struct registration_ops ops = {.reg = fake_reg};
+	struct range want = {chunk * MIB, (chunk + 1) * MIB};
+	struct registration r = {0};
+
+	expect(!registration_get(&ops, NULL, policy, block, want, 0, &r), "an MR", chunk);
+	return r;
+}
+
+static void discard_chunk(struct ram_block *block, uint64_t chunk)
+{
+	discard_map_set(&block->discards, (struct range){chunk * MIB, (chunk + 1) * MIB});
+}
+
+/*
+ * The map is full when chunk 7 is registered again, so that its next WRITE finds
+ * nothing there, and full still when QEMU registers chunk 8, and 7 with it. Of chunk 7
+ * QEMU's handle is that of before the discard all the same.
+ */
+START_TEST(what_could_not_be_recorded_stays_discarded)
+{
+	struct registration_policy policy = {.shift = 24};
+	struct ram_block block = {.length = CHUNKS * MIB, .local_addr = LOCAL(0)};
+	struct registration r;
+	bool fresh;
+
+	mr_count = 0;
+	begin(0, false);
+	expect(!discard_map_init(&block.discards, block.length), "a map", 0);
+	got(&policy, &block, 0);
+	for (uint64_t chunk = 1; chunk < 8; chunk += 2) {
+		if (chunk == 7)
+			begin(1, true);
+		discard_chunk(&block, chunk);
+		expect(is_renewed(&policy, &block, chunk), "a new MR", chunk);
+	}
+	expect(!extent_map_find(&block.local, (struct range){7 * MIB, 8 * MIB}), "no extent", 7);
+	discard_chunk(&block, 8);
+	r = got(&policy, &block, 8);
+	expect(r.unshared && r.range.start == 7 * MIB, "an MR for both", r.range.start);
+	fresh = is_renewed(&policy, &block, 7);
+	/* Check allocates when it has something to say. */
+	account.on = false;
+	ck_assert(fresh);
+	extent_map_clear(&block.local);
+	discard_map_free(&block.discards);
+}
+END_TEST
+
 START_TEST(an_extent_map_that_cannot_grow_stays_as_it_was)
 {
 	struct extent_map map = {0}, before;
@@ -374,6 +436,7 @@ int main(void)
 	tcase_add_test(tc, without_memory_nothing_is_registered_ahead);
 	tcase_add_test(tc, a_destination_keeps_the_migration_right);
 	tcase_add_test(tc, no_write_is_sent_stale);
+	tcase_add_test(tc, what_could_not_be_recorded_stays_discarded);
 	tcase_add_test(tc, an_extent_map_that_cannot_grow_stays_as_it_was);
 	tcase_add_test(tc, a_list_without_memory_leaves_the_old_one);
 	suite_add_tcase(suite, tc);
