@@ -17,6 +17,7 @@ void discard_init(struct world *w, bool on)
 	static const unsigned int runs[] = {1, 4, 16, DISCARD_RUN}, reuses[] = {0, 50, 90, 100};
 	static const unsigned int meanwhiles[] = {0, 50, 300, 700};
 	static const unsigned int scarces[] = {0, 0, 0, 50}, refusals[] = {0, 0, 0, 20};
+	static const unsigned int destinations[] = {0, 0, 30, 60};
 	struct discards *d = &w->discards;
 
 	d->random.state = w->seed ^ STREAM;
@@ -29,8 +30,19 @@ void discard_init(struct world *w, bool on)
 	d->meanwhile = one_of(d, meanwhiles);
 	d->scarce = one_of(d, scarces);
 	d->refused = one_of(d, refusals);
+	d->destination = one_of(d, destinations);
 	world_trace(w, "seed", "%u discards of up to %u pages, %u %% of them written again",
 		    d->left, d->run, d->reuse);
+}
+
+static const char *name(const struct discard *call)
+{
+	return call->there ? "ddiscard" : "discard";
+}
+
+static struct memory *memory_of(struct world *w, const struct discard *call)
+{
+	return call->there ? &w->guest.there : &w->guest.here;
 }
 
 /* Often where QEMU is, or comes to next; or what is just being registered. */
@@ -47,29 +59,62 @@ static unsigned int choose_page(struct world *w)
 	return random_below(r, pages);
 }
 
+/* What comes next to those that it has registered; or what is just being registered. */
+static unsigned int choose_page_there(struct world *w)
+{
+	struct random *r = &w->discards.random;
+	const struct nic_mr *mr = &w->mr[w->destination_mr.ahead_key];
+	unsigned int page = random_below(r, w->guest.pages);
+
+	if (w->destination_mr.ahead_key && random_percent(r, 70))
+		return mr->first + random_below(r, mr->pages);
+	while (w->destination_mr.asked[page] && page + 1 < w->guest.pages)
+		page++;
+	return page;
+}
+
+/* Of `count` pages so many, in one block; at the destination such as QEMU has not
+ * registered. */
+static unsigned int clip(const struct world *w, const struct discard *call, unsigned int count)
+{
+	const struct guest_block *b = w->guest.block;
+	unsigned int n = 0;
+
+	while (call->first >= b->first + b->pages)
+		b++;
+	while (n < count && call->first + n < b->first + b->pages &&
+	       !(call->there && w->destination_mr.asked[call->first + n]))
+		n++;
+	return n;
+}
+
+static uint8_t *under_way(struct world *w, const struct discard *call)
+{
+	uint8_t *pages = call->there ? w->destination_mr.under_way : w->discards.under_way;
+
+	return pages + call->first;
+}
+
 static void begin(struct world *w, struct discard *call)
 {
 	struct discards *d = &w->discards;
-	const struct guest *g = &w->guest;
-	unsigned int page = choose_page(w);
 	unsigned int count = 1 + random_below(&d->random, d->run);
-	unsigned int block = 0;
 
-	if (!d->left || g->stopped)
+	if (!d->left || w->guest.stopped)
 		return;
 	d->left--;
-	while (page >= g->block[block].first + g->block[block].pages)
-		block++;
-	if (count > g->block[block].first + g->block[block].pages - page)
-		count = g->block[block].first + g->block[block].pages - page;
+	call->there = random_percent(&d->random, d->destination);
+	call->first = call->there ? choose_page_there(w) : choose_page(w);
+	call->count = clip(w, call, count);
+	if (!call->count)
+		return;
 	call->stage = DISCARD_GOING;
-	call->first = page;
-	call->count = count;
 	call->done = 0;
-	for (unsigned int i = 0; i < count; i++)
-		d->under_way[page + i]++;
+	for (unsigned int i = 0; i < call->count; i++)
+		under_way(w, call)[i]++;
 	d->calls++;
-	world_trace(w, "discard", "of pages %u to %u begins", page, page + count - 1);
+	world_trace(w, name(call), "of pages %u to %u begins", call->first,
+		    call->first + call->count - 1);
 }
 
 static void take_pages(struct world *w, struct discard *call)
@@ -80,10 +125,11 @@ static void take_pages(struct world *w, struct discard *call)
 	for (; most-- && call->done < call->count; call->done++) {
 		unsigned int page = call->first + call->done;
 
-		call->number[call->done] = memory_discard(&g->here, page);
-		g->undefined[page] = true;
+		call->number[call->done] = memory_discard(memory_of(w, call), page);
+		if (!call->there)
+			g->undefined[page] = true;
 		w->discards.pages++;
-		world_trace(w, "discard", "page %u is gone", page);
+		world_trace(w, name(call), "page %u is gone", page);
 	}
 	if (call->done == call->count)
 		call->stage = DISCARD_GONE;
@@ -92,10 +138,10 @@ static void take_pages(struct world *w, struct discard *call)
 static void end(struct world *w, struct discard *call)
 {
 	for (unsigned int i = 0; i < call->count; i++) {
-		w->discards.under_way[call->first + i]--;
-		memory_discard_returned(&w->guest.here, call->first + i, call->number[i]);
+		under_way(w, call)[i]--;
+		memory_discard_returned(memory_of(w, call), call->first + i, call->number[i]);
 	}
-	world_trace(w, "discard", "of pages %u to %u returns", call->first,
+	world_trace(w, name(call), "of pages %u to %u returns", call->first,
 		    call->first + call->count - 1);
 	call->stage = DISCARD_RETURNED;
 }
@@ -105,7 +151,7 @@ static void reuse(struct world *w, struct discard *call)
 	struct discards *d = &w->discards;
 
 	call->stage = DISCARD_NONE;
-	if (w->guest.stopped)
+	if (w->guest.stopped || call->there)
 		return;
 	for (unsigned int i = 0; i < call->count; i++)
 		if (random_percent(&d->random, d->reuse))
@@ -119,10 +165,15 @@ void discard_step(struct world *w)
 	struct discard *call;
 
 	/* Most of what can go wrong does while the NIC pins. */
-	unsigned int pace = w->engine.ahead_key || w->engine.locked ? 4 * d->pace : d->pace;
+	bool pinning = w->engine.ahead_key || w->engine.locked || w->destination_mr.ahead_key;
+	unsigned int pace = pinning ? 4 * d->pace : d->pace;
 
 	if (!d->pace || random_below(&d->random, 1000) >= pace)
 		return;
+	if (d->destination && random_percent(&d->random, 30)) {
+		destination_mr_step(w);
+		return;
+	}
 	call = &d->call[random_below(&d->random, DISCARDS)];
 	switch (call->stage) {
 	case DISCARD_NONE:
@@ -132,7 +183,10 @@ void discard_step(struct world *w)
 		take_pages(w, call);
 		break;
 	case DISCARD_GONE:
-		engine_discarded(w, call->first, call->count);
+		if (call->there)
+			destination_mr_discarded(w, call->first, call->count);
+		else
+			engine_discarded(w, call->first, call->count);
 		call->stage = DISCARD_MARKED;
 		break;
 	case DISCARD_MARKED:

@@ -11,9 +11,9 @@
 struct world;
 
 /*
- * QEMU's source discards guest memory, for a balloon or because the guest reports
- * free pages: from a thread that is neither the migration's nor one of ours, and
- * that holds no lock of ours. Between any two steps of a call the others act.
+ * QEMU discards guest memory, for a balloon or because the guest reports free pages,
+ * at the destination where the guest has nothing yet: from a thread that is neither the migration's
+ * nor one of ours, and that holds no lock of ours. Between any two steps of a call the others act.
  *
  *      pages go, some at a time -> the shim's hook learns of them -> it returns ->
  *      the guest writes there again, or does not
@@ -35,6 +35,7 @@ enum discard_stage {
 
 struct discard {
 	enum discard_stage stage;
+	bool there;			 /* at the destination */
 	unsigned int first, count, done; /* pages */
 	uint32_t number[DISCARD_RUN];	 /* by the page's place in the run */
 };
@@ -56,6 +57,7 @@ struct discards {
 	/* What is rare, and drawn here, too: memory that the core asks for and does not get,
 	 * and registrations that QEMU has to make with other access flags; per cent. */
 	unsigned int scarce, refused;
+	unsigned int destination; /* per cent of the calls are there; 0: it has no shim */
 	struct discard call[DISCARDS];
 	uint8_t under_way[MEMORY_PAGES]; /* calls that have not returned */
 	unsigned int calls, pages;	 /* so far */

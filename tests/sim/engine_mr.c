@@ -63,8 +63,7 @@ static void cut(void *context, void *mr, uint64_t bytes)
 
 static const struct registration_ops ops = {.reg = reg, .cut = cut};
 
-/* discard_watch() */
-static void watch(struct world *w, struct ram_block *block)
+void engine_mr_watch(struct world *w, struct ram_block *block)
 {
 	if (block->watched)
 		return;
@@ -100,7 +99,7 @@ static int register_as(struct world *w, uint64_t addr, uint64_t length, int acce
 			*lkey = key_of(mr);
 		return ret;
 	}
-	watch(w, block);
+	engine_mr_watch(w, block);
 	while ((ret = registration_get(&ops, &context, &c->policy, block, want, access, &made)) ==
 	       -EBUSY)
 		wait_ahead(w);
@@ -189,8 +188,13 @@ void engine_mr_check(struct world *w)
 
 void engine_discarded(struct world *w, unsigned int first, unsigned int count)
 {
+	engine_mr_report(w, conn_blocks(&w->engine.conn), first, count);
+}
+
+void engine_mr_report(struct world *w, struct ram_blocks *blocks, unsigned int first,
+		      unsigned int count)
+{
 	const struct guest *g = &w->guest;
-	struct ram_blocks *blocks = conn_blocks(&w->engine.conn);
 	uint64_t length = count * g->page_size;
 
 	for (unsigned int i = 0; i < g->blocks && i < blocks->count; i++) {

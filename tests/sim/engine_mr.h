@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 struct conn_wr;
+struct ram_block;
+struct ram_blocks;
 struct world;
 
 /* The source's local registrations, as src/engine/mr.c has them. */
@@ -24,6 +26,11 @@ void engine_mr_check(struct world *w);
 
 /* The hook behind QEMU's discard of `count` pages from `first` on. Needs no lock. */
 void engine_discarded(struct world *w, unsigned int first, unsigned int count);
+
+/* Of both ends: discard_watch(), and what it has the hook tell. */
+void engine_mr_watch(struct world *w, struct ram_block *block);
+void engine_mr_report(struct world *w, struct ram_blocks *blocks, unsigned int first,
+		      unsigned int count);
 
 /* A step of the registration that is being made ahead of QEMU; true when it is over. */
 bool engine_mr_ahead(struct world *w);

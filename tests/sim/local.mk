@@ -7,6 +7,7 @@ TESTS += tests/sim/test-sim
 EXTRA_DIST += tests/sim/test-sim
 
 tests_sim_sim_SOURCES = $(core_sources) \
+	tests/sim/destination_mr.c tests/sim/destination_mr.h \
 	tests/sim/discard.c tests/sim/discard.h \
 	tests/sim/engine.c tests/sim/engine.h \
 	tests/sim/engine_mr.c tests/sim/engine_mr.h \

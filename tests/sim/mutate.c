@@ -38,6 +38,7 @@ enum mutation {
 	MUTATE_SWEEP_WIRE,
 	MUTATE_LEAK,
 	MUTATE_MERGE,
+	MUTATE_THERE,
 	MUTATIONS
 };
 
@@ -93,7 +94,12 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_LEAK] = "leak",
 	/* a WRITE with a new lkey becomes part of one with the old */
 	[MUTATE_MERGE] = "merge",
+	/* a destination's QEMU is given an MR made before a discard */
+	[MUTATE_THERE] = "there",
 };
+
+/* An access flag that only a destination sets, IBV_ACCESS_LOCAL_WRITE. */
+#define LOCAL_WRITE 1
 
 static enum mutation chosen;
 
@@ -294,8 +300,12 @@ int __wrap_registration_get(const struct registration_ops *ops, void *context,
 			    struct registration_policy *policy, struct ram_block *block,
 			    struct range want, int access, struct registration *registration)
 {
-	int ret = __real_registration_get(ops, context, policy, block, want, access, registration);
+	int ret;
 
+	/* Only a destination's has access flags. */
+	if (chosen == MUTATE_THERE && access & LOCAL_WRITE)
+		__real_discard_map_reset(&block->discards, want);
+	ret = __real_registration_get(ops, context, policy, block, want, access, registration);
 	if (!ret && chosen == MUTATE_RESET && !registration->shared)
 		discard_map_reset(&block->discards, registration->range);
 	return ret;

@@ -31,10 +31,15 @@ uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length)
 	struct nic_mr mr = {.addr = addr, .length = length, .pins = w->nic.pins};
 
 	world_expect(w, w->nic.mrs < NIC_MRS, "more registrations than a guest can have chunks");
-	if (here >= 0 || there >= 0) {
-		mr.memory = here >= 0 ? &g->here : &g->there;
-		mr.first = (unsigned int)(here >= 0 ? here : there);
-		mr.pages = (unsigned int)(length / g->page_size);
+	/* A page of which it is only a part it pins as well. */
+	if (here >= 0) {
+		mr.memory = &g->here;
+		mr.first = (unsigned int)here;
+		mr.pages = (unsigned int)(guest_page_here(g, addr + length - 1) - here) + 1;
+	} else if (there >= 0) {
+		mr.memory = &g->there;
+		mr.first = (unsigned int)there;
+		mr.pages = (unsigned int)(guest_page_there(g, addr + length - 1) - there) + 1;
 	}
 	w->nic.pins += mr.pages;
 	world_expect(w, w->nic.pins <= NIC_PINS, "more pages are pinned than a guest can need");

@@ -60,16 +60,17 @@ static void handle_blocks(struct world *w)
 {
 	const struct guest *g = &w->guest;
 	uint8_t body[GUEST_BLOCKS * WIRE_RAM_BLOCK_LEN] = {0};
+	size_t len;
 
 	for (unsigned int i = 0; i < g->blocks; i++) {
 		message_put64(body + i * WIRE_RAM_BLOCK_LEN, g->block[i].remote);
 		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 8, g->block[i].offset);
 		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 16, g->block[i].length);
 	}
-	send_control(w,
-		     message_build(w->destination.control, WIRE_RAM_BLOCKS_RESULT, body,
-				   g->blocks * WIRE_RAM_BLOCK_LEN),
-		     DESTINATION_WAIT_ANSWER_SENT);
+	len = message_build(w->destination.control, WIRE_RAM_BLOCKS_RESULT, body,
+			    g->blocks * WIRE_RAM_BLOCK_LEN);
+	destination_mr_list(w, w->destination.control, len);
+	send_control(w, len, DESTINATION_WAIT_ANSWER_SENT);
 }
 
 static void handle_register(struct world *w)
@@ -100,7 +101,8 @@ static void handle_register(struct world *w)
 	/* A slot that has an MR keeps it, however short. */
 	if (!d->rkey[first]) {
 		end = guest_chunk_end(g, b, chunk + request.chunks);
-		d->rkey[first] = nic_register(w, b->remote + start, end - start);
+		if (!destination_mr_register(w, b->remote + start, end - start, &d->rkey[first]))
+			return;
 		world_trace(w, "dest", "registers pages %u to %u", first,
 			    b->first + (unsigned int)(end / g->page_size) - 1);
 	}

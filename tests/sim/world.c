@@ -323,6 +323,7 @@ static void migrate(struct world *w)
 	qemu_source_init(w);
 	/* rdma_connect() */
 	engine_start(w);
+	destination_mr_init(w);
 	qemu_destination_init(w);
 	w->succeeded = qemu_source_migrate(w);
 	if (w->succeeded)
@@ -335,9 +336,11 @@ bool world_run(struct world *w)
 {
 	if (setjmp(w->failed)) {
 		engine_clear(w);
+		destination_mr_clear(w);
 		return false;
 	}
 	migrate(w);
 	engine_clear(w);
+	destination_mr_clear(w);
 	return true;
 }

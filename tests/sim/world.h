@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "destination_mr.h"
 #include "discard.h"
 #include "engine.h"
 #include "engine_mr.h"
@@ -91,6 +92,7 @@ struct world {
 	struct engine engine;
 	struct qemu_source source;
 	struct qemu_destination destination;
+	struct destination_mr destination_mr;
 
 	unsigned int steps;
 	bool fault_due;	  /* its step has come */
