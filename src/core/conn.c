@@ -308,6 +308,7 @@ int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply
 		.lkey = wr->lkey,
 		.rkey = wr->rkey,
 		.goes_on = wr->goes_on,
+		.later = wr->later,
 	};
 
 	own->len = 0;

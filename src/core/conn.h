@@ -118,9 +118,8 @@ struct conn_wr {
 	uint64_t local_addr;
 	uint64_t remote_addr; /* WRITE */
 	uint32_t lkey;
-	uint32_t rkey; /* WRITE */
-	/* WRITE: a part of QEMU's, and not its last. QEMU is told of that one. */
-	bool goes_on;
+	uint32_t rkey;	     /* WRITE */
+	bool goes_on, later; /* WRITE, in parts: see struct write */
 };
 
 /*

@@ -51,6 +51,20 @@ static void release_withheld(struct transmit *t, uint32_t status, struct complet
 	}
 }
 
+/* Must QEMU wait before it posts a WRITE? Only where a completion will come. */
+static bool must_wait(const struct transmit *t, const struct completion_queue *due)
+{
+	/* What completes must fit, and what has completed is there to be polled. */
+	if (due->count + t->withheld.count >= COMPLETION_QUEUE_ROOM / 2)
+		return true;
+	/* One withheld completion is enough to wake QEMU up again. */
+	if (t->policy.early && window_full(t) && t->withheld.count)
+		return true;
+	/* Of our own messages on the wire QEMU will never hear: it waits for a WRITE. */
+	return !t->policy.early && ahead_writes(t) >= TRANSMIT_SEND_QUEUE - SEND_QUEUE_RESERVE &&
+	       t->writes.count + t->writes_in_flight;
+}
+
 int transmit_write(struct transmit *t, const struct write *write, struct completion_queue *due)
 {
 	struct completion wc = {.wr_id = write->wr_id, .opcode = VERBS_WC_RDMA_WRITE};
@@ -63,15 +77,7 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 		wc.status = VERBS_WC_WR_FLUSH_ERR;
 		return completion_queue_push(due, &wc);
 	}
-	/* What completes must fit, and what has completed is there to be polled. */
-	if (due->count + t->withheld.count >= COMPLETION_QUEUE_ROOM / 2)
-		return -ENOMEM;
-	/* One withheld completion is enough to wake QEMU up again. */
-	if (t->policy.early && window_full(t) && t->withheld.count)
-		return -ENOMEM;
-	/* Of our own messages on the wire QEMU will never hear: it waits for a WRITE. */
-	if (!t->policy.early && ahead_writes(t) >= TRANSMIT_SEND_QUEUE - SEND_QUEUE_RESERVE &&
-	    t->writes.count + t->writes_in_flight)
+	if (!write->later && must_wait(t, due))
 		return -ENOMEM;
 	ret = write_queue_push(&t->writes, write, t->policy.early ? t->policy.merge_max : 0);
 	if (ret)

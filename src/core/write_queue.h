@@ -22,7 +22,10 @@ struct write {
 	uint64_t length; /* bytes */
 	uint32_t lkey;
 	uint32_t rkey;
-	bool goes_on; /* QEMU is told of the part that follows */
+	/* A part of QEMU's, one behind the other: what belongs together is taken in together,
+	 * and QEMU is told of the last. */
+	bool goes_on; /* another follows */
+	bool later;   /* another came before */
 };
 
 /* All zero is an empty queue. */

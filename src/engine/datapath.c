@@ -274,8 +274,8 @@ static int hand_over(struct session *s, const struct conn_wr *wr)
 	return ret;
 }
 
-/* A WRITE, in parts where what it is read from is in several MRs. When there is no room
- * for all of them QEMU comes back with the whole, and some parts are written twice. */
+/* A WRITE, in parts where what it is read from is in several MRs. Should there be no room
+ * for all of them, QEMU comes back with the whole, and some parts are written twice. */
 static int write_parts(struct session *s, const struct conn_wr *wr)
 {
 	struct conn_wr part = *wr;
@@ -296,6 +296,7 @@ static int write_parts(struct session *s, const struct conn_wr *wr)
 		}
 		done += part.length;
 		part.goes_on = done < wr->length;
+		part.later = part.local_addr > wr->local_addr;
 		ret = hand_over(s, &part);
 	} while (!ret && done < wr->length);
 	return ret;

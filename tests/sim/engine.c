@@ -298,24 +298,52 @@ static void settle(struct world *w)
 
 static void drain(struct world *w, enum conn_cq cq);
 
-int engine_post_send(struct world *w, const struct conn_wr *wr)
+static int hand_over(struct world *w, const struct conn_wr *wr)
 {
 	struct engine *e = &w->engine;
 	struct source_reply own;
-	struct conn_wr seen = *wr;
+	int ret = -conn_post_send(&e->conn, wr, &own);
+
+	if (!ret && own.len)
+		memcpy(e->slots[SEND_SLOT_STRICT], own.message, own.len);
+	return ret;
+}
+
+/* As in datapath.c */
+static int write_parts(struct world *w, const struct conn_wr *wr)
+{
+	struct conn_wr part = *wr;
+	uint64_t done = 0;
+	int ret;
+
+	do {
+		part.local_addr = wr->local_addr + done;
+		part.remote_addr = wr->remote_addr + done;
+		part.length = wr->length - done;
+		part.lkey = wr->lkey;
+		if (engine_mr_renew(w, &part)) {
+			fail(w, "a write from memory that is not registered");
+			return EIO;
+		}
+		done += part.length;
+		part.goes_on = done < wr->length;
+		part.later = part.local_addr > wr->local_addr;
+		ret = hand_over(w, &part);
+	} while (!ret && done < wr->length);
+	return ret;
+}
+
+int engine_post_send(struct world *w, const struct conn_wr *wr)
+{
+	struct engine *e = &w->engine;
 	int ret;
 
 	e->wanted = false;
 	if (transmit_expects_ready(&e->conn.transmit))
 		drain(w, CONN_RECV_CQ);
-	ret = seen.message ? 0 : engine_mr_renew(w, &seen);
-	if (ret) {
-		fail(w, "a write from memory that is not registered");
+	ret = wr->message ? hand_over(w, wr) : write_parts(w, wr);
+	if (ret == EIO && e->conn.state == CONN_FAILED)
 		return EIO;
-	}
-	ret = -conn_post_send(&e->conn, &seen, &own);
-	if (!ret && own.len)
-		memcpy(e->slots[SEND_SLOT_STRICT], own.message, own.len);
 	settle(w);
 	if (!ret && e->conn.state == CONN_FAILED)
 		ret = EIO;

@@ -5,8 +5,9 @@
 
 #include "world.h"
 
-/* An access flag, IBV_ACCESS_ON_DEMAND. */
-#define ON_DEMAND 64
+/* An access flag, IBV_ACCESS_LOCAL_WRITE, in the place of the one that QEMU tries then,
+ * IBV_ACCESS_ON_DEMAND: with that nothing is pinned, and nothing is ever stale. */
+#define OTHER_ACCESS 1
 
 struct reg_context {
 	struct world *w;
@@ -118,7 +119,7 @@ uint32_t engine_register(struct world *w, uint64_t addr, uint64_t length)
 
 	/* QEMU asks again. */
 	if (ret == -ENOTSUP)
-		ret = register_as(w, addr, length, ON_DEMAND, &lkey);
+		ret = register_as(w, addr, length, OTHER_ACCESS, &lkey);
 	return ret ? 0 : lkey;
 }
 
@@ -136,6 +137,9 @@ int engine_mr_renew(struct world *w, struct conn_wr *wr)
 		block = conn_renew(c, wr->local_addr, wr->length, &where);
 		if (!block || !block->watched)
 			return 0;
+		/* A bit may be set while the part is looked for. A page is one thing here. */
+		if ((where.end - where.start) % w->guest.page_size)
+			where.end = where.start + wr->length;
 		/* Never more than a chunk of QEMU's, which can be registered. */
 		granules = discard_map_round(&block->discards, where);
 		context.asked = granules.end - granules.start;
@@ -150,6 +154,8 @@ int engine_mr_renew(struct world *w, struct conn_wr *wr)
 		w->engine.mrs.renewed++;
 		world_trace(w, "shim", "registers afresh what has been discarded");
 	}
+	/* The first part of it, perhaps. */
+	wr->length = where.end - where.start;
 	if (mr)
 		wr->lkey = key_of(mr);
 	return 0;

@@ -69,15 +69,15 @@ static const struct {
 	const char *what;
 	struct write write;
 } strangers[] = {
-	{"a gap here", {1, LOCAL + 4097, REMOTE + 4096, 4096, 1, 2, false}},
-	{"a gap there", {1, LOCAL + 4096, REMOTE + 4097, 4096, 1, 2, false}},
-	{"over its end here", {1, LOCAL + 4095, REMOTE + 4096, 4096, 1, 2, false}},
-	{"over its end there", {1, LOCAL + 4096, REMOTE + 4095, 4096, 1, 2, false}},
-	{"the same once more", {1, LOCAL, REMOTE, 4096, 1, 2, false}},
-	{"before it", {1, LOCAL - 4096, REMOTE - 4096, 4096, 1, 2, false}},
-	{"another MR here", {1, LOCAL + 4096, REMOTE + 4096, 4096, 3, 2, false}},
-	{"another MR there", {1, LOCAL + 4096, REMOTE + 4096, 4096, 1, 3, false}},
-	{"more than one WR may have", {1, LOCAL + 4096, REMOTE + 4096, 4097, 1, 2, false}},
+	{"a gap here", {1, LOCAL + 4097, REMOTE + 4096, 4096, 1, 2, false, false}},
+	{"a gap there", {1, LOCAL + 4096, REMOTE + 4097, 4096, 1, 2, false, false}},
+	{"over its end here", {1, LOCAL + 4095, REMOTE + 4096, 4096, 1, 2, false, false}},
+	{"over its end there", {1, LOCAL + 4096, REMOTE + 4095, 4096, 1, 2, false, false}},
+	{"the same once more", {1, LOCAL, REMOTE, 4096, 1, 2, false, false}},
+	{"before it", {1, LOCAL - 4096, REMOTE - 4096, 4096, 1, 2, false, false}},
+	{"another MR here", {1, LOCAL + 4096, REMOTE + 4096, 4096, 3, 2, false, false}},
+	{"another MR there", {1, LOCAL + 4096, REMOTE + 4096, 4096, 1, 3, false, false}},
+	{"more than one WR may have", {1, LOCAL + 4096, REMOTE + 4096, 4097, 1, 2, false, false}},
 };
 #define STRANGERS ((int)(sizeof(strangers) / sizeof(strangers[0])))
 
