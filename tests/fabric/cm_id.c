@@ -273,6 +273,14 @@ int rdma_resolve_route(struct rdma_cm_id *base, int timeout_ms)
 	return cm_fail(err);
 }
 
+/* The CM thread looks at it. */
+static void set_qp(struct rdma_cm_id *id, struct ibv_qp *qp)
+{
+	pthread_mutex_lock(&cm_lock);
+	id->qp = qp;
+	pthread_mutex_unlock(&cm_lock);
+}
+
 int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 {
 	struct ibv_qp_attr init = {.qp_state = IBV_QPS_INIT, .port_num = 1};
@@ -292,15 +300,17 @@ int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_
 		return cm_fail(err);
 	}
 	id->pd = pd;
-	id->qp = qp;
+	set_qp(id, qp);
 	return 0;
 }
 
 void rdma_destroy_qp(struct rdma_cm_id *id)
 {
+	struct ibv_qp *qp = id->qp;
+
 	fab_verb(VERB_RDMA_DESTROY_QP);
-	ibv_destroy_qp(id->qp);
-	id->qp = NULL;
+	set_qp(id, NULL);
+	ibv_destroy_qp(qp);
 }
 
 static int fill_message(struct cm_message *message, enum cm_message_type type, struct cm_id *id,

@@ -609,7 +609,7 @@ static void *discard_all(void *arg)
 		for (i = 0; i < CONF_BUFFER; i += PAGE) {
 			CHECK(madvise(d->at + i, PAGE, MADV_DONTNEED) == 0, "madvise: %s",
 			      strerror(errno));
-			d->at[i] = d->byte;
+			__atomic_store_n(&d->at[i], d->byte, __ATOMIC_RELAXED);
 		}
 	}
 	return NULL;

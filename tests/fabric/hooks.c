@@ -35,13 +35,23 @@ static void end(struct discard *d, bool done, uintptr_t moved_to)
 	errno = err;
 }
 
+/* Whether an MR has anything there. If not, nobody need wait for somebody else's discard. */
+static bool pinned(const void *addr, size_t length)
+{
+	uintptr_t start = (uintptr_t)addr & ~(FAB_PAGE_SIZE - 1);
+
+	return fab_pins_any() &&
+	       fab_pins_touch(start, ((uintptr_t)addr + length - start + FAB_PAGE_SIZE - 1) >>
+					     FAB_PAGE_SHIFT);
+}
+
 int madvise(void *addr, size_t length, int advice)
 {
 	int err = errno, result;
 	struct discard d;
 
 	if ((advice != MADV_DONTNEED && advice != MADV_DONTNEED_LOCKED && advice != MADV_REMOVE) ||
-	    !fab_pins_any())
+	    !(advice == MADV_REMOVE ? fab_pins_any() : pinned(addr, length)))
 		return raw_madvise(addr, length, advice);
 	fab_discard_begin(&d);
 	if (advice == MADV_REMOVE)
@@ -107,7 +117,7 @@ int munmap(void *addr, size_t length)
 	int err = errno, result;
 	struct discard d;
 
-	if (!fab_pins_any()) {
+	if (!pinned(addr, length)) {
 		result = raw_munmap(addr, length);
 		fab_mappings_changed();
 		return result;
@@ -128,7 +138,7 @@ static void *map(void *addr, size_t length, int prot, int flags, int fd, off_t o
 	int err = errno;
 	void *result;
 
-	if (!(flags & MAP_FIXED) || !fab_pins_any()) {
+	if (!(flags & MAP_FIXED) || !pinned(addr, length)) {
 		result = raw_mmap(addr, length, prot, flags, fd, offset);
 		fab_mappings_changed();
 		return result;
@@ -165,7 +175,7 @@ void *mremap(void *addr, size_t old, size_t length, int flags, ...)
 	if (flags & MREMAP_FIXED)
 		to = va_arg(args, void *);
 	va_end(args);
-	if (!fab_pins_any()) {
+	if (!pinned(addr, old) && !(flags & MREMAP_FIXED && pinned(to, length))) {
 		result = raw_mremap(addr, old, length, flags, to);
 		fab_mappings_changed();
 		return result;
