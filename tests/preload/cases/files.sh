@@ -15,6 +15,7 @@ make_kinds()
 	ln -s target link
 	ln -s nowhere dangling
 	cp "$client" running
+	# shellcheck disable=SC2034 # open, so that it stays full
 	exec {full}<>full-fifo
 	dd if=/dev/zero of=full-fifo bs=4096 oflag=nonblock 2>/dev/null || true
 	kinds=(
