@@ -540,11 +540,12 @@ bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct 
 		if (!ahead->known)
 			return false;
 		*block = &c->source.blocks.block[ahead->block];
-		return (*block)->local_known && next_of_remote(*block, ahead->position, range);
+		return (*block)->watched && next_of_remote(*block, ahead->position, range);
 	}
 	*block = c->registered_block;
-	if (!*block || !ahead_start(&(*block)->local, (*block)->length, c->registered_end, 0,
-				    c->policy.shift, &start))
+	if (!*block || !(*block)->watched ||
+	    !ahead_start(&(*block)->local, (*block)->length, c->registered_end, 0, c->policy.shift,
+			 &start))
 		return false;
 	*range = ahead_piece(&(*block)->local, (*block)->length, start, c->policy.shift);
 	return true;

@@ -180,8 +180,8 @@ bool conn_writing(const struct conn *c);
 bool conn_look(const struct conn *c, struct source_look *look);
 void conn_looked(struct conn *c, const struct source_look *look, uint64_t data);
 
-/* What to register next in this process, ahead of QEMU: a range of *block. Then
- * registration_begin() it. */
+/* What to register next in this process, ahead of QEMU: a range of *block, which is
+ * watched: nobody else would notice when it is discarded. Then registration_begin() it. */
 bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range);
 
 /* The guest's RAM blocks as this end knows them. */

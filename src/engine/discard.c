@@ -227,8 +227,10 @@ int discard_watch(struct ram_blocks *blocks, struct ram_block *block)
 	if (ret)
 		return ret;
 	ret = mapping_list_read(&list, block->local_addr, block->local_addr + block->length);
-	if (ret)
+	if (ret) {
+		discard_map_free(&block->discards);
 		return ret;
+	}
 	pthread_mutex_lock(&writer);
 	table = copy_table(list.count);
 	if (!table) {
@@ -247,6 +249,9 @@ int discard_watch(struct ram_blocks *blocks, struct ram_block *block)
 		free(table->area[--table->count]);
 	free(table);
 out:
+	/* It is tried again for the next chunk. */
+	if (ret)
+		discard_map_free(&block->discards);
 	pthread_mutex_unlock(&writer);
 	mapping_list_free(&list);
 	return ret;

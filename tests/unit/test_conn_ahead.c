@@ -453,6 +453,9 @@ START_TEST(a_source_registers_what_was_asked_for)
 	/* Not before QEMU has shown its access flags. */
 	check_nothing_to_register();
 	b.conn.policy.access_known = true;
+	/* Nor where nobody would tell that it is discarded. */
+	check_nothing_to_register();
+	block->watched = true;
 	check_register_ahead(block, 2 * MIB, FIRST);
 	have(block, 4 * MIB, 5 * MIB);
 	check_register_ahead(block, 2 * MIB, 4 * MIB);
@@ -476,9 +479,9 @@ START_TEST(a_source_registers_what_was_asked_for)
 	check_nothing_to_register();
 	b.conn.policy.ahead_failed = false;
 	check_register_ahead(block, FIRST + 3 * MIB, 2 * FIRST);
-	block->local_known = false;
+	block->watched = false;
 	check_nothing_to_register();
-	block->local_known = true;
+	block->watched = true;
 	b.conn.state = CONN_FAILED;
 	check_nothing_to_register();
 	conn_clear(&b.conn);
@@ -505,6 +508,8 @@ START_TEST(a_destination_registers_what_comes_next)
 	block = conn_register(&b.conn, LOCAL + 2 * MIB, MIB, &want);
 	ck_assert_ptr_eq(block, &b.conn.dest_blocks.block[0]);
 	have(block, 0, FIRST);
+	check_nothing_to_register();
+	block->watched = true;
 	check_register_ahead(block, FIRST, 2 * FIRST);
 	have(block, FIRST, 2 * FIRST);
 	/* Enough, until QEMU comes to it. */
@@ -515,6 +520,7 @@ START_TEST(a_destination_registers_what_comes_next)
 	check_nothing_to_register();
 	block = conn_register(&b.conn, LOCAL + GIB + 39 * MIB, MIB, &want);
 	ck_assert_ptr_eq(block, &b.conn.dest_blocks.block[1]);
+	block->watched = true;
 	check_nothing_to_register();
 	ck_assert_ptr_eq(conn_register(&b.conn, LOCAL + GIB + 4 * MIB, MIB, &want), block);
 	check_register_ahead(block, 5 * MIB, FIRST);
