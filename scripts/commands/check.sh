@@ -91,12 +91,15 @@ fabric_run() {
 }
 
 step_fabric-e2e() {
-	local root
+	local root status=0
 
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
 	root=$(bench_root) || return
-	RDMATEST_ROOT_NEW=$root fabric_run run-matrix --size 1024 --log-dir "$STEPS_DIR/fabric-e2e"
+	RDMATEST_ROOT_NEW=$root fabric_run run-matrix --size 1024 --log-dir "$STEPS_DIR/fabric-e2e" ||
+		status=$?
+	fabric_run run-nproc || status=$?
+	return "$status"
 }
 
 step_fabric-faults() {

@@ -29,6 +29,20 @@ void conn_pass_through(struct conn *c)
 	c->state = CONN_PASSTHROUGH;
 }
 
+bool conn_wants_help(const struct conn *c)
+{
+	return c->role == CONN_SOURCE && !c->one_cq && (c->options.zeros || c->options.ahead);
+}
+
+void conn_forgo_help(struct conn *c)
+{
+	/* Without messages of our own nothing waits for a READY that QEMU does not. */
+	c->options.zeros = false;
+	c->options.ahead = false;
+	c->policy.ahead = false;
+	c->source.ahead.on = false;
+}
+
 void conn_start(struct conn *c, enum conn_role role, uint64_t max_message)
 {
 	uint64_t region = UINT64_C(1) << c->options.shift;

@@ -96,6 +96,14 @@ void conn_clear(struct conn *c);
  * engine to post. */
 void conn_pass_through(struct conn *c);
 
+/*
+ * Of a candidate whose role is known: may somebody have to look after one CQ while
+ * QEMU sleeps on the other, as conn_arm() says? Where there is nobody who can, the
+ * connection has to do without what needs that.
+ */
+bool conn_wants_help(const struct conn *c);
+void conn_forgo_help(struct conn *c);
+
 /* candidate -> active. A source's own receive buffers are posted by now.
  * `max_message`: bytes that one WRITE of the port's can have. */
 void conn_start(struct conn *c, enum conn_role role, uint64_t max_message);

@@ -6,10 +6,8 @@
 #include <unistd.h>
 
 #include "engine/datapath.h"
-#include "engine/guard.h"
 #include "engine/mr.h"
 #include "engine/session.h"
-#include "engine/thread.h"
 #include "util/log.h"
 
 /* Pages that one call of mincore(2) is asked about. */
@@ -77,29 +75,26 @@ static bool look(struct session *s)
 	return true;
 }
 
-static void *run(void *argument)
+static void run(void *argument)
 {
 	struct session *s = argument;
 	struct ahead *a = &s->ahead;
 
-	/* None of our calls of verbs is QEMU's. */
-	guard_enter();
 	pthread_mutex_lock(&s->lock);
-	while (!a->stop) {
+	while (!a->thread.stop) {
 		if (look(s) || mr_register_ahead(s))
 			continue;
 		a->idle = true;
-		pthread_cond_wait(&a->changed, &s->lock);
+		thread_wait(&a->thread, &s->lock);
 		a->idle = false;
 	}
 	pthread_mutex_unlock(&s->lock);
-	return NULL;
 }
 
 void ahead_init(struct session *s)
 {
 	memset(&s->ahead, 0, sizeof(s->ahead));
-	pthread_cond_init(&s->ahead.changed, NULL);
+	thread_init(&s->ahead.thread);
 	pthread_cond_init(&s->ahead.done, NULL);
 }
 
@@ -110,19 +105,18 @@ void ahead_poke(struct session *s)
 	struct ram_block *block;
 	struct range range;
 
-	if (a->stop || (a->created && !a->idle))
+	if (a->thread.stop || (a->thread.created && !a->idle))
 		return;
 	if (!conn_look(&s->conn, &where) && !conn_register_ahead(&s->conn, &block, &range))
 		return;
-	if (a->created) {
-		pthread_cond_signal(&a->changed);
+	if (a->thread.created) {
+		thread_wake(&a->thread);
 		return;
 	}
-	a->created = !thread_create(&a->thread, run, s);
-	if (a->created)
+	if (!thread_start(&a->thread, "rdmachunk-ahead", run, s))
 		return;
 	/* QEMU asks for all that it needs. */
-	a->stop = true;
+	a->thread.stop = true;
 	log_info("no thread to register memory ahead");
 }
 
@@ -138,15 +132,6 @@ void ahead_done(struct session *s)
 
 void ahead_stop(struct session *s)
 {
-	struct ahead *a = &s->ahead;
-
-	a->stop = true;
-	if (a->created) {
-		pthread_cond_signal(&a->changed);
-		pthread_mutex_unlock(&s->lock);
-		pthread_join(a->thread, NULL);
-		pthread_mutex_lock(&s->lock);
-	}
-	pthread_cond_destroy(&a->changed);
-	pthread_cond_destroy(&a->done);
+	thread_stop(&s->ahead.thread, &s->lock);
+	pthread_cond_destroy(&s->ahead.done);
 }

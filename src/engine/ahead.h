@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "engine/thread.h"
+
 struct session;
 
 /*
@@ -14,12 +16,9 @@ struct session;
  * works as well, when QEMU asks.
  */
 struct ahead {
-	pthread_t thread;
-	pthread_cond_t changed; /* there may be work, or it is to stop */
-	pthread_cond_t done;	/* a registration has ended */
-	bool created;
+	struct thread thread;
+	pthread_cond_t done; /* a registration has ended */
 	bool idle;
-	bool stop;
 };
 
 /* All with the session's lock held. */

@@ -213,7 +213,7 @@ bool datapath_post_writes(struct session *s)
 	for (;;) {
 		in_flight = s->conn.transmit.in_flight;
 		ret = post_unlocked(s, &b, &posted);
-		if (ret != ENOMEM || s->poster.stop)
+		if (ret != ENOMEM || s->poster.thread.stop)
 			break;
 		/* What completed while the lock was away has made room. */
 		if (in_flight == s->conn.transmit.in_flight && !drains(s, &b, posted))
@@ -358,11 +358,8 @@ void datapath_arm(struct session *s, const struct ibv_cq *cq)
 	datapath_settle(s);
 	/* Only now: what went out just then may be what a READY is due for, and may
 	 * complete before the CQ is armed. */
-	if (conn_arm(&s->conn, which_cq(s, cq))) {
+	if (conn_arm(&s->conn, which_cq(s, cq)))
 		progress_want(s, which_cq(s, cq));
-		/* It may have failed the session. */
-		datapath_settle(s);
-	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -2,9 +2,10 @@
 #ifndef RDMACHUNK_ENGINE_POSTER_H
 #define RDMACHUNK_ENGINE_POSTER_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "engine/thread.h"
 
 struct session;
 
@@ -15,10 +16,7 @@ struct session;
  * than a microsecond, and the thread is never created.
  */
 struct poster {
-	pthread_t thread;
-	pthread_cond_t changed;
-	bool created;
-	bool stop;
+	struct thread thread;
 	unsigned int slow; /* calls in a row that took long */
 	/* It is in post_send(), without the lock: nobody else may post meanwhile. */
 	bool busy;

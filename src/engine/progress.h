@@ -2,25 +2,22 @@
 #ifndef RDMACHUNK_ENGINE_PROGRESS_H
 #define RDMACHUNK_ENGINE_PROGRESS_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/conn.h"
+#include "engine/thread.h"
 
 struct session;
 
 /*
  * A thread that looks after one CQ while QEMU sleeps on the other, and what it
  * waits for depends on a completion there: on the destination's READY, say, for
- * which a SEND is held back. It is created when first needed, which many
- * migrations never do, and sleeps for as long as nobody needs it.
+ * which a SEND is held back. It is there before anything is promised to QEMU that
+ * could need it, and sleeps for as long as nobody does, in many migrations always.
  */
 struct progress {
-	pthread_t thread;
-	pthread_cond_t changed;
-	bool created;
-	bool stop;
+	struct thread thread;
 	/* The CQ that QEMU sleeps on, when the thread is wanted. */
 	bool wanted;
 	enum conn_cq armed;
@@ -32,6 +29,12 @@ struct progress {
 
 /* With the session's lock held. */
 void progress_init(struct session *s);
+
+/* Create the thread, for a connection that is about to become active. What may need
+ * it is turned off where that is not possible. */
+void progress_start(struct session *s);
+
+/* QEMU sleeps on `armed`. */
 void progress_want(struct session *s, enum conn_cq armed);
 
 /* QEMU is awake and looks for itself from now on. Two that poll the same CQ would

@@ -326,6 +326,7 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 	ret = role == CONN_DESTINATION ? post_kept_recvs(s) : 0;
 	if (ret)
 		goto out;
+	progress_start(s);
 	conn_start(&s->conn, role, max_message(id));
 	s->destination = role == CONN_DESTINATION;
 	if (s->destination)

@@ -29,6 +29,7 @@ static pthread_once_t parsed = PTHREAD_ONCE_INIT;
 static const char *const function_names[] = {
 	[FAIL_REG_MR] = "ibv_reg_mr",
 	[FAIL_POST_SEND] = "post_send",
+	[FAIL_THREAD] = "thread",
 };
 
 static const char *const condition_names[] = {

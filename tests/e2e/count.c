@@ -55,6 +55,8 @@ static const char *const counter_names[COUNT_MAX] = {
 	[COUNT_COMPLETION_ERRORS] = "completion_errors",
 	[COUNT_COMPLETION_FLUSHES] = "completion_flushes",
 	[COUNT_CONNECTIONS] = "connections",
+	[COUNT_THREADS] = "threads",
+	[COUNT_THREAD_FAILURES] = "thread_failures",
 };
 
 static int conns_used(void)

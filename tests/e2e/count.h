@@ -47,6 +47,8 @@ enum counter {
 	COUNT_COMPLETION_ERRORS, /* flushed WRs are not errors: every disconnect makes some */
 	COUNT_COMPLETION_FLUSHES,
 	COUNT_CONNECTIONS,
+	COUNT_THREADS,	       /* that the shim has created */
+	COUNT_THREAD_FAILURES, /* or could not: all of them our own */
 	COUNT_MAX
 };
 

@@ -7,7 +7,8 @@ tests_e2e_librdmachunk_count_la_SOURCES = \
 	tests/e2e/count.h \
 	tests/e2e/count-fail.c \
 	tests/e2e/count-fail.h \
-	tests/e2e/count-hooks.c
+	tests/e2e/count-hooks.c \
+	tests/e2e/count-thread.c
 tests_e2e_librdmachunk_count_la_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_e2e_librdmachunk_count_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere \
 	-Wl,--version-script=$(srcdir)/tests/e2e/count.map
@@ -45,5 +46,6 @@ EXTRA_DIST += \
 	tests/e2e/run-discards \
 	tests/e2e/run-faults \
 	tests/e2e/run-matrix \
+	tests/e2e/run-nproc \
 	tests/e2e/run-seed \
 	tests/e2e/run-unlimited

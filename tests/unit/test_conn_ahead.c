@@ -576,6 +576,47 @@ START_TEST(a_result_that_comes_after_the_failure_goes_nowhere)
 }
 END_TEST
 
+/* There is nobody who could look after a CQ: QEMU's messages go as they are, and it
+ * waits for nothing but its own. */
+START_TEST(without_help_there_is_no_need_for_it)
+{
+	struct message m;
+
+	bench_init(&b, (unsigned int)_i | BENCH_AHEAD, 30);
+	b.conn.role = CONN_DESTINATION;
+	ck_assert(!conn_wants_help(&b.conn));
+	b.conn.role = CONN_SOURCE;
+	ck_assert(conn_wants_help(&b.conn) == !(_i & BENCH_ONE_CQ));
+	conn_forgo_help(&b.conn);
+	ck_assert(!conn_wants_help(&b.conn));
+	bench_post_recv(&b, 0);
+	conn_start(&b.conn, CONN_SOURCE, BENCH_MAX_MESSAGE);
+	bench_learn(&b, LENGTH, MIB, LOCAL);
+	/* All the rest, and not a piece of it */
+	ck_assert_int_eq(request(&m, MIB), BENCH_REPLACED);
+	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
+	ck_assert(bench_complete_send(&b));
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	incoming_result(101);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	expect_result(101);
+	bench_post_answer_recvs(&b);
+	expect_no_look();
+	message_begin(&m, WIRE_COMPRESS, 1);
+	message_put32(&m, 0);
+	message_put32(&m, 0);
+	message_put64(&m, 2 * MIB);
+	message_put64(&m, MIB);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
+	expect_no_look();
+	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
+	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
+	conn_clear(&b.conn);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("conn_ahead");
@@ -592,6 +633,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_second_result_fails_the_connection, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, an_error_in_place_of_the_result, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_request_that_fails, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, without_help_there_is_no_need_for_it, 0, BENCH_MODES);
 	tcase_add_test(tc, only_between_registrations);
 	tcase_add_test(tc, what_is_found_too_late);
 	tcase_add_test(tc, who_looks);
