@@ -7,6 +7,7 @@ core_sources = \
 	src/core/conn.c src/core/conn.h \
 	src/core/discard_map.c src/core/discard_map.h \
 	src/core/extent_map.c src/core/extent_map.h \
+	src/core/post_cost.c src/core/post_cost.h \
 	src/core/ram_blocks.c src/core/ram_blocks.h \
 	src/core/recv_queue.c src/core/recv_queue.h \
 	src/core/registration.c src/core/registration.h \

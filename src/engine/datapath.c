@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/mr.h"
 #include "util/log.h"
@@ -130,14 +129,6 @@ static bool next_batch(struct session *s, struct batch *b)
 	return b->count > 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* From WR `first` on. Sets *first to the one that failed; returns as post_send(). */
 static int post(struct session *s, struct batch *b, unsigned int *first)
 {
@@ -156,16 +147,16 @@ static void pump(struct session *s)
 	while (!s->poster.busy && next_batch(s, &b)) {
 		bool writes = b.out[0].kind == TRANSMIT_WRITE;
 		unsigned int posted = 0;
-		uint64_t start;
+		uint64_t began;
 		int ret;
 
 		if (writes && poster_takes(s))
 			return;
-		start = now_ns();
+		began = poster_begin(s);
 		ret = post(s, &b, &posted);
 		conn_posted(&s->conn, b.out, posted);
 		if (writes)
-			poster_measure(s, now_ns() - start);
+			poster_end(s, began);
 		if (!ret)
 			continue;
 		/* A queue that is full for now drains, and the next completion comes back

@@ -2,13 +2,10 @@
 #include "engine/poster.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "engine/datapath.h"
 #include "engine/session.h"
-
-/* So many calls in a row, each longer than this, are no coincidence. */
-#define SLOW_CALLS 3
-#define SLOW_NS	   100000
 
 /* Between two tries when the send queue is full. */
 #define NAP_NS 1000000
@@ -32,19 +29,39 @@ void poster_init(struct session *s)
 	thread_init(&s->poster.thread);
 }
 
-void poster_measure(struct session *s, uint64_t ns)
+/* Is it to be found out still whether a thread is worth while? */
+static bool is_open(const struct session *s)
+{
+	return !s->poster.tried && s->conn.transmit.policy.early &&
+	       session_config()->poster != CONFIG_POSTER_OFF;
+}
+
+static uint64_t now_ns(const struct poster *p)
+{
+	bool cpu = post_cost_clock(&p->cost) == POST_COST_CPU;
+	struct timespec now;
+
+	clock_gettime(cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t poster_begin(const struct session *s)
+{
+	return is_open(s) ? now_ns(&s->poster) : 0;
+}
+
+void poster_end(struct session *s, uint64_t began)
 {
 	struct poster *p = &s->poster;
-	enum config_poster wanted = session_config()->poster;
 
-	if (p->thread.created || p->slow >= SLOW_CALLS || wanted == CONFIG_POSTER_OFF)
+	if (!is_open(s))
 		return;
-	p->slow = ns > SLOW_NS ? p->slow + 1 : 0;
-	if (wanted == CONFIG_POSTER_ON)
-		p->slow = SLOW_CALLS;
+	post_cost_add(&p->cost, now_ns(p) - began);
+	if (!post_cost_is_high(&p->cost) && session_config()->poster != CONFIG_POSTER_ON)
+		return;
 	/* Without a thread things go on as they did. */
-	if (p->slow == SLOW_CALLS && s->conn.transmit.policy.early)
-		thread_start(&p->thread, "rdmachunk-post", run, s);
+	p->tried = true;
+	thread_start(&p->thread, "rdmachunk-post", run, s);
 }
 
 bool poster_takes(struct session *s)

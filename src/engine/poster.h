@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/post_cost.h"
 #include "engine/thread.h"
 
 struct session;
@@ -17,7 +18,8 @@ struct session;
  */
 struct poster {
 	struct thread thread;
-	unsigned int slow; /* calls in a row that took long */
+	bool tried; /* to create the thread */
+	struct post_cost cost;
 	/* It is in post_send(), without the lock: nobody else may post meanwhile. */
 	bool busy;
 };
@@ -25,8 +27,9 @@ struct poster {
 /* All with the session's lock held. */
 void poster_init(struct session *s);
 
-/* A call of post_send() with WRITEs took `ns`. */
-void poster_measure(struct session *s, uint64_t ns);
+/* Around a call of post_send() with WRITEs. The second may create the thread. */
+uint64_t poster_begin(const struct session *s);
+void poster_end(struct session *s, uint64_t began);
 
 /* There are WRITEs to be posted. True when the thread does that. */
 bool poster_takes(struct session *s);

@@ -48,6 +48,20 @@ void fab_sleep_until(uint64_t deadline)
 		continue;
 }
 
+uint64_t fab_work_begin(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+void fab_work_until(uint64_t began, uint64_t ns)
+{
+	while (fab_work_begin() - began < ns)
+		continue;
+}
+
 void fab_cond_init(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;

@@ -14,6 +14,11 @@ uint64_t fab_now(void);
 /* Sleeps (never spins) until the deadline; returns at once when it has passed. */
 void fab_sleep_until(uint64_t deadline);
 
+/* Works, as software does that takes its time, until the thread has had `ns` nanoseconds of the
+ * processor since fab_work_begin() returned `began`. */
+uint64_t fab_work_begin(void);
+void fab_work_until(uint64_t began, uint64_t ns);
+
 /* A condition variable whose timed waits take CLOCK_MONOTONIC deadlines. */
 void fab_cond_init(pthread_cond_t *cond);
 

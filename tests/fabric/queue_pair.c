@@ -465,7 +465,7 @@ int fab_post_send(struct ibv_qp *base, struct ibv_send_wr *wr, struct ibv_send_w
 {
 	struct qp *qp = (struct qp *)base;
 	int err = fab_verb(VERB_POST_SEND);
-	uint64_t began = fab_now();
+	uint64_t began = fab_work_begin();
 	bool slow;
 
 	if (err) {
@@ -479,7 +479,7 @@ int fab_post_send(struct ibv_qp *base, struct ibv_send_wr *wr, struct ibv_send_w
 	pthread_cond_broadcast(&qp->changed);
 	pthread_mutex_unlock(&qp->lock);
 	if (slow)
-		fab_sleep_until(began + fab_config()->post_ns);
+		fab_work_until(began, fab_config()->post_ns);
 	if (err)
 		*bad = wr;
 	return err;

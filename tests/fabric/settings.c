@@ -45,7 +45,7 @@ static const struct variable variables[] = {
 	{"IRQ_LATENCY", KIND_NS, AT(irq_ns), "0ns", "from a completion to its channel's event"},
 	{"WR_COST", KIND_NS, AT(wr_ns), "0ns", "the sender's wire time per work request"},
 	{"POST_COST", KIND_NS, AT(post_ns), "0ns",
-	 "from posting a WRITE to the return of post_send, as of a provider in software"},
+	 "CPU time of each post_send with a WRITE, as of a provider in software"},
 	{"RECV_GAP", KIND_NS, AT(recv_gap_ns), "0ns",
 	 "from placing a SEND to its completion being visible; later WRITEs are placed meanwhile"},
 	{"AWAIT_RECV", KIND_SWITCH, AT(await_recv), "off",

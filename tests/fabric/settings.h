@@ -31,7 +31,7 @@ struct fabric_config {
 	uint64_t latency_ns;   /* one way */
 	uint64_t irq_ns;       /* from a completion to its channel's event */
 	uint64_t wr_ns;	       /* of the wire's time, per work request */
-	uint64_t post_ns;      /* of the poster's time, per call with a WRITE */
+	uint64_t post_ns;      /* of the poster's CPU time, per call with a WRITE */
 	uint64_t recv_gap_ns;  /* from placing a SEND to its completion being visible */
 	uint64_t populate;     /* fault pages in at registration */
 	bool await_recv;       /* a SEND before the QP's first RECV waits for it */

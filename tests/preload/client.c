@@ -194,6 +194,29 @@ static int run_migrate(char **args)
 	return 0;
 }
 
+/* client posting sleep|work: so posting a WRITE takes 2 ms; eight are posted one by one. */
+static int run_posting(char **args)
+{
+	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	struct migration m;
+	uint32_t rkey;
+
+	/* To log what a WRITE has in it takes longer still. */
+	unsetenv("FAKE_LOG");
+	*(strcmp(args[0], "work") ? &peer_control->send_sleep : &peer_control->send_work) = 2000000;
+	migration_open(&m, "192.0.2.7");
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++) {
+		mr[i] = migration_send_chunk(&m, i, &rkey);
+		migration_finish(&m);
+		migration_ready(&m);
+	}
+	must(peer_control->writes == (int)MIGRATION_CHUNKS);
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
+		must(!ibv_dereg_mr(mr[i]));
+	peer_close(&m.peer);
+	return 0;
+}
+
 /* client limit BYTES: the device registers no more than that at once. */
 static int run_limit(char **args)
 {
@@ -451,6 +474,7 @@ static const struct {
 	{"migrate", 2, true, run_migrate},
 	{"mixed", 0, true, run_mixed},
 	{"quit", 1, true, quit_run},
+	{"posting", 1, true, run_posting},
 	{"real", 0, false, run_real},
 	{"broken", 0, true, run_broken},
 	{"refuse", 0, true, run_refuse},

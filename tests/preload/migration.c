@@ -179,6 +179,11 @@ void migration_open(struct migration *m, const char *address)
 	migration_open_block(m, address, map_block(), BLOCK_LENGTH);
 }
 
+void migration_ready(struct migration *m)
+{
+	deliver(&m->peer, READY, NULL, 0);
+}
+
 void migration_finish(struct migration *m)
 {
 	char msg[64];

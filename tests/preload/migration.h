@@ -39,6 +39,9 @@ bool migration_answer_badly(struct migration *m);
 /* REGISTER_FINISHED, which has to come out. */
 void migration_finish(struct migration *m);
 
+/* The destination is ready for another message, as it is after each. */
+void migration_ready(struct migration *m);
+
 /* Request, register and write a chunk; returns its MR, and the key to it there. */
 struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey);
 

@@ -16,6 +16,7 @@ unit_programs = \
 	tests/unit/test_failmalloc \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
+	tests/unit/test_post_cost \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
 	tests/unit/test_registration \
@@ -76,6 +77,8 @@ tests_unit_test_log_CFLAGS = $(unit_cflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_lookup_CFLAGS = $(unit_cflags)
 tests_unit_test_lookup_LDADD = $(unit_ldadd)
+tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
+tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
 tests_unit_test_ram_blocks_LDADD = $(unit_ldadd)
 tests_unit_test_recv_queue_CFLAGS = $(unit_cflags)

@@ -115,6 +115,21 @@ case_session_poster()
 	grep -q ' threads 1$' shim.out || fail "$(tail -n 1 shim.out)"
 }
 
+# RDMACHUNK_POSTER=auto: the thread is for a provider that computes, not for calls in which the
+# processor was somebody else's.
+case_session_poster_where_posting_takes_long()
+{
+	need jq
+	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/work" "$client" posting work
+	must_exit shim 0
+	must_be_silent shim
+	jq -e '.writes == 8 and .doorbells_delegated > 0' work >/dev/null || fail "work: $(<work)"
+	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/sleep" "$client" posting sleep
+	must_exit shim 0
+	must_be_silent shim
+	jq -e '.writes == 8 and .doorbells_delegated == 0' sleep >/dev/null || fail "$(<sleep)"
+}
+
 # A queue that was full, and has drained meanwhile, is no failure.
 case_session_poster_finds_a_full_queue()
 {

@@ -32,6 +32,8 @@ struct fake_control {
 	int send_held;	     /* how many have come to wait for that */
 	int writes;	     /* WRITEs taken */
 	uint32_t write_lkey; /* of the last */
+	long send_sleep;     /* nanoseconds that posting one sleeps */
+	long send_work;	     /* or computes */
 };
 
 /* How many of each are alive; all zero when nothing has leaked. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONTEXTS 4
@@ -179,11 +180,32 @@ static void keep_sent(struct fake_qp *qp, const struct ibv_send_wr *wr)
 	}
 }
 
+static long cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The processor is somebody else's for a while, or the provider has work to do. */
+static void take_time(void)
+{
+	struct timespec sleep = {.tv_nsec = fake_control.send_sleep};
+	long began = cpu_ns();
+
+	if (sleep.tv_nsec)
+		nanosleep(&sleep, NULL);
+	while (cpu_ns() - began < fake_control.send_work)
+		;
+}
+
 /* What posting a WRITE returns, decided before it is held up. */
 static int refuse_write(const struct ibv_send_wr *wr)
 {
 	int error = __atomic_load_n(&fake_control.send_fails, __ATOMIC_RELAXED);
 
+	take_time();
 	if (__atomic_load_n(&fake_control.send_hold, __ATOMIC_ACQUIRE))
 		__atomic_fetch_add(&fake_control.send_held, 1, __ATOMIC_RELAXED);
 	while (__atomic_load_n(&fake_control.send_hold, __ATOMIC_ACQUIRE))
