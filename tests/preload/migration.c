@@ -2,6 +2,7 @@
 #include "migration.h"
 
 #include <endian.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,7 +95,7 @@ void migration_answer(struct migration *m)
 	struct register_body asked;
 	char msg[256];
 
-	if (peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
+	if (m->requests == m->answers || peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
 		return;
 	must(peer_message_type(msg) == REGISTER_REQUEST);
 	memcpy(&asked, msg + 16, sizeof(asked));
@@ -163,6 +164,7 @@ void migration_open_block(struct migration *m, const char *address, char *block,
 	m->block = block;
 	m->length = length;
 	m->requests = 0;
+	m->answers = UINT_MAX;
 	peer_open(p, &peer_shapes[0], address);
 	must(!peer_post_recv(p, 1));
 	must(!peer_connect(p, true, caps, sizeof(caps)));

@@ -15,7 +15,8 @@ struct migration {
 	struct peer peer;
 	char *block;
 	uint64_t length;       /* bytes of it */
-	unsigned int requests; /* REGISTER_REQUESTs on the wire */
+	unsigned int requests; /* REGISTER_REQUESTs taken from the wire */
+	unsigned int answers;  /* so many are; those after them stay there */
 };
 
 /* Connects, and learns the destination's RAM block. A READY is there, not received. */
