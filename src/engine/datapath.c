@@ -336,21 +336,35 @@ out:
 	return ret;
 }
 
+/* Without the lock, too; then is_of() tells under it whether that was right. */
 static enum conn_cq which_cq(const struct session *s, const struct ibv_cq *cq)
 {
 	return cq == s->cq[CONN_SEND_CQ] ? CONN_SEND_CQ : CONN_RECV_CQ;
 }
 
+/* Lock held. Is this CQ the session's still? It was when it was looked up without
+ * the lock; CQs outlive the QP and so the session. */
+static bool is_of(const struct session *s, const struct ibv_cq *cq, enum conn_cq which)
+{
+	return s->live && cq == s->cq[which];
+}
+
 void datapath_arm(struct session *s, const struct ibv_cq *cq)
 {
+	enum conn_cq which;
+
 	pthread_mutex_lock(&s->lock);
+	which = which_cq(s, cq);
+	if (!is_of(s, cq, which))
+		goto out;
 	progress_rest(s);
-	conn_arm(&s->conn, which_cq(s, cq));
+	conn_arm(&s->conn, which);
 	datapath_settle(s);
 	/* Only now: what went out just then may be what a READY is due for, and may
 	 * complete before the CQ is armed. */
-	if (conn_arm(&s->conn, which_cq(s, cq)))
-		progress_want(s, which_cq(s, cq));
+	if (conn_arm(&s->conn, which))
+		progress_want(s, which);
+out:
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -445,7 +459,8 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 
 	if (atomic_load_explicit(&s->progress.polls, memory_order_relaxed) == PROGRESS_OF(which)) {
 		pthread_mutex_lock(&s->lock);
-		progress_rest(s);
+		if (is_of(s, cq, which))
+			progress_rest(s);
 		pthread_mutex_unlock(&s->lock);
 	}
 	/*
@@ -460,7 +475,7 @@ int datapath_poll_cq(struct session *s, const struct verbs_ops *ops, struct ibv_
 				return found;
 		}
 		pthread_mutex_lock(&s->lock);
-		if (cq != s->cq[which] || !s->in_use) {
+		if (!is_of(s, cq, which)) {
 			/* The session ended under a poll: these are not its own. */
 			pthread_mutex_unlock(&s->lock);
 			return found;

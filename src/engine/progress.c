@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+
 #include "engine/datapath.h"
 #include "engine/session.h"
 #include "util/log.h"
@@ -47,8 +48,8 @@ static void run(void *argument)
 
 void progress_init(struct session *s)
 {
-	memset(&s->progress, 0, sizeof(s->progress));
 	thread_init(&s->progress.thread);
+	progress_rest(s);
 }
 
 void progress_start(struct session *s)

@@ -86,6 +86,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 		.ahead = session_config()->ahead && session_config()->shift > CONFIG_SHIFT_MIN,
 	};
 
+	s->live = true;
 	s->qp = id->qp;
 	s->cq[CONN_SEND_CQ] = attr->send_cq;
 	s->cq[CONN_RECV_CQ] = attr->recv_cq;
@@ -124,6 +125,7 @@ static void end(struct session *s)
 	if (watched)
 		ram_blocks_abandon(conn_blocks(&s->conn));
 	conn_clear(&s->conn);
+	s->live = false;
 	registry_free(s);
 }
 

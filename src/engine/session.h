@@ -62,8 +62,10 @@ struct session {
 	/* Grows with each use of this memory, which is never freed: an MR or a
 	 * poll that outlives its session can tell. */
 	uint64_t generation;
+	bool live; /* from rdma_create_qp() to rdma_destroy_qp() */
 	struct ibv_qp *qp;
-	struct ibv_cq *cq[CONN_CQS];
+	/* Read without the lock, too: which of the two a poll is for. */
+	_Atomic(struct ibv_cq *) cq[CONN_CQS];
 	const struct verbs_ops *ops;
 	struct conn conn;
 	/* Completions due, by conn_cq: read without the lock to keep an idle poll cheap. */

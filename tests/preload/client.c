@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -386,6 +387,82 @@ static int run_fork(char **args)
 	return 0;
 }
 
+/* Whose CQs are polled and armed, which its owner may not destroy meanwhile. */
+struct polled {
+	pthread_rwlock_t lock;
+	struct peer *peer;
+	unsigned long rounds;
+	bool stop;
+};
+
+static void *poll_and_arm(void *argument)
+{
+	struct polled *polled = argument;
+	struct ibv_wc wc;
+
+	for (bool stop = false; !stop;) {
+		pthread_rwlock_rdlock(&polled->lock);
+		stop = __atomic_load_n(&polled->stop, __ATOMIC_RELAXED);
+		if (polled->peer) {
+			ibv_poll_cq(polled->peer->send_cq, 1, &wc);
+			ibv_poll_cq(polled->peer->recv_cq, 1, &wc);
+			ibv_req_notify_cq(polled->peer->send_cq, 0);
+			ibv_req_notify_cq(polled->peer->recv_cq, 0);
+		}
+		__atomic_fetch_add(&polled->rounds, 1, __ATOMIC_RELAXED);
+		pthread_rwlock_unlock(&polled->lock);
+	}
+	return NULL;
+}
+
+static void set_polled(struct polled *polled, struct peer *peer)
+{
+	pthread_rwlock_wrlock(&polled->lock);
+	polled->peer = peer;
+	pthread_rwlock_unlock(&polled->lock);
+}
+
+/* It has begun with something new, and come to its end. */
+static void wait_for_a_round(struct polled *polled)
+{
+	unsigned long before = __atomic_load_n(&polled->rounds, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&polled->rounds, __ATOMIC_RELAXED) < before + 2)
+		sched_yield();
+}
+
+/*
+ * client polls N: another thread polls and arms the CQs of N connections, and goes on when the QP
+ * has been destroyed and the next has been made.
+ */
+static int run_polls(char **args)
+{
+	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct polled polled = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+	struct peer peers[2], *last = NULL;
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, poll_and_arm, &polled));
+	for (int i = 0; i < atoi(args[0]); i++) {
+		struct peer *p = &peers[i % 2];
+
+		peer_open(p, &peer_shapes[0], "192.0.2.7");
+		must(!peer_connect(p, i % 3, caps, sizeof(caps)));
+		set_polled(&polled, p);
+		if (last)
+			peer_close(last);
+		last = p;
+		wait_for_a_round(&polled);
+		rdma_destroy_qp(p->id);
+	}
+	set_polled(&polled, NULL);
+	peer_close(last);
+	__atomic_store_n(&polled.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	print_live();
+	return 0;
+}
+
 static pthread_barrier_t barrier;
 
 static void *enter_hooks(void *pd)
@@ -474,6 +551,7 @@ static const struct {
 	{"migrate", 2, true, run_migrate},
 	{"mixed", 0, true, run_mixed},
 	{"quit", 1, true, quit_run},
+	{"polls", 1, true, run_polls},
 	{"posting", 1, true, run_posting},
 	{"real", 0, false, run_real},
 	{"broken", 0, true, run_broken},
