@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-
 #include "engine/datapath.h"
 #include "engine/session.h"
 #include "util/log.h"

@@ -90,7 +90,7 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 	s->qp = id->qp;
 	s->cq[CONN_SEND_CQ] = attr->send_cq;
 	s->cq[CONN_RECV_CQ] = attr->recv_cq;
-	s->ops = ops;
+	s->ops = *ops;
 	s->memory = NULL;
 	s->memory_mr = NULL;
 	s->error = 0;

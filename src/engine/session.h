@@ -66,7 +66,7 @@ struct session {
 	struct ibv_qp *qp;
 	/* Read without the lock, too: which of the two a poll is for. */
 	_Atomic(struct ibv_cq *) cq[CONN_CQS];
-	const struct verbs_ops *ops;
+	struct verbs_ops ops; /* a copy: the device may be closed before the session ends */
 	struct conn conn;
 	/* Completions due, by conn_cq: read without the lock to keep an idle poll cheap. */
 	atomic_uint due[CONN_CQS];

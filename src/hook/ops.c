@@ -10,24 +10,42 @@
 #include "engine/lookup.h"
 #include "engine/registry.h"
 
+/* Never freed, because another thread may have found it a moment ago, but used again. */
 struct patched {
-	const struct ibv_context *context;
-	struct verbs_ops ops; /* what its table held */
+	_Atomic(const struct ibv_context *) context; /* NULL: unused */
+	struct verbs_ops ops;			     /* what its table held */
+	struct patched *next;
 };
 
 static struct lookup contexts; /* to struct patched */
+static struct patched *all;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The context patched last: mostly the only one there is. */
 static _Atomic(struct patched *) latest;
 
+/*
+ * A processor may see that a table was patched before it sees what that was preceded
+ * by: the caller read the table without any order. Whoever has the lock sees both.
+ */
+static struct patched *find_late(const struct ibv_context *context)
+{
+	struct patched *p;
+
+	pthread_mutex_lock(&lock);
+	p = lookup_find(&contexts, context);
+	pthread_mutex_unlock(&lock);
+	return p;
+}
+
 static inline const struct verbs_ops *original(const struct ibv_context *context)
 {
-	const struct patched *p = atomic_load_explicit(&latest, memory_order_acquire);
+	struct patched *p = atomic_load_explicit(&latest, memory_order_acquire);
 
-	if (!p || p->context != context)
-		p = lookup_find(&contexts, context);
-	return &p->ops;
+	if (p && atomic_load_explicit(&p->context, memory_order_acquire) == context)
+		return &p->ops;
+	p = lookup_find(&contexts, context);
+	return p ? &p->ops : &find_late(context)->ops;
 }
 
 static int hooked_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
@@ -68,6 +86,23 @@ static int hooked_req_notify_cq(struct ibv_cq *cq, int solicited_only)
 	return ops->req_notify_cq(cq, solicited_only);
 }
 
+/* Lock held. */
+static struct patched *take_unused(void)
+{
+	struct patched *p = all;
+
+	while (p && p->context)
+		p = p->next;
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->next = all;
+	all = p;
+	return p;
+}
+
 const struct verbs_ops *ops_patch(struct ibv_context *context)
 {
 	struct patched *p;
@@ -76,16 +111,17 @@ const struct verbs_ops *ops_patch(struct ibv_context *context)
 	p = lookup_find(&contexts, context);
 	if (p)
 		goto out;
-	p = malloc(sizeof(*p));
+	p = take_unused();
 	if (!p)
 		goto out;
-	p->context = context;
 	p->ops.post_send = context->ops.post_send;
 	p->ops.post_recv = context->ops.post_recv;
 	p->ops.poll_cq = context->ops.poll_cq;
 	p->ops.req_notify_cq = context->ops.req_notify_cq;
+	/* Who sees the context must see what its table held. */
+	atomic_store(&p->context, context);
 	if (lookup_insert(&contexts, context, p)) {
-		free(p);
+		atomic_store(&p->context, NULL);
 		p = NULL;
 		goto out;
 	}
@@ -116,7 +152,7 @@ void ops_forget(struct ibv_context *context)
 		if (atomic_load(&latest) == p)
 			atomic_store(&latest, NULL);
 		lookup_remove(&contexts, context);
-		free(p);
+		atomic_store(&p->context, NULL);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -11,7 +11,7 @@
  */
 
 /* Patch a context and return what its table held before; NULL when that is not
- * possible. Thread safe. What is returned stays valid. */
+ * possible. Thread safe. What is returned is valid until ops_forget(). */
 const struct verbs_ops *ops_patch(struct ibv_context *context);
 
 /* The context is about to be closed, and its address may serve another: put back

@@ -463,6 +463,36 @@ static int run_polls(char **args)
 	return 0;
 }
 
+/*
+ * client contexts N: N contexts come and go, each with a QP that has it patched, while another
+ * thread uses one that stays.
+ */
+static int run_contexts(char **args)
+{
+	struct polled polled = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+	struct peer stays, other;
+	pthread_t thread;
+
+	peer_open(&stays, &peer_shapes[0], "192.0.2.7");
+	set_polled(&polled, &stays);
+	must(!pthread_create(&thread, NULL, poll_and_arm, &polled));
+	for (int i = 0; i < atoi(args[0]); i++) {
+		peer_device = open_context();
+		must(peer_device != stays.id->verbs);
+		peer_open(&other, &peer_shapes[0], "192.0.2.8");
+		wait_for_a_round(&polled);
+		peer_close(&other);
+		must(!ibv_close_device(peer_device));
+		wait_for_a_round(&polled);
+	}
+	peer_device = NULL;
+	__atomic_store_n(&polled.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	peer_close(&stays);
+	print_live();
+	return 0;
+}
+
 static pthread_barrier_t barrier;
 
 static void *enter_hooks(void *pd)
@@ -544,6 +574,7 @@ static const struct {
 	{"close-fails", 0, true, run_close_fails},
 	{"connect", 3, true, run_connect},
 	{"discard", 1, true, discard_run},
+	{"contexts", 1, true, run_contexts},
 	{"dlopen", 1, true, run_dlopen},
 	{"fork", 0, true, run_fork},
 	{"hooks", 0, true, run_hooks},

@@ -21,6 +21,7 @@ const struct peer_shape peer_shapes[] = {
 	{.name = NULL},
 };
 
+struct ibv_context *peer_device;
 fake_deliver_fn *peer_deliver;
 fake_take_sent_fn *peer_take_sent;
 fake_get_live_fn *peer_get_live;
@@ -69,6 +70,8 @@ void peer_open(struct peer *p, const struct peer_shape *shape, const char *addre
 	must(p->events);
 	must(!rdma_create_id(p->events, &p->id, NULL, shape->ps));
 	must(!rdma_resolve_addr(p->id, NULL, (struct sockaddr *)&to, 1000));
+	if (peer_device)
+		p->id->verbs = peer_device;
 	p->pd = ibv_alloc_pd(p->id->verbs);
 	must(p->pd);
 	p->recv_cq = make_cq(p, 0, shape);

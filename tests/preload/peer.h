@@ -59,6 +59,9 @@ extern fake_get_live_fn *peer_get_live;
 extern struct fake_control *peer_control;
 void peer_find_fake(void);
 
+/* The context of the ids opened from now on; NULL: the fake's choice. */
+extern struct ibv_context *peer_device;
+
 /* Everything up to the QP and the registered buffers; `address` is the other end's. */
 void peer_open(struct peer *p, const struct peer_shape *shape, const char *address);
 
