@@ -41,7 +41,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/report.c src/engine/report.h \
 	src/engine/session.c src/engine/session.h \
 	src/engine/thread.c src/engine/thread.h \
-	src/engine/verbs.h \
+	src/engine/verbs.c src/engine/verbs.h \
 	src/hook/exports.c \
 	src/hook/memory.c \
 	src/hook/ops.c src/hook/ops.h \

@@ -34,7 +34,7 @@ int datapath_post_own_recv(struct session *s, unsigned int buffer)
 	};
 	struct ibv_recv_wr *bad;
 
-	return s->ops.post_recv(s->qp, &wr, &bad);
+	return verbs_post_recv(&s->ops, s->qp, &wr, &bad);
 }
 
 int datapath_post_real_recv(struct session *s, const struct recv_request *request)
@@ -47,7 +47,7 @@ int datapath_post_real_recv(struct session *s, const struct recv_request *reques
 	struct ibv_recv_wr wr = {.wr_id = request->wr_id, .sg_list = &sge, .num_sge = 1};
 	struct ibv_recv_wr *bad;
 
-	return s->ops.post_recv(s->qp, &wr, &bad);
+	return verbs_post_recv(&s->ops, s->qp, &wr, &bad);
 }
 
 void datapath_post_nothing(struct session *s)
@@ -60,7 +60,7 @@ void datapath_post_nothing(struct session *s)
 	struct ibv_send_wr *bad;
 
 	/* Should even this fail, QEMU still wakes for the disconnection. */
-	s->ops.post_send(s->qp, &wr, &bad);
+	verbs_post_send(&s->ops, s->qp, &wr, &bad);
 }
 
 static char *send_slot(struct session *s, int slot)
@@ -133,7 +133,7 @@ static bool next_batch(struct session *s, struct batch *b)
 static int post(struct session *s, struct batch *b, unsigned int *first)
 {
 	struct ibv_send_wr *bad = &b->wr[*first];
-	int ret = s->ops.post_send(s->qp, bad, &bad);
+	int ret = verbs_post_send(&s->ops, s->qp, bad, &bad);
 
 	*first = ret ? (unsigned int)(bad - b->wr) : b->count;
 	return ret;
@@ -314,7 +314,7 @@ int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr 
 	if (s->conn.state == CONN_CANDIDATE)
 		ret = session_pass_through(s, "it sends before it is connected");
 	if (!ret && s->conn.state == CONN_PASSTHROUGH) {
-		ret = s->ops.post_send(qp, wr, bad_wr);
+		ret = verbs_post_send(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
 	/* What this WR would have to wait for may be there, and the next message of
@@ -384,7 +384,7 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 	if (s->conn.state == CONN_CANDIDATE && wr && wr->num_sge != 1)
 		ret = session_pass_through(s, "its receive requests have another shape");
 	if (!ret && !receives_are_ours(s)) {
-		ret = s->ops.post_recv(qp, wr, bad_wr);
+		ret = verbs_post_recv(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
 	for (; wr && !ret; wr = wr->next) {

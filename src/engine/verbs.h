@@ -39,4 +39,11 @@ struct verbs_ops {
 	int (*req_notify_cq)(struct ibv_cq *cq, int solicited_only);
 };
 
+/* Post, and return 0 or a positive errno: some providers return a negative one, and
+ * some -1 with errno set. errno itself stays as it was. */
+int verbs_post_send(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_send_wr *wr,
+		    struct ibv_send_wr **bad_wr);
+int verbs_post_recv(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_recv_wr *wr,
+		    struct ibv_recv_wr **bad_wr);
+
 #endif

@@ -493,7 +493,7 @@ static int counted(const int *counter)
  * The poster finds the send queue full, and before it has the lock again QEMU has taken all
  * completions: nothing is on the wire any more that could tell of room, but there is room.
  */
-static int run_full(void)
+static int fill_queue(int error)
 {
 	int writes = peer_control->writes, held = peer_control->send_held;
 	struct migration m;
@@ -505,7 +505,7 @@ static int run_full(void)
 	for (unsigned int i = 0; i < 2; i++)
 		mr[i] = migration_send_chunk(&m, i, &rkey);
 	wait_for(counted(&peer_control->writes) == writes + 2);
-	__atomic_store_n(&peer_control->send_fails, ENOMEM, __ATOMIC_RELAXED);
+	__atomic_store_n(&peer_control->send_fails, error, __ATOMIC_RELAXED);
 	__atomic_store_n(&peer_control->send_hold, 1, __ATOMIC_RELEASE);
 	mr[2] = migration_send_chunk(&m, 2, &rkey);
 	wait_for(counted(&peer_control->send_held) == held + 1);
@@ -522,6 +522,16 @@ static int run_full(void)
 	return 0;
 }
 
+static int run_full(void)
+{
+	return fill_queue(ENOMEM);
+}
+
+static int run_full_negative(void)
+{
+	return fill_queue(-ENOMEM);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -536,6 +546,7 @@ static const struct {
 	{"destination", run_destination},
 	{"bad-result", run_bad_result},
 	{"full", run_full},
+	{"full-negative", run_full_negative},
 	{"return-path", run_return_path},
 	{"chunks-only", run_chunks_only},
 	{"sparse", run_sparse},

@@ -157,25 +157,41 @@ static int run_refuse(char **args)
 	return run_connect(connect_args);
 }
 
-/* client broken: the send queue takes no WRITE. */
+/* client broken ERRNO: the send queue takes no WRITE; what it says may be negative. */
 static int run_broken(char **args)
 {
 	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
 	struct ibv_wc wc;
 	struct peer p;
 
-	(void)args;
 	peer_open(&p, &peer_shapes[0], "192.0.2.11");
 	for (unsigned int i = 0; i < 3; i++)
 		must(!peer_post_recv(&p, i));
 	must(!peer_connect(&p, true, caps, sizeof(caps)));
-	peer_control->send_fails = ENOSYS;
+	peer_control->send_fails = atoi(args[0]);
 	printf("post_send %s\n", strerror(peer_post_write(&p, p.mr[3], 4096, 0x7000, 0x99)));
 	for (unsigned int i = 0; i < 3; i++)
 		if (peer_poll(p.recv_cq, &wc))
 			printf("recv status %d\n", wc.status);
 	printf("again %s\n", strerror(peer_post_send(&p, 16)));
 	peer_control->send_fails = 0;
+	peer_close(&p);
+	return 0;
+}
+
+/* client recv-fails N ERRNO: the shim can post N RECVs, and the next fails. */
+static int run_recv_fails(char **args)
+{
+	static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct peer p;
+
+	peer_open(&p, &peer_shapes[0], "192.0.2.11");
+	peer_control->recv_works = atoi(args[0]);
+	peer_control->recv_fails = atoi(args[1]);
+	errno = 0;
+	printf("connect %d", peer_connect(&p, true, caps, sizeof(caps)));
+	printf(" %s\n", strerror(errno));
+	peer_control->recv_fails = 0;
 	peer_close(&p);
 	return 0;
 }
@@ -585,7 +601,8 @@ static const struct {
 	{"polls", 1, true, run_polls},
 	{"posting", 1, true, run_posting},
 	{"real", 0, false, run_real},
-	{"broken", 0, true, run_broken},
+	{"broken", 1, true, run_broken},
+	{"recv-fails", 2, true, run_recv_fails},
 	{"refuse", 0, true, run_refuse},
 	{"reopen", 0, true, run_reopen},
 	{"rounds", 1, true, run_rounds},

@@ -133,17 +133,21 @@ case_session_poster_where_posting_takes_long()
 # A queue that was full, and has drained meanwhile, is no failure.
 case_session_poster_finds_a_full_queue()
 {
-	run_shim RDMACHUNK_POSTER=on "$client" ahead full
-	must_exit shim 0
-	must_be_silent shim
-	one_line shim.out '^went on$'
+	local case
+
+	for case in full full-negative; do
+		run_shim RDMACHUNK_POSTER=on "$client" ahead $case
+		must_exit shim 0
+		must_be_silent shim
+		one_line shim.out '^went on$'
+	done
 }
 
 # Posting a write fails: then so does the connection, for good and with that error,
 # and whatever waits is flushed.
 case_session_a_failure_is_final()
 {
-	run_shim "$client" broken
+	run_shim "$client" broken 38
 	must_exit shim 0
 	grep -q '^post_send Function not implemented$' shim.out || fail "$(<shim.out)"
 	[[ $(count '^recv status 5$' shim.out) == 3 ]] || fail "RECVs: $(<shim.out)"
@@ -151,6 +155,24 @@ case_session_a_failure_is_final()
 	[[ $(count '^ibv_modify_qp qp0 mask=0x1 state=6$' shim.log) == 1 ]] ||
 		fail "the QP was left as it was: $(grep modify shim.log)"
 	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
+}
+
+# Verbs return a positive errno. Of a negative one QEMU thinks that all is well.
+case_session_a_provider_returns_negative_errors()
+{
+	run_shim "$client" broken 38
+	mv shim.out positive.out
+	run_shim "$client" broken -38
+	must_exit shim 0
+	same positive.out shim.out "standard output"
+	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
+	# Of the shim's own receive buffers: nothing has been posted, and all passes through; or it has.
+	run_shim "$client" recv-fails 0 -22
+	must_exit shim 0
+	one_line shim.out '^connect 0 Success$'
+	run_shim "$client" recv-fails 2 -22
+	must_exit shim 0
+	one_line shim.out '^connect -1 Invalid argument$'
 }
 
 case_session_stats_of_a_passed_through_migration()

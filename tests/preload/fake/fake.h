@@ -27,7 +27,9 @@ struct fake_control {
 	int reg_failed;	     /* how many have failed for reg_limit */
 	int close_fails;     /* ibv_close_device() returns -1 and closes nothing */
 	int create_refuses;  /* more than this many RECVs: rdma_create_qp() fails; 0: never */
-	int send_fails;	     /* the errno that posting a WRITE returns; 0: none */
+	int send_fails;	     /* what posting a WRITE returns; 0: it works */
+	int recv_fails;	     /* what posting a RECV returns */
+	int recv_works;	     /* once so many have been posted */
 	int send_hold;	     /* posting one does not return before this is 0 again */
 	int send_held;	     /* how many have come to wait for that */
 	int writes;	     /* WRITEs taken */

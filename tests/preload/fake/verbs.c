@@ -272,6 +272,10 @@ static int post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_rec
 								 .opcode = IBV_WC_RECV});
 			continue;
 		}
+		if (fake_control.recv_fails && fake_control.recv_works-- == 0) {
+			ret = fake_control.recv_fails;
+			break;
+		}
 		if (qp->recv_count == qp->max_recv_wr) {
 			ret = ENOMEM;
 			break;
