@@ -64,8 +64,9 @@ struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
  */
 static void push(struct conn *c, struct completion_queue *q, const struct completion *wc)
 {
-	if (completion_queue_push(q, wc))
-		c->state = CONN_FAILED;
+	/* What does not fit while it fails QEMU need not know. */
+	if (completion_queue_push(q, wc) && c->state != CONN_FAILED)
+		conn_fail(c);
 }
 
 /*

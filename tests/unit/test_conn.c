@@ -593,6 +593,33 @@ START_TEST(completions_that_do_not_fit_fail_the_connection)
 }
 END_TEST
 
+/* With all that goes with it: QEMU, which waits for its SEND, learns of that. */
+START_TEST(a_receive_that_does_not_fit_flushes_what_waits)
+{
+	struct completion wc = {.wr_id = 77, .opcode = VERBS_WC_RECV};
+	struct completion_queue *due;
+	struct message m;
+
+	/* On one CQ it would be kept back until the SEND has completed. */
+	start_source((unsigned int)_i * 2);
+	due = conn_due(&b.conn, CONN_RECV_CQ);
+	/* The send queue is full, so that the SEND stays here. */
+	b.conn.transmit.in_flight += TRANSMIT_SEND_QUEUE;
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
+	while (due->count < COMPLETION_QUEUE_ROOM)
+		expect(!completion_queue_push(due, &wc), "room", due->count);
+	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
+	bench_expect_nothing(&b, CONN_SEND_CQ);
+	ck_assert_uint_eq(due->count, COMPLETION_QUEUE_ROOM);
+	conn_clear(&b.conn);
+}
+END_TEST
+
 /* What QEMU does not poll for leaves no room for a local answer. */
 START_TEST(nothing_is_answered_into_a_full_queue)
 {
@@ -756,6 +783,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_completion_of_nothing_is_refused, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, writes_without_a_poll_are_refused_in_time, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, completions_that_do_not_fit_fail_the_connection, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, a_receive_that_does_not_fit_flushes_what_waits, 0, BENCH_MODES / 2);
 	tcase_add_loop_test(tc, nothing_is_answered_into_a_full_queue, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_destination_widens_inside_its_blocks_only, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_destination_leaves_other_memory_alone, 0, BENCH_MODES);
