@@ -25,6 +25,7 @@ ab            | tests  | host  | A/B tool
 bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
+tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
 coverage      | single | host  | lines of src/core that the unit tests reach
 e2e           | tests  | guest | migrations end to end
 rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -177,6 +178,17 @@ step_clang-unit() {
 step_sanitizers() {
 	build_tree sanitizers
 	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
+}
+
+# A program that is not instrumented cannot preload what is; so only cases of the client, and none that
+# count threads, for the sanitizer has one.
+step_tsan() {
+	local cases='@(race_*|ahead_of_*|ahead_awaited|ahead_destroyed_*|ahead_answered_*|session_poster_finds_*)'
+
+	build_tree tsan librdmachunk.la tests/preload/client tests/preload/fake/libibverbs.la \
+		tests/preload/fake/librdmacm.la
+	cd "$BUILD_DIR/tsan" || return
+	PRELOAD_SANITIZER=$(gcc -print-file-name=libtsan.so) "$SOURCE_DIR/tests/preload/run-tests" "$cases"
 }
 
 step_coverage() {

@@ -104,5 +104,6 @@ EXTRA_DIST += \
 	tests/preload/cases/module.sh \
 	tests/preload/cases/passthrough.sh \
 	tests/preload/cases/plain.sh \
+	tests/preload/cases/race.sh \
 	tests/preload/cases/reach.sh \
 	tests/preload/cases/session.sh
