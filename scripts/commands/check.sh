@@ -183,7 +183,7 @@ step_sanitizers() {
 # A program that is not instrumented cannot preload what is; so only cases of the client, and none that
 # count threads, for the sanitizer has one.
 step_tsan() {
-	local cases='@(race_*|ahead_of_*|ahead_awaited|ahead_destroyed_*|ahead_answered_*|session_poster_finds_*)'
+	local cases='@(race_*|discard_*|ahead_of_*|ahead_awaited|ahead_destroyed_*|ahead_answered_*)'
 
 	build_tree tsan librdmachunk.la tests/preload/client tests/preload/fake/libibverbs.la \
 		tests/preload/fake/librdmacm.la
