@@ -424,9 +424,7 @@ bool mr_register_ahead(struct session *s)
 	uint64_t addr, mapped;
 	int access, ret;
 
-	/* What is discarded in a block that is not watched nobody knows. */
-	if (!conn_register_ahead(&s->conn, &block, &range) || !block->watched ||
-	    registration_begin(block, range))
+	if (!conn_register_ahead(&s->conn, &block, &range) || registration_begin(block, range))
 		return false;
 	context.block = block;
 	access = policy->access;
