@@ -235,6 +235,14 @@ void discard_check_write(struct world *w, unsigned int number, unsigned int page
 
 	world_expect(w, write->page == page, "page %u is written in the place of page %u", page,
 		     write->page);
-	world_expect(w, read->discards >= write->returned,
+	world_expect(w, read->discards >= write->returned || w->discards.unwatched[page],
 		     "page %u is written from an MR made before a discard that had returned", page);
+}
+
+void discard_unwatched(struct world *w, uint64_t addr, uint64_t length)
+{
+	unsigned int first = (unsigned int)guest_page_here(&w->guest, addr);
+
+	for (unsigned int i = 0; i < length / w->guest.page_size; i++)
+		w->discards.unwatched[first + i] = true;
 }

@@ -61,6 +61,7 @@ struct discards {
 	struct discard call[DISCARDS];
 	uint8_t under_way[MEMORY_PAGES]; /* calls that have not returned */
 	unsigned int calls, pages;	 /* so far */
+	bool unwatched[MEMORY_PAGES];	 /* see below */
 	struct discard_write write[DISCARD_WRITES];
 };
 
@@ -79,6 +80,9 @@ void discard_note_write(struct world *w, unsigned int number, unsigned int page,
 			unsigned int pages);
 void discard_check_write(struct world *w, unsigned int number, unsigned int page,
 			 const struct physical_page *read);
+
+/* QEMU itself has registered memory, which no shim watches: it is as in stock QEMU. */
+void discard_unwatched(struct world *w, uint64_t addr, uint64_t length);
 
 /* A thread of the shim's, or QEMU's in it, is busy in the kernel: others act, but for
  * those that need the session's lock. */

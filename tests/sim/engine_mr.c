@@ -64,12 +64,20 @@ static void cut(void *context, void *mr, uint64_t bytes)
 
 static const struct registration_ops ops = {.reg = reg, .cut = cut};
 
-void engine_mr_watch(struct world *w, struct ram_block *block)
+bool engine_mr_watch(struct world *w, struct ram_block *block)
 {
+	struct discards *d = &w->discards;
+
 	if (block->watched)
-		return;
+		return true;
+	if (d->scarce && random_percent(&d->random, d->scarce)) {
+		world_trace(w, "shim", "cannot watch a block");
+		block->unmapped = true;
+		return false;
+	}
 	world_expect(w, !discard_map_init(&block->discards, block->length), "no memory");
 	block->watched = true;
+	return true;
 }
 
 /* ahead_wait() */
@@ -94,13 +102,13 @@ static int register_as(struct world *w, uint64_t addr, uint64_t length, int acce
 		context.refuse = random_percent(&d->random, d->refused);
 	block = conn_register(c, addr, length, &want);
 	world_expect(w, block || c->state != CONN_ACTIVE, "guest memory is not known as such");
-	if (!block) {
+	if (!block || !engine_mr_watch(w, block)) {
+		discard_unwatched(w, addr, length);
 		ret = reg(&context, addr, length, access, &mr);
 		if (!ret)
 			*lkey = key_of(mr);
 		return ret;
 	}
-	engine_mr_watch(w, block);
 	while ((ret = registration_get(&ops, &context, &c->policy, block, want, access, &made)) ==
 	       -EBUSY)
 		wait_ahead(w);

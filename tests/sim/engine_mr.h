@@ -27,8 +27,8 @@ void engine_mr_check(struct world *w);
 /* The hook behind QEMU's discard of `count` pages from `first` on. Needs no lock. */
 void engine_discarded(struct world *w, unsigned int first, unsigned int count);
 
-/* Of both ends: discard_watch(), and what it has the hook tell. */
-void engine_mr_watch(struct world *w, struct ram_block *block);
+/* Of both ends: discard_watch(), which may fail, and what it has the hook tell. */
+bool engine_mr_watch(struct world *w, struct ram_block *block);
 void engine_mr_report(struct world *w, struct ram_blocks *blocks, unsigned int first,
 		      unsigned int count);
 
