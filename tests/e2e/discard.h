@@ -9,8 +9,7 @@
 
 #include "scenario.h"
 
-/* The functions of struct scenario. RAM has DISCARD_RAM_SIZE at least. */
-#define DISCARD_RAM_SIZE (UINT64_C(64) << 20)
+/* The functions of struct scenario. RAM has 64 MiB at least. */
 
 int discard_run_zero(const struct scenario_config *config, struct vmproc vms[VMS],
 		     struct json_object *migrations, int64_t deadline, struct failure *failure);
@@ -20,5 +19,7 @@ int discard_run_queued(const struct scenario_config *config, struct vmproc vms[V
 		       struct json_object *migrations, int64_t deadline, struct failure *failure);
 int discard_run_many(const struct scenario_config *config, struct vmproc vms[VMS],
 		     struct json_object *migrations, int64_t deadline, struct failure *failure);
+int discard_run_cancel(const struct scenario_config *config, struct vmproc vms[VMS],
+		       struct json_object *migrations, int64_t deadline, struct failure *failure);
 
 #endif

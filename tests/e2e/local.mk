@@ -23,6 +23,8 @@ tests_e2e_migrate_SOURCES = \
 	tests/e2e/balloon.h \
 	tests/e2e/discard.c \
 	tests/e2e/discard.h \
+	tests/e2e/discard_run.c \
+	tests/e2e/discard_run.h \
 	tests/e2e/expect.c \
 	tests/e2e/expect.h \
 	tests/e2e/liverom.c \

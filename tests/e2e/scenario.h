@@ -32,6 +32,7 @@ struct scenario {
 	const char *help;
 	int (*run)(const struct scenario_config *config, struct vmproc vms[VMS],
 		   struct json_object *migrations, int64_t deadline, struct failure *failure);
+	bool broken_off; /* the destination may end as it likes */
 };
 
 /* Ends with an entry whose name is NULL. */
