@@ -5,6 +5,8 @@ core_sources = \
 	src/core/ahead.c src/core/ahead.h \
 	src/core/completion_queue.c src/core/completion_queue.h \
 	src/core/conn.c src/core/conn.h \
+	src/core/data_run.c src/core/data_run.h \
+	src/core/destination.c src/core/destination.h \
 	src/core/discard_map.c src/core/discard_map.h \
 	src/core/extent_map.c src/core/extent_map.h \
 	src/core/post_cost.c src/core/post_cost.h \
@@ -32,6 +34,7 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/engine/datapath.c src/engine/datapath.h \
 	src/engine/discard.c src/engine/discard.h \
 	src/engine/guard.h \
+	src/engine/limits.c src/engine/limits.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/mr.c src/engine/mr.h \

@@ -37,6 +37,7 @@ sanitizers    | tests  | guest | unit tests under AddressSanitizer and Undefined
 distcheck     | single | guest | make distcheck
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
+fabric-blackout | tests | alone | what the guest writes last waits no longer than with stock QEMU
 param         | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
 '
@@ -122,6 +123,12 @@ step_discards() {
 step_fabric-free() {
 	build_tree gcc
 	"$SOURCE_DIR/tests/e2e/run-unlimited" --build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/fabric-free"
+}
+
+step_fabric-blackout() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/e2e/run-blackout" --build-dir "$BUILD_DIR/gcc" --rounds 3 \
+		--log-dir "$STEPS_DIR/fabric-blackout"
 }
 
 step_fabric-seed() {

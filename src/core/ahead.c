@@ -31,7 +31,7 @@ bool ahead_start(const struct extent_map *map, uint64_t block_length, uint64_t p
 struct range ahead_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
 			 unsigned int shift)
 {
-	uint64_t size = UINT64_C(1) << ahead_shift(map, shift);
+	uint64_t size = UINT64_C(1) << shift;
 	struct range bounds = {start, (start & ~(size - 1)) + size};
 	struct range piece = bounds;
 

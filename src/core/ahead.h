@@ -32,8 +32,9 @@ unsigned int ahead_shift(const struct extent_map *map, unsigned int shift);
 bool ahead_start(const struct extent_map *map, uint64_t block_length, uint64_t position,
 		 uint64_t from, unsigned int shift, uint64_t *start);
 
-/* The piece that begins at `start`, which is free: to the end of the aligned
- * region around it, clipped to what is registered, and to the block. */
+/* The piece of 2^shift bytes at most that begins at `start`, which is free: to the
+ * end of the aligned region around it, clipped to what is registered, and to the
+ * block. */
 struct range ahead_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
 			 unsigned int shift);
 

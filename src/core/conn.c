@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/ahead.h"
 #include "core/verbs_values.h"
 
 void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
@@ -15,7 +14,13 @@ void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
 	c->policy.shift = options->shift;
 	c->policy.ahead = options->ahead;
 	transmit_init(&c->transmit);
-	source_init(&c->source, options->shift, options->ahead);
+	source_init(&c->source, &(struct source_options){
+					.shift = options->shift,
+					.ahead = options->ahead,
+					.bridge = !options->limited,
+					.memory = options->memory,
+				});
+	c->destination.exact = options->limited;
 }
 
 void conn_clear(struct conn *c)
@@ -41,6 +46,11 @@ void conn_forgo_help(struct conn *c)
 	c->options.ahead = false;
 	c->policy.ahead = false;
 	c->source.ahead.on = false;
+}
+
+void conn_ask_singly(struct conn *c)
+{
+	c->source.single = true;
 }
 
 void conn_start(struct conn *c, enum conn_role role, uint64_t max_message)
@@ -245,6 +255,12 @@ static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
 	return transmit_strict(&c->transmit, &strict) ? -EIO : 0;
 }
 
+void conn_disconnected(struct conn *c)
+{
+	if (c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->given_up)
+		c->refused |= source_may_be_too_much(&c->source);
+}
+
 static int send_message(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
 {
 	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
@@ -254,6 +270,7 @@ static int send_message(struct conn *c, const struct conn_wr *wr, struct source_
 	/* At any other time the destination would take a request of ours for an
 	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
 	c->transmit.registering = request || zero;
+	c->given_up |= is_type(wr, WIRE_ERROR);
 	if (zero) {
 		c->counters.zeros_seen++;
 		if (keep_zero(c, wr))
@@ -422,6 +439,8 @@ static bool swallow(struct conn *c, const void *msg, size_t len)
 
 	if (wire_parse_header(msg, len, &header))
 		return false;
+	if (header.type == WIRE_ERROR)
+		conn_disconnected(c);
 	if (header.type == WIRE_REGISTER_RESULT && c->transmit.request.unacknowledged) {
 		ahead_result(c, msg, len);
 		return true;
@@ -476,10 +495,8 @@ struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, 
 	if (c->role == CONN_SOURCE)
 		return source_register(&c->source, addr, length, want);
 	block = ram_blocks_find_local(&c->dest_blocks, addr, length, want);
-	if (block) {
-		c->registered_block = block;
-		c->registered_end = want->end;
-	}
+	if (block)
+		destination_asked(&c->destination, block, *want);
 	return block;
 }
 
@@ -510,18 +527,26 @@ struct ram_blocks *conn_blocks(struct conn *c)
 	return c->role == CONN_SOURCE ? &c->source.blocks : &c->dest_blocks;
 }
 
+struct range conn_bounds(const struct conn *c, const struct ram_block *block, struct range want)
+{
+	if (c->role == CONN_SOURCE)
+		return source_bounds(&c->source, block, want);
+	/* What comes ahead of QEMU is registered by itself, so that it can be given up. */
+	return c->policy.ahead ? want : destination_bounds(&c->destination, want);
+}
+
 bool conn_look(const struct conn *c, struct source_look *look)
 {
 	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE &&
 	       transmit_can_request(&c->transmit) && source_look(&c->source, look);
 }
 
-void conn_looked(struct conn *c, const struct source_look *look, uint64_t data)
+void conn_looked(struct conn *c, const struct source_look *look, struct range found)
 {
 	bool can_ask = c->state == CONN_ACTIVE && transmit_can_request(&c->transmit);
 	struct wire_register request;
 
-	if (source_looked(&c->source, look, data, can_ask, &request))
+	if (source_looked(&c->source, look, found, can_ask, &request))
 		transmit_request(&c->transmit, &request);
 }
 
@@ -546,24 +571,20 @@ static bool next_of_remote(const struct ram_block *block, uint64_t position, str
 bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range)
 {
 	const struct source_ahead *ahead = &c->source.ahead;
-	uint64_t start;
 
 	if (c->state != CONN_ACTIVE || !c->policy.ahead || c->policy.ahead_failed ||
 	    !c->policy.access_known)
 		return false;
 	if (c->role == CONN_SOURCE) {
-		if (!ahead->known)
+		/* What QEMU registers next is its own to register, in one. */
+		if (!ahead->known || c->source.request.stage == SOURCE_REQUEST_ANSWERED)
 			return false;
 		*block = &c->source.blocks.block[ahead->block];
-		return (*block)->watched && next_of_remote(*block, ahead->position, range);
+		return (*block)->watched && !(*block)->passed &&
+		       next_of_remote(*block, ahead->position, range);
 	}
-	*block = c->registered_block;
-	if (!*block || !(*block)->watched ||
-	    !ahead_start(&(*block)->local, (*block)->length, c->registered_end, 0, c->policy.shift,
-			 &start))
-		return false;
-	*range = ahead_piece(&(*block)->local, (*block)->length, start, c->policy.shift);
-	return true;
+	*block = c->destination.block;
+	return *block && (*block)->watched && destination_ahead(&c->destination, range);
 }
 
 const char *conn_state_name(enum conn_state state)

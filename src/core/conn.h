@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
+#include "core/destination.h"
 #include "core/recv_queue.h"
 #include "core/registration.h"
 #include "core/source.h"
@@ -54,12 +55,16 @@ struct conn_counters {
 	uint64_t received[WIRE_TYPES]; /* by a source only */
 };
 
-/* What the user chose. */
+/* What the user chose, and where we run. */
 struct conn_options {
 	unsigned int shift; /* regions of 2^shift bytes */
 	bool writes;	    /* complete WRITEs early and merge them */
 	bool zeros;	    /* merge COMPRESS messages */
 	bool ahead;	    /* register piece by piece, ahead of QEMU */
+	/* The memory that this process may lock is limited: nothing is registered
+	 * that QEMU has not asked for or will not, as far as can be told. */
+	bool limited;
+	struct guest_memory memory;
 };
 
 struct conn {
@@ -69,10 +74,12 @@ struct conn {
 	struct conn_options options;
 	struct source source;	       /* CONN_SOURCE */
 	struct ram_blocks dest_blocks; /* CONN_DESTINATION */
+	struct destination destination;
 	struct registration_policy policy;
-	/* A destination's QEMU: the chunk that it registered last. */
-	struct ram_block *registered_block;
-	uint64_t registered_end;
+	/* A source: QEMU has given the migration up; or the destination has before, while
+	 * it was to register what may be more than stock QEMU would ask for. */
+	bool given_up;
+	bool refused;
 	struct transmit transmit;
 	struct recv_queue recvs; /* CONN_SOURCE and CONN_CANDIDATE */
 	struct completion_queue due[CONN_CQS];
@@ -103,6 +110,9 @@ void conn_pass_through(struct conn *c);
  */
 bool conn_wants_help(const struct conn *c);
 void conn_forgo_help(struct conn *c);
+
+/* A source: ask for no more than QEMU does. Before conn_start(). */
+void conn_ask_singly(struct conn *c);
 
 /* candidate -> active. A source's own receive buffers are posted by now.
  * `max_message`: bytes that one WRITE of the port's can have. */
@@ -162,12 +172,18 @@ void conn_recv_completed(struct conn *c, unsigned int buffer, const struct compl
 /* A RECV that QEMU posted itself (destination) completed. */
 void conn_foreign_recv_completed(struct conn *c, const struct completion *wc);
 
+/* The other end has disconnected. */
+void conn_disconnected(struct conn *c);
+
 /*
  * QEMU registers memory. Returns the block and the place in it when the chunk
  * is guest memory of an active connection, else NULL: then register exactly
  * what was asked.
  */
 struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want);
+
+/* What to register here where QEMU registers `want` of such a block: as much, or more. */
+struct range conn_bounds(const struct conn *c, const struct ram_block *block, struct range want);
 
 /*
  * QEMU posts a WRITE from [addr, addr + length). Once guest memory has been
@@ -183,10 +199,11 @@ bool conn_writing(const struct conn *c);
 
 /*
  * Registration ahead of QEMU, by a thread of the engine's: conn_look() says in
- * which memory to look for data next, to be reported to conn_looked().
+ * which memory to look for data next. What source_find() finds there, without the
+ * session's lock, is to be reported to conn_looked().
  */
 bool conn_look(const struct conn *c, struct source_look *look);
-void conn_looked(struct conn *c, const struct source_look *look, uint64_t data);
+void conn_looked(struct conn *c, const struct source_look *look, struct range found);
 
 /* What to register next in this process, ahead of QEMU: a range of *block, which is
  * watched: nobody else would notice when it is discarded. Then registration_begin() it. */

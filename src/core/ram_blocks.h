@@ -18,6 +18,8 @@ struct ram_block {
 	uint64_t host_addr;  /* base in the destination's process */
 	uint64_t local_addr; /* base in this process, when local_known */
 	bool local_known;
+	/* QEMU has been through it once: it has left it, or gone back in it. */
+	bool passed;
 	struct extent_map remote; /* at the destination, by rkey (source role only) */
 	struct extent_map local;  /* in this process, by MR */
 	/* What QEMU has discarded here. Before the first registration discard_map_init()

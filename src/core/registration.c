@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "core/ahead.h"
 #include "core/verbs_values.h"
 #include "core/widen.h"
 
@@ -72,24 +71,55 @@ static bool size_matters(int error)
 	return error != -ENOTSUP && error != -EOPNOTSUPP;
 }
 
-/* From policy->shift down; leaves in *shift the size that worked, 0 for `want`. */
+/*
+ * What is registered ahead is given back where it takes the room: it is of use only if
+ * QEMU comes to it, and then it can be registered again.
+ */
+static int try_with_release(const struct registration_ops *ops, void *context,
+			    struct registration_policy *policy, struct ram_block *block,
+			    struct range range, int access, bool only, struct registration *out)
+{
+	int ret = try_range(ops, context, block, range, access, only, out);
+
+	/* EINVAL is the device's longest MR, and no matter of room. */
+	if (!ret || !size_matters(ret) || ret == -EINVAL)
+		return ret;
+	policy->ahead_failed = true;
+	if (!ops->release || !ops->release(context))
+		return ret;
+	return try_range(ops, context, block, range, access, only, out);
+}
+
+/* The region of 2^shift bytes around `want`, clipped to what is free in `bounds`. */
+static bool widen_within(const struct ram_block *block, struct range want, struct range bounds,
+			 unsigned int shift, struct range *wide)
+{
+	if (!widen_range(&block->local, block->length, want, shift, wide))
+		return false;
+	if (wide->start < bounds.start)
+		wide->start = bounds.start;
+	if (wide->end > bounds.end)
+		wide->end = bounds.end;
+	return wide->start != want.start || wide->end != want.end;
+}
+
+/* From *shift down; leaves there the size that worked, 0 for `want`. */
 static int halve(const struct registration_ops *ops, void *context,
 		 struct registration_policy *policy, struct ram_block *block, struct range want,
-		 int access, unsigned int *shift, struct registration *out)
+		 struct range bounds, int access, unsigned int *shift, struct registration *out)
 {
 	struct range wide, previous = {0, 0};
 	int ret;
 
 	for (; *shift > SHIFT_FLOOR; (*shift)--) {
-		if (!widen_range(&block->local, block->length, want, *shift, &wide))
-			break;
-		if (wide.start == want.start && wide.end == want.end)
+		if (!widen_within(block, want, bounds, *shift, &wide))
 			break;
 		/* Clipping can make two sizes the same range: once is enough. */
 		if (wide.start == previous.start && wide.end == previous.end)
 			continue;
 		previous = wide;
-		ret = try_range(ops, context, block, wide, access, !block->unmapped, out);
+		ret = try_with_release(ops, context, policy, block, wide, access, !block->unmapped,
+				       out);
 		if (!ret)
 			return 0;
 		if (!size_matters(ret))
@@ -98,15 +128,15 @@ static int halve(const struct registration_ops *ops, void *context,
 	}
 	if (previous.end && *shift <= SHIFT_FLOOR)
 		*shift = 0;
-	return try_range(ops, context, block, want, access, !block->unmapped, out);
+	return try_with_release(ops, context, policy, block, want, access, !block->unmapped, out);
 }
 
 int registration_get(const struct registration_ops *ops, void *context,
 		     struct registration_policy *policy, struct ram_block *block, struct range want,
-		     int access, struct registration *registration)
+		     struct range bounds, int access, struct registration *registration)
 {
 	const struct extent *extent;
-	unsigned int first = policy->shift, shift;
+	unsigned int first = policy->shift, shift = first;
 	struct registration made;
 	struct range gap;
 	int ret;
@@ -131,10 +161,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (!extent_map_gap(&block->local, (struct range){0, block->length}, want, &gap))
 		goto unshared;
 
-	if (policy->ahead)
-		first = ahead_shift(&block->local, first);
-	shift = first;
-	ret = halve(ops, context, policy, block, want, access, &shift, &made);
+	ret = halve(ops, context, policy, block, want, bounds, access, &shift, &made);
 	if (ret)
 		return ret;
 	if (shift < first)
@@ -150,7 +177,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 	return 0;
 
 unshared:
-	ret = try_range(ops, context, block, want, access, false, &made);
+	ret = try_with_release(ops, context, policy, block, want, access, false, &made);
 	if (ret)
 		return ret;
 	made.unshared = true;
@@ -219,7 +246,7 @@ int registration_renew(const struct registration_ops *ops, void *context,
 		if (extent || extent_map_gap(&block->local, want, want, &gap))
 			return 0;
 	}
-	ret = try_range(ops, context, block, granules, policy->access, true, &fresh);
+	ret = try_with_release(ops, context, policy, block, granules, policy->access, true, &fresh);
 	if (ret)
 		return ret;
 	*mr = fresh.mr;

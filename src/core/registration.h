@@ -22,6 +22,9 @@ struct registration_ops {
 	/* `bytes` of what `mr` served are its no more, because something there has been
 	 * discarded. May be NULL. */
 	void (*cut)(void *context, void *mr, uint64_t bytes);
+	/* Give back all that is registered ahead and that nobody has asked for. False when
+	 * there is none. May be NULL. */
+	bool (*release)(void *context);
 };
 
 struct registration_policy {
@@ -29,10 +32,10 @@ struct registration_policy {
 	 * remembers the size that worked after a larger one failed. 0: exactly
 	 * what QEMU asks for. */
 	unsigned int shift;
-	/* Begin with less: what comes next is registered ahead of QEMU. Not any more
-	 * when nothing larger than what QEMU asks for can be registered. */
+	/* What comes next is registered ahead of QEMU. Not any more when nothing larger
+	 * than what QEMU asks for can be registered. */
 	bool ahead;
-	/* One of those failed: no more of them. */
+	/* One of those failed, or had to be given back: no more of them. */
 	bool ahead_failed;
 	/* Registrations that failed and were tried again smaller. */
 	uint64_t fallbacks;
@@ -53,8 +56,9 @@ struct registration {
 
 /*
  * Find or make the MR for `want`, a range of `block` whose local address is
- * known. A wide range that cannot be registered is halved until `want` itself
- * is tried; only the failure of that is returned, as its negative errno. New
+ * known. It may reach as far as `bounds`, which holds `want`. When there is no room
+ * for it, what is registered ahead is given back; else it is halved until `want`
+ * itself is tried; only the failure of that is returned, as its negative errno. New
  * MRs enter block->local with the MR as value.
  *
  * -EBUSY when it is being registered ahead of QEMU: ask again after that.
@@ -67,7 +71,7 @@ struct registration {
  */
 int registration_get(const struct registration_ops *ops, void *context,
 		     struct registration_policy *policy, struct ram_block *block, struct range want,
-		     int access, struct registration *registration);
+		     struct range bounds, int access, struct registration *registration);
 
 /*
  * QEMU posts a WRITE from `want`, a range of `block`, with the lkey that it got

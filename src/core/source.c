@@ -10,11 +10,11 @@
 /* Data is looked for this far ahead of QEMU, in bytes. */
 #define LOOK_AHEAD (UINT64_C(64) << 20)
 
-void source_init(struct source *s, unsigned int shift, bool ahead)
+void source_init(struct source *s, const struct source_options *options)
 {
-	s->shift = shift;
+	s->options = *options;
 	s->widening = true;
-	s->ahead.on = ahead;
+	s->ahead.on = options->ahead;
 }
 
 void source_clear(struct source *s)
@@ -82,26 +82,81 @@ static enum source_verdict find_answer(struct source *s, const struct ram_block 
 void source_passed(struct source *s, uint32_t block, uint64_t end)
 {
 	struct source_ahead *ahead = &s->ahead;
+	bool leaves = ahead->seen && (ahead->block != block || end < ahead->position);
 
-	if (!ahead->known || ahead->block != block || end < ahead->position)
+	if (leaves)
+		s->blocks.block[ahead->block].passed = true;
+	if (leaves || !ahead->known)
 		ahead->looked = 0;
 	ahead->known = true;
+	ahead->seen = true;
 	ahead->block = block;
 	ahead->position = end;
+}
+
+static struct data_run_place place_in(const struct source *s, const struct ram_block *block)
+{
+	return (struct data_run_place){
+		.memory = &s->options.memory,
+		.addr = block->local_addr,
+		.chunk = s->chunk_size,
+	};
+}
+
+/* The longest that a run which begins at `want` may be in a block that QEMU has been
+ * through; `want` at least. */
+static uint64_t passed_end(const struct source *s, struct range want)
+{
+	uint64_t region = UINT64_C(1) << s->options.shift;
+	uint64_t end = want.start + (region < SOURCE_PASSED_BYTES ? region : SOURCE_PASSED_BYTES);
+
+	return end > want.end ? end : want.end;
 }
 
 /* What to ask for where QEMU asks for `want`; false when it overlaps an extent. */
 static bool widen(const struct source *s, const struct ram_block *block, struct range want,
 		  struct range *wide)
 {
-	if (!s->ahead.on)
-		return widen_range(&block->remote, block->length, want, s->shift, wide);
-	if (!extent_map_gap(&block->remote, want, want, wide))
+	struct data_run_place place = place_in(s, block);
+	unsigned int shift = s->options.shift;
+	struct range run;
+
+	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
 		return false;
-	*wide = ahead_piece(&block->remote, block->length, want.start, s->shift);
-	if (wide->end < want.end)
-		*wide = want;
+	*wide = want;
+	/* Where its memory is here shows with the first chunk of a block. */
+	if (s->single || !block->local_known)
+		return true;
+	if (s->ahead.on)
+		shift = ahead_shift(&block->remote, shift);
+	if (!block->passed)
+		run = ahead_piece(&block->remote, block->length, want.start, shift);
+	else if (run.end > passed_end(s, want))
+		run.end = passed_end(s, want);
+	if (run.end <= want.end)
+		return true;
+	/* QEMU writes all that it asks for: only the last chunk of it matters. */
+	run.start = (want.end - 1) & ~(s->chunk_size - 1);
+	wide->end = data_run_end(&place, run, s->options.bridge && !block->passed);
 	return true;
+}
+
+struct range source_bounds(const struct source *s, const struct ram_block *block, struct range want)
+{
+	const struct extent *extent = extent_map_find(&block->remote, want);
+	struct range bounds = extent ? extent->range : want;
+
+	if (!block->passed)
+		return bounds;
+	bounds.start = want.start;
+	if (bounds.end > passed_end(s, want))
+		bounds.end = passed_end(s, want);
+	return bounds;
+}
+
+bool source_may_be_too_much(const struct source *s)
+{
+	return s->widened && (s->request.stage == SOURCE_REQUEST_SENT || s->ahead.asked);
 }
 
 /* The request for `range`, which begins with a chunk. */
@@ -136,8 +191,13 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 	}
 	request->stage = SOURCE_REQUEST_SENT;
 	request->offset = request->asked.addr - block->offset;
-	if (!s->chunk_size || !widen_chunk_range(block->length, request->offset,
-						 request->asked.chunks, s->chunk_size, &want))
+	if (!s->chunk_size) {
+		source_passed(s, request->asked.block, request->offset + 1);
+		s->ahead.known = false;
+		return SOURCE_FORWARD;
+	}
+	if (!widen_chunk_range(block->length, request->offset, request->asked.chunks, s->chunk_size,
+			       &want))
 		return SOURCE_FORWARD;
 
 	source_passed(s, request->asked.block, want.end);
@@ -151,8 +211,9 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 		return SOURCE_FORWARD;
 	}
 	request->range = wide;
-	if (wide.start == want.start && wide.end == want.end)
+	if (wide.end == want.end)
 		return SOURCE_FORWARD;
+	s->widened = true;
 	changed = request_for(s, request->asked.block, wide);
 	reply->len = wire_build_register_request(reply->message, &changed);
 	return SOURCE_REPLACE;
@@ -303,56 +364,65 @@ bool source_look(const struct source *s, struct source_look *look)
 	const struct ram_block *block;
 	struct range gap;
 
-	if (!ahead->on || !ahead->known || ahead->asked || !s->widening || !s->chunk_size)
+	if (!ahead->on || !ahead->known || ahead->asked || !s->widening || s->single ||
+	    !s->chunk_size)
 		return false;
 	block = &s->blocks.block[ahead->block];
 	/* A run of zeros may end within a chunk. */
 	position = ahead->position & ~(s->chunk_size - 1);
-	if (!block->local_known ||
-	    !ahead_start(&block->remote, block->length, position, ahead->looked, s->shift, &start))
+	if (!block->local_known || block->passed ||
+	    !ahead_start(&block->remote, block->length, position, ahead->looked, s->options.shift,
+			 &start))
 		return false;
 	limit = s->chunk_size > LOOK_AHEAD ? s->chunk_size : LOOK_AHEAD;
 	if (start - position >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;
-	if (gap.end - start > limit)
-		gap.end = start + limit;
 	*look = (struct source_look){
 		.block = ahead->block,
-		.range = {start, gap.end},
+		.range = {start, gap.end - start > limit ? start + limit : gap.end},
+		.end = gap.end,
 		.position = ahead->position,
-		.addr = block->local_addr + start,
-		.chunk = s->chunk_size,
+		.place = place_in(s, block),
+		.shift = ahead_shift(&block->remote, s->options.shift),
+		.bridge = s->options.bridge,
 	};
 	return true;
 }
 
-/* The piece that begins at `start`, in whole chunks: one may be longer. */
-static struct range piece_at(const struct source *s, const struct ram_block *block, uint64_t start)
+struct range source_find(const struct source_look *look)
 {
-	struct range piece = ahead_piece(&block->remote, block->length, start, s->shift);
+	uint64_t start = data_run_find(&look->place, look->range);
+	uint64_t size = UINT64_C(1) << look->shift;
+	struct range run = {start, (start & ~(size - 1)) + size};
 
-	if (piece.end - start < s->chunk_size)
-		widen_chunk_range(block->length, start, 0, s->chunk_size, &piece);
-	return piece;
+	if (start == look->range.end)
+		return (struct range){start, start};
+	/* In whole chunks: one may be longer than a piece. */
+	if (run.end - start < look->place.chunk)
+		run.end = start + look->place.chunk;
+	if (run.end > look->end)
+		run.end = look->end;
+	run.end = data_run_end(&look->place, run, look->bridge);
+	return run;
 }
 
-bool source_looked(struct source *s, const struct source_look *look, uint64_t data, bool can_ask,
-		   struct wire_register *request)
+bool source_looked(struct source *s, const struct source_look *look, struct range found,
+		   bool can_ask, struct wire_register *request)
 {
 	struct ram_block *block = &s->blocks.block[look->block];
 	struct source_ahead *ahead = &s->ahead;
-	struct range gap, piece;
+	struct range piece;
 
 	/* Meanwhile QEMU may have gone back, or to another block. */
 	if (look->block != ahead->block || ahead->position < look->position)
 		return false;
-	ahead->looked = data;
-	if (data >= look->range.end || !can_ask || ahead->asked || !s->widening ||
-	    !extent_map_gap(&block->remote, look->range, (struct range){data, data + 1}, &gap))
+	ahead->looked = found.start;
+	if (found.start == found.end || !can_ask || ahead->asked || !s->widening || block->passed ||
+	    !extent_map_gap(&block->remote, found, (struct range){found.start, found.start + 1},
+			    &piece))
 		return false;
-	piece = piece_at(s, block, data);
 	if (extent_map_insert(&block->remote, piece, SOURCE_NO_RKEY_YET)) {
 		/* There is no memory: QEMU asks for what it needs. */
 		ahead->on = false;
@@ -361,6 +431,7 @@ bool source_looked(struct source *s, const struct source_look *look, uint64_t da
 	ahead->asked = true;
 	ahead->asked_block = look->block;
 	ahead->range = piece;
+	s->widened |= piece.end - piece.start > s->chunk_size;
 	*request = request_for(s, look->block, piece);
 	return true;
 }

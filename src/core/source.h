@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/data_run.h"
 #include "core/ram_blocks.h"
 #include "core/wire.h"
 
@@ -48,6 +49,8 @@ struct source_ahead {
 	bool on;
 	/* Where QEMU is: the end of what it asked for or zeroed last. */
 	bool known;
+	/* It was in `block` before, if we do not know any better. */
+	bool seen;
 	uint32_t block;
 	uint64_t position;
 	/* Up to here there is no data in memory that is not registered. */
@@ -60,14 +63,36 @@ struct source_ahead {
 	bool held;
 };
 
+/*
+ * What the destination cannot register ends the migration there, so it is asked for
+ * runs of chunks with data only. In a block that QEMU has been through such a run
+ * has SOURCE_PASSED_BYTES at most, and nothing is asked for ahead of it: a page that
+ * the guest writes as it is stopped has to wait for all of that, in the blackout. At
+ * 1 us for a page at each end, which is slow, 4 MiB are 2 ms; stock QEMU's chunk
+ * takes 0.5. Twice that, for a page in each of two regions, is far from the 10 ms by
+ * which we may be worse; 16 MiB would be beyond them.
+ */
+#define SOURCE_PASSED_BYTES (UINT64_C(4) << 20)
+
+struct source_options {
+	unsigned int shift; /* regions of 2^shift bytes */
+	bool ahead;	    /* begin with less, and offer more by source_look() */
+	bool bridge;	    /* gaps in a run may be bridged */
+	struct guest_memory memory;
+};
+
 struct source {
-	unsigned int shift;
+	struct source_options options;
 	struct ram_blocks blocks;
 	/* QEMU's chunk size in bytes, 0 until its first local registration shows it. */
 	uint64_t chunk_size;
 	/* False after anything that we do not understand: requests then go to the
 	 * destination as QEMU wrote them. Extents already made stay valid. */
 	bool widening;
+	/* Ask for nothing but what QEMU asks for. */
+	bool single;
+	/* The destination has been asked for more than a chunk at once. */
+	bool widened;
 	struct source_request request;
 	struct source_ahead ahead;
 };
@@ -85,9 +110,8 @@ struct source_reply {
 	size_t len;
 };
 
-/* All zero, then this. `shift`: regions of 2^shift bytes. `ahead`: begin with
- * less, and offer more by source_look(). */
-void source_init(struct source *s, unsigned int shift, bool ahead);
+/* All zero, then this. */
+void source_init(struct source *s, const struct source_options *options);
 void source_clear(struct source *s);
 
 /*
@@ -107,24 +131,27 @@ void source_passed(struct source *s, uint32_t block, uint64_t end);
 
 /*
  * Is it time to register more, ahead of QEMU? Then *look is the memory in which
- * the next data should be looked for: report what there is to source_looked().
+ * source_find(), which needs no lock, finds the next run of data. Report that to
+ * source_looked().
  */
 struct source_look {
 	uint32_t block;
-	struct range range;
-	uint64_t position; /* where QEMU was */
-	uint64_t addr;	   /* of the range, in this process */
-	uint64_t chunk;	   /* bytes of the unit that QEMU skips when it is zero */
+	struct range range; /* where the run may begin */
+	uint64_t end;	    /* and where it ends at the latest */
+	uint64_t position;  /* where QEMU was */
+	struct data_run_place place;
+	unsigned int shift; /* 2^shift bytes at most */
+	bool bridge;
 };
 bool source_look(const struct source *s, struct source_look *look);
 
-/*
- * The first chunk in look->range that has data begins at `data`, which is the end
- * of that range when there is none. True when *request is to be sent to the destination, ahead
- * of QEMU, which `can_ask` must allow; its result goes to source_ahead_result().
- */
-bool source_looked(struct source *s, const struct source_look *look, uint64_t data, bool can_ask,
-		   struct wire_register *request);
+/* What to ask for; empty, at the end of look->range, when there is no data in that. */
+struct range source_find(const struct source_look *look);
+
+/* True when *request is to be sent to the destination, ahead of QEMU, which `can_ask`
+ * must allow; its result goes to source_ahead_result(). */
+bool source_looked(struct source *s, const struct source_look *look, struct range found,
+		   bool can_ask, struct wire_register *request);
 
 /* That request could not be sent, and is taken back. */
 void source_withdraw(struct source *s);
@@ -135,6 +162,15 @@ void source_withdraw(struct source *s);
  */
 int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
 			struct source_reply *reply);
+
+/* Has the destination not answered a request, after it was asked for more than QEMU's
+ * own chunks? If the migration ends like this, that may have been too much for it. */
+bool source_may_be_too_much(const struct source *s);
+
+/* What to register here where QEMU registers `want` of the block: no more than the
+ * destination was asked for. */
+struct range source_bounds(const struct source *s, const struct ram_block *block,
+			   struct range want);
 
 /*
  * QEMU registers [addr, addr + length) of its own memory. Returns the RAM block

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/ahead.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,59 +19,61 @@ static bool is_zero(const char *p, size_t len)
 	return !*p && !memcmp(p, p + 1, len - 1);
 }
 
+/* Takes the bytes that it reads from *budget, and gives up when that is used up. */
+static bool page_has_data(const char *page, uint64_t length, uint64_t *budget)
+{
+	if (*budget < length)
+		*budget = 0;
+	else
+		*budget -= length;
+	return *budget && !is_zero(page, length);
+}
+
 /*
- * Is there anything but zeros? A page that is not resident is not touched: to
- * read it would allocate it, or fail where huge pages have run out. What is
- * swapped out is QEMU's to find.
+ * guest_memory.has_data. A page that is not resident is not touched: to read it
+ * would allocate it, or fail where huge pages have run out. What is swapped out is
+ * QEMU's to find.
  */
-static bool has_data(char *addr, uint64_t length)
+static bool has_data(void *context, uint64_t start, uint64_t length, uint64_t *budget)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char *addr = (char *)(uintptr_t)start;
 	unsigned char resident[PAGES];
+	int error = errno;
 
+	(void)context;
 	for (uint64_t at = 0; at < length; at += PAGES * page) {
 		uint64_t part = length - at < PAGES * page ? length - at : PAGES * page;
 
-		if (mincore(addr + at, part, resident))
+		if (mincore(addr + at, part, resident)) {
+			errno = error;
 			return false;
-		for (uint64_t i = 0; i * page < part; i++) {
+		}
+		for (uint64_t i = 0; i * page < part && *budget; i++) {
 			uint64_t rest = part - i * page;
 
 			if (resident[i] & 1 &&
-			    !is_zero(addr + at + i * page, rest < page ? rest : page))
+			    page_has_data(addr + at + i * page, rest < page ? rest : page, budget))
 				return true;
 		}
 	}
 	return false;
 }
 
-/* The first chunk with data in look->range; its end when there is none. */
-static uint64_t find_data(const struct source_look *look)
-{
-	uint64_t at = look->range.start;
-
-	for (; at < look->range.end; at += look->chunk) {
-		uint64_t rest = look->range.end - at;
-
-		if (has_data((char *)(uintptr_t)(look->addr + at - look->range.start),
-			     rest < look->chunk ? rest : look->chunk))
-			return at;
-	}
-	return look->range.end;
-}
+const struct guest_memory ahead_memory = {.has_data = has_data};
 
 /* Lock held, released meanwhile. False when there is nothing to do. */
 static bool look(struct session *s)
 {
 	struct source_look where;
-	uint64_t data;
+	struct range found;
 
 	if (!conn_look(&s->conn, &where))
 		return false;
 	pthread_mutex_unlock(&s->lock);
-	data = find_data(&where);
+	found = source_find(&where);
 	pthread_mutex_lock(&s->lock);
-	conn_looked(&s->conn, &where, data);
+	conn_looked(&s->conn, &where, found);
 	datapath_settle(s);
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "core/data_run.h"
 #include "engine/thread.h"
 
 struct session;
@@ -20,6 +21,9 @@ struct ahead {
 	pthread_cond_t done; /* a registration has ended */
 	bool idle;
 };
+
+/* The memory of this process. */
+extern const struct guest_memory ahead_memory;
 
 /* All with the session's lock held. */
 void ahead_init(struct session *s);

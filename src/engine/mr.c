@@ -9,6 +9,7 @@
 #include "engine/ahead.h"
 #include "engine/discard.h"
 #include "engine/guard.h"
+#include "engine/limits.h"
 #include "engine/registry.h"
 #include "util/log.h"
 
@@ -17,6 +18,7 @@ struct shared_mr {
 	/* NULL once it has been given back, because all that it held was discarded. */
 	struct ibv_mr *real;
 	unsigned int users; /* QEMU's handles and the session's lists; the table's lock */
+	bool needed;	    /* QEMU has it, or a WRITE of QEMU's; the session's lock */
 	/* Where it is in the session's maps, while that session lives. */
 	struct session *session;
 	uint64_t generation;
@@ -163,8 +165,6 @@ static void cut(void *context, void *mr, uint64_t bytes)
 		put_stale(rc->session, shared);
 }
 
-static const struct registration_ops real_ops = {.reg = reg, .cut = cut};
-
 /* The session keeps it until it ends. Session lock held. */
 static void keep(struct session *s, struct shared_mr *shared)
 {
@@ -220,6 +220,37 @@ static bool drop_user(struct session *s, struct shared_mr *shared, struct ibv_mr
 	return true;
 }
 
+/* registration_ops.release: session lock held */
+static bool release_unneeded(void *context)
+{
+	const struct reg_context *rc = context;
+	struct shared_mr *shared, *next;
+	bool any = false;
+
+	for (shared = rc->session->mrs.own; shared; shared = next) {
+		struct ibv_mr *real = NULL;
+
+		next = shared->next;
+		/* One that has been discarded as well is for mr_sweep(). */
+		if (shared->needed || !shared->mapped)
+			continue;
+		unlink_own(shared);
+		if (!drop_user(rc->session, shared, &real) || !real)
+			continue;
+		give_back(real);
+		any = true;
+	}
+	if (any)
+		log_info("gave back what was registered ahead, for want of room");
+	return any;
+}
+
+static const struct registration_ops real_ops = {
+	.reg = reg,
+	.cut = cut,
+	.release = release_unneeded,
+};
+
 /* As above; the last takes the real MR with it. Returns as ibv_dereg_mr(). */
 static int put_shared(struct shared_mr *shared)
 {
@@ -260,9 +291,19 @@ static void warn_fallback(struct session *s, int access)
 	if (s->warned_fallback || !s->conn.policy.fallbacks)
 		return;
 	s->warned_fallback = true;
-	log_warn("registering 2^%u bytes at once failed (access 0x%x); continuing with %s",
-		 s->conn.options.shift, (unsigned int)access,
+	log_warn("registering several chunks at once failed (access 0x%x); continuing with %s",
+		 (unsigned int)access,
 		 s->conn.policy.shift ? "smaller regions" : "QEMU's own chunks");
+}
+
+/* A registration has failed for now, or while one ahead of QEMU, which may have taken
+ * the room, is under way: wait for the end of that. Session lock held, released. */
+static bool try_again(struct session *s, int error)
+{
+	if (error != -EBUSY && !(s->mrs.registering && s->conn.policy.ahead_failed))
+		return false;
+	ahead_wait(s);
+	return true;
 }
 
 /* Session lock held; released. */
@@ -287,17 +328,21 @@ static struct ibv_mr *register_chunk(struct session *s, struct ibv_pd *pd, void 
 	 */
 	if (s->destination && session_destinations() > 1)
 		s->conn.policy.ahead = false;
-	while ((ret = registration_get(&real_ops, &context, &s->conn.policy, block, want, access,
-				       &registration)) == -EBUSY)
-		ahead_wait(s);
+	do {
+		ret = registration_get(&real_ops, &context, &s->conn.policy, block, want,
+				       conn_bounds(&s->conn, block, want), access, &registration);
+	} while (ret && try_again(s, ret));
 	ahead_poke(s);
 	if (ret) {
 		pthread_mutex_unlock(&s->lock);
+		if (ret == -ENOMEM)
+			limits_note_failure();
 		errno = -ret;
 		return NULL;
 	}
 	warn_fallback(s, access);
 	shared = registration.mr;
+	shared->needed = true;
 	if (!registration.shared && !registration.unshared)
 		place(shared, registration.range,
 		      registration.range.end - registration.range.start);
@@ -373,9 +418,7 @@ int mr_renew(struct session *s, uint64_t addr, uint64_t *length, uint32_t *lkey)
 			return 0;
 		ret = registration_renew(&real_ops, &context, &s->conn.policy, context.block, where,
 					 &mr, &made);
-		if (ret == -EBUSY)
-			ahead_wait(s);
-	} while (ret == -EBUSY);
+	} while (ret && try_again(s, ret));
 	if (ret)
 		return -ret;
 	*length = where.end - where.start;
@@ -387,8 +430,10 @@ int mr_renew(struct session *s, uint64_t addr, uint64_t *length, uint32_t *lkey)
 		keep_at(s, shared, where, extent_map_bytes(&context.block->local, where));
 		s->counters.renewed++;
 	}
-	if (shared)
+	if (shared) {
+		shared->needed = true;
 		*lkey = shared->real->lkey;
+	}
 	return 0;
 }
 
@@ -429,9 +474,11 @@ bool mr_register_ahead(struct session *s)
 	context.block = block;
 	access = policy->access;
 	addr = block->local_addr + range.start;
+	s->mrs.registering = true;
 	pthread_mutex_unlock(&s->lock);
 	ret = make_mr(&context, addr, range.end - range.start, access, &made);
 	pthread_mutex_lock(&s->lock);
+	s->mrs.registering = false;
 	mapped = registration_end(policy, block, range, made);
 	ahead_done(s);
 	if (ret) {

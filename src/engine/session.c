@@ -12,6 +12,7 @@
 #include "core/verbs_values.h"
 #include "engine/datapath.h"
 #include "engine/discard.h"
+#include "engine/limits.h"
 #include "engine/mr.h"
 #include "engine/registry.h"
 #include "engine/report.h"
@@ -84,6 +85,8 @@ static void begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_
 		.zeros = session_config()->zeros,
 		/* The smallest region is for seeing what QEMU does by itself. */
 		.ahead = session_config()->ahead && session_config()->shift > CONFIG_SHIFT_MIN,
+		.limited = limits_tight(),
+		.memory = ahead_memory,
 	};
 
 	s->live = true;
@@ -174,6 +177,8 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	ahead_stop(s);
 	poster_stop(s);
 	registry_untrack(s);
+	if (s->conn.refused)
+		limits_note_peer(s->peer);
 	report_session(s);
 	verbs->destroy_qp(id);
 	end(s);
@@ -251,6 +256,21 @@ static void note_peer(struct session *s, struct rdma_cm_id *id)
 			  s->peer, sizeof(s->peer));
 }
 
+/* This peer has given up once when it was asked for more. */
+static void ask_singly(struct session *s)
+{
+	static atomic_flag warned = ATOMIC_FLAG_INIT;
+
+	conn_ask_singly(&s->conn);
+	if (atomic_flag_test_and_set(&warned))
+		return;
+	log_warn(
+		"the last migration to %s ended while memory was being registered there; asking for "
+		"QEMU's own chunks only. Raise the limit of locked memory of the QEMU there "
+		"(ulimit -l, LimitMEMLOCK=, libvirt's hard_limit)",
+		s->peer);
+}
+
 /* Lock held. Why this connection is not for us, or NULL. */
 static const char *unfit(struct session *s, const struct wire_caps *caps)
 {
@@ -324,6 +344,8 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 		ret = session_pass_through(s, reason);
 		goto out;
 	}
+	if (role == CONN_SOURCE && limits_peer(s->peer))
+		ask_singly(s);
 	/* A destination's receive queue stays its own. */
 	ret = role == CONN_DESTINATION ? post_kept_recvs(s) : 0;
 	if (ret)
@@ -379,6 +401,19 @@ int session_disconnect(struct rdma_cm_id *id)
 		pthread_mutex_unlock(&s->lock);
 	}
 	return verbs->disconnect(id);
+}
+
+void session_cm_event(const struct rdma_cm_event *event)
+{
+	struct session *s;
+
+	if (event->event != RDMA_CM_EVENT_DISCONNECTED || !event->id)
+		return;
+	s = registry_lock_id(event->id);
+	if (!s)
+		return;
+	conn_disconnected(&s->conn);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void session_fail(struct session *s, int error, const char *why)

@@ -48,6 +48,7 @@ struct session_mrs {
 	struct shared_mr *own;	 /* kept until the session ends */
 	struct shared_mr *stale; /* nothing they hold is in memory any more */
 	int call;		 /* enum mr_call: which function QEMU registers with */
+	bool registering;	 /* one ahead of QEMU, without the lock */
 };
 
 struct session {
@@ -106,6 +107,9 @@ void session_destroy_qp(struct rdma_cm_id *id);
 int session_disconnect(struct rdma_cm_id *id);
 int session_connect(struct rdma_cm_id *id, struct rdma_conn_param *param);
 int session_accept(struct rdma_cm_id *id, struct rdma_conn_param *param);
+
+/* QEMU has taken an event from a channel, and acts on it next. */
+void session_cm_event(const struct rdma_cm_event *event);
 
 /* Active migration connections of this process as a destination. */
 unsigned int session_destinations(void);

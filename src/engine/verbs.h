@@ -28,6 +28,7 @@ struct verbs_calls {
 	int (*connect)(struct rdma_cm_id *id, struct rdma_conn_param *param);
 	int (*accept)(struct rdma_cm_id *id, struct rdma_conn_param *param);
 	int (*disconnect)(struct rdma_cm_id *id);
+	int (*get_cm_event)(struct rdma_event_channel *channel, struct rdma_cm_event **event);
 };
 
 /* What a context's ops held before they were patched: these go inline through

@@ -82,6 +82,22 @@ EXPORT int rdma_disconnect(struct rdma_cm_id *id)
 	return ret;
 }
 
+EXPORT int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
+{
+	const struct verbs_calls *real = symbols_resolve();
+	int ret;
+
+	if (!real->get_cm_event)
+		return missing();
+	ret = real->get_cm_event(channel, event);
+	if (ret)
+		return ret;
+	if (guard_enter())
+		session_cm_event(*event);
+	guard_leave();
+	return 0;
+}
+
 EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int access)
 {
 	const struct verbs_calls *real = symbols_resolve();

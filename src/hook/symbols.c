@@ -37,6 +37,7 @@ static const struct symbol symbols[] = {
 	{"rdma_create_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, create_qp)},
 	{"rdma_destroy_qp", "RDMACM_1.0", CM, offsetof(struct verbs_calls, destroy_qp)},
 	{"rdma_disconnect", "RDMACM_1.0", CM, offsetof(struct verbs_calls, disconnect)},
+	{"rdma_get_cm_event", "RDMACM_1.0", CM, offsetof(struct verbs_calls, get_cm_event)},
 };
 
 static struct verbs_calls calls;

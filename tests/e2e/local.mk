@@ -46,6 +46,8 @@ tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS)
 EXTRA_DIST += \
 	tests/e2e/count.map \
 	tests/e2e/run-discards \
+	tests/e2e/limited-qemu \
+	tests/e2e/run-blackout \
 	tests/e2e/run-faults \
 	tests/e2e/run-matrix \
 	tests/e2e/run-nproc \

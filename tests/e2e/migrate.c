@@ -42,6 +42,8 @@ enum {
 	OPT_SIZE,
 	OPT_SEED,
 	OPT_ZERO_FRACTION,
+	OPT_DATA,
+	OPT_TOUCH,
 	OPT_JUNK,
 	OPT_PREALLOC,
 	OPT_MEMORY,
@@ -82,6 +84,8 @@ static const struct {
 	{"size", OPT_SIZE, "MIB", "guest RAM in MiB (default 128)"},
 	{"seed", OPT_SEED, "NUMBER", "seed of the RAM contents (default 1)"},
 	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of MiBs that are zero (default 0.25)"},
+	{"data", OPT_DATA, "MIB", "only so much of RAM, at its start, has data (default: all)"},
+	{"touch", OPT_TOUCH, "MIB", "a page for the scenario switchover to write; repeatable"},
 	{"junk", OPT_JUNK, NULL, "fill the destination's RAM with junk where zeros are due"},
 	{"prealloc", OPT_PREALLOC, NULL, "have the guest's pages allocated before it is migrated"},
 	{"memory", OPT_MEMORY, "OBJECT",
@@ -207,6 +211,16 @@ static void set_option(struct options *o, int option, const char *name)
 		break;
 	case OPT_ZERO_FRACTION:
 		c->pattern.zero_fraction = number(optarg, 0, 1, name);
+		break;
+	case OPT_DATA:
+		c->data_size = (uint64_t)number(optarg, 1, 1 << 20, name) << 20;
+		break;
+	case OPT_TOUCH:
+		if (c->touches == TOUCH_MAX) {
+			fprintf(stderr, "migrate: too many --touch\n");
+			exit(2);
+		}
+		c->touch[c->touches++] = (uint64_t)number(optarg, 0, 1 << 20, name) << 20;
 		break;
 	case OPT_JUNK:
 		c->junk = true;

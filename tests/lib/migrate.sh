@@ -37,18 +37,23 @@ common_options() {
 }
 
 # end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
-# commas between them (`default': none).
+# commas between them (`default': none). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
+# without the shim.
 end_options() {
-	local end=$1 column=$2 preload=$count variable
+	local end=$1 column=$2 preload="$shim $count" variable
 	local -a variables
 
-	if [ "$column" != - ]; then
-		preload="$shim $count"
-		IFS=, read -ra variables <<<"$column"
-		for variable in "${variables[@]}"; do
-			[ "$variable" = default ] || argv+=("--env-$end" "$variable")
-		done
-	fi
+	IFS=, read -ra variables <<<"$column"
+	for variable in "${variables[@]}"; do
+		case $variable in
+		- | stock) preload=$count ;;
+		default) ;;
+		MEMLOCK=*)
+			argv+=("--qemu-$end" "$here/limited-qemu" "--env-$end" "RDMATEST_$variable")
+			;;
+		*) argv+=("--env-$end" "$variable") ;;
+		esac
+	done
 	argv+=("--preload-$end" "$preload")
 	[ -z "$fabric" ] || argv+=("--env-$end" "LD_LIBRARY_PATH=$fabric" "--env-$end" RDMAFABRIC_AWAIT_RECV=on)
 }

@@ -19,9 +19,9 @@
 #define LENGTH (64 * MIB)
 
 /*
- * Where the data is, and what is to be registered for it: the rest of its aligned
- * 16 MiB. QEMU writes chunks 0 to 2, which are zeros, and for which [0, 16M) is
- * registered.
+ * Where the data is, and what is to be registered for it: the run of chunks with data.
+ * QEMU writes chunks 0 and 1, behind which there is none for a while: they are
+ * registered alone.
  */
 #define DATA_CHUNK 40u
 #define PIECE	   (8 * MIB)
@@ -34,6 +34,11 @@ struct run {
 	unsigned int count; /* chunks that QEMU has written */
 	int base;	    /* MRs before the first of guest memory */
 };
+
+static int counted(const int *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
 
 static int live_mrs(void)
 {
@@ -100,7 +105,7 @@ static void write_chunk(struct run *r, unsigned int chunk)
 }
 
 /*
- * QEMU has written three chunks, and knows of no data behind them. The destination has answered so
+ * QEMU has written two chunks, and may make the next request. The destination has answered so
  * many requests at most: the first two are QEMU's, and one made ahead may come at any time then.
  */
 static void open_source(struct run *r, char *block, uint64_t length, unsigned int answers)
@@ -109,8 +114,9 @@ static void open_source(struct run *r, char *block, uint64_t length, unsigned in
 	migration_open_block(&r->m, "192.0.2.7", block, length);
 	r->m.answers = answers;
 	r->base = live_mrs();
-	for (unsigned int chunk = 0; chunk < 3; chunk++)
+	for (unsigned int chunk = 0; chunk < 2; chunk++)
 		write_chunk(r, chunk);
+	migration_take_ready(&r->m);
 }
 
 static bool request_ahead_came(struct run *r)
@@ -131,7 +137,8 @@ static void start_answered(struct run *r, unsigned int answers)
 {
 	char *block = map(LENGTH);
 
-	block[DATA_CHUNK * MIB + 12345] = 1;
+	for (uint64_t at = 0; at < PIECE; at += MIB)
+		block[DATA_CHUNK * MIB + at + 12345] = 1;
 	open_source(r, block, LENGTH, answers);
 }
 
@@ -158,11 +165,11 @@ static int run_found(void)
 
 	start(&r);
 	wait_for(request_ahead_came(&r));
-	wait_for(live_mrs() == r.base + 2);
+	wait_for(live_mrs() == r.base + 3);
 	write_chunk(&r, DATA_CHUNK);
 	write_chunk(&r, DATA_CHUNK + 7);
-	must(r.m.requests == 3 && live_mrs() == r.base + 2);
-	must(r.mr[3]->lkey == r.mr[4]->lkey && r.mr[3]->lkey != r.mr[0]->lkey);
+	must(r.m.requests == 3 && live_mrs() == r.base + 3);
+	must(r.mr[2]->lkey == r.mr[3]->lkey && r.mr[2]->lkey != r.mr[1]->lkey);
 	migration_finish(&r.m);
 	close_source(&r);
 	puts("registered ahead");
@@ -198,9 +205,9 @@ static int run_fails(size_t limit)
 	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
 	wait_for(__atomic_load_n(&peer_control->reg_failed, __ATOMIC_RELAXED) > before);
 	__atomic_store_n(&peer_control->reg_limit, limit, __ATOMIC_RELAXED);
-	must(live_mrs() == r.base + 1);
+	must(live_mrs() == r.base + 2);
 	write_chunk(&r, DATA_CHUNK);
-	must(r.m.requests == 3 && live_mrs() == r.base + 2);
+	must(r.m.requests == 3 && live_mrs() == r.base + 3);
 	migration_finish(&r.m);
 	close_source(&r);
 	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
@@ -272,9 +279,40 @@ static void meanwhile(struct run *r, void *(*run)(void *argument))
 	wait_for(sleeps(&h));
 	must(!__atomic_load_n(&h.done, __ATOMIC_ACQUIRE));
 	peer_get_live(&live);
-	must(live.qps == 1 && live.mrs == r->base + 1);
+	must(live.qps == 1 && live.mrs == r->base + 2);
 	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
 	must(!pthread_join(thread, NULL));
+}
+
+/* Far from the data. */
+#define FAR_CHUNK 20u
+
+static void *write_far(void *argument)
+{
+	struct helper *h = argument;
+
+	__atomic_store_n(&peer_control->mr_limit, live_mrs() + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->tid, gettid(), __ATOMIC_RELEASE);
+	write_chunk(h->r, FAR_CHUNK);
+	__atomic_store_n(&h->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* What is under way takes the room of a chunk of QEMU's, and has to give it back. */
+static int run_room_under_way(void)
+{
+	struct run r;
+
+	meanwhile(&r, write_far);
+	must(live_mrs() == r.base + 3);
+	__atomic_store_n(&peer_control->mr_limit, 0, __ATOMIC_RELAXED);
+	write_chunk(&r, DATA_CHUNK + 3);
+	must(live_mrs() == r.base + 4);
+	migration_finish(&r.m);
+	close_source(&r);
+	must(!live_mrs());
+	puts("made room");
+	return 0;
 }
 
 static int run_destroyed(void)
@@ -283,7 +321,7 @@ static int run_destroyed(void)
 
 	meanwhile(&r, destroy);
 	/* Of what was registered ahead nothing is left, of QEMU's own all. */
-	must(live_mrs() == r.base);
+	must(live_mrs() == r.base + 1);
 	close_source(&r);
 	puts("destroyed");
 	return 0;
@@ -294,7 +332,7 @@ static int run_awaited(void)
 	struct run r;
 
 	meanwhile(&r, write_data);
-	must(r.m.requests == 3 && live_mrs() == r.base + 2);
+	must(r.m.requests == 3 && live_mrs() == r.base + 3);
 	close_source(&r);
 	puts("awaited");
 	return 0;
@@ -308,11 +346,11 @@ static int run_discarded(void)
 	start_and_hold(&r);
 	must(!madvise(r.m.block + DATA_CHUNK * MIB + MIB / 2, 4096, MADV_DONTNEED));
 	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
-	wait_for(live_mrs() == r.base + 2);
+	wait_for(live_mrs() == r.base + 3);
 	write_chunk(&r, DATA_CHUNK);
 	write_chunk(&r, DATA_CHUNK + 1);
-	must(r.m.requests == 3 && live_mrs() == r.base + 3);
-	must(r.mr[3]->lkey != r.mr[4]->lkey);
+	must(r.m.requests == 3 && live_mrs() == r.base + 4);
+	must(r.mr[2]->lkey != r.mr[3]->lkey);
 	close_source(&r);
 	puts("right");
 	return 0;
@@ -323,7 +361,7 @@ static int run_discarded(void)
  * for it keeps no log.
  */
 #define SPARSE_LENGTH (1024 * MIB)
-#define SPARSE_DATA   (70 * MIB)
+#define SPARSE_DATA   (60 * MIB)
 
 static int run_sparse(void)
 {
@@ -342,7 +380,7 @@ static int run_sparse(void)
 	open_source(&r, block, SPARSE_LENGTH, UINT_MAX);
 	/* It has looked at all before the page, and found that. */
 	wait_for(request_ahead_came(&r));
-	wait_for(live_mrs() == r.base + 2);
+	wait_for(live_mrs() == r.base + 3);
 	must(!mincore(block, SPARSE_LENGTH, resident));
 	for (size_t i = 0; i < pages; i++)
 		must((resident[i] & 1) == (i == SPARSE_DATA / page));
@@ -394,24 +432,53 @@ static void close_destination(struct destination *d)
 	munmap(d->block, LENGTH);
 }
 
-/* The source has no shim: the destination knows the next piece by itself. */
+/* The source has no shim. Behind a run of chunks a quarter of it is registered. */
 static int run_destination(void)
 {
 	struct destination d;
 
 	open_destination(&d);
-	register_chunk(&d, 0);
-	/* 16 and 16 MiB, and when QEMU has come to the second piece 32 MiB */
-	wait_for(live_mrs() == d.base + 2);
-	for (unsigned int i = 1; i < LENGTH / MIB; i++) {
-		must(live_mrs() == d.base + (i <= 16 ? 2 : 3));
+	for (unsigned int i = 0; i < 16; i++) {
+		must(live_mrs() == d.base + (int)i);
 		register_chunk(&d, i);
-		if (i == 16)
-			wait_for(live_mrs() == d.base + 3);
 	}
-	must(live_mrs() == d.base + 3);
+	wait_for(live_mrs() == d.base + 17);
+	for (unsigned int i = 16; i < 20; i++) {
+		must(live_mrs() == d.base + 17);
+		register_chunk(&d, i);
+	}
+	wait_for(live_mrs() == d.base + 18);
 	close_destination(&d);
 	puts("registered ahead");
+	return 0;
+}
+
+/*
+ * There is no room for a chunk of QEMU's until what is registered ahead, and nobody
+ * has asked for, is given back.
+ */
+static int run_room(void)
+{
+	struct destination d;
+
+	open_destination(&d);
+	for (unsigned int i = 0; i < 16; i++)
+		register_chunk(&d, i);
+	wait_for(live_mrs() == d.base + 17);
+	__atomic_store_n(&peer_control->mr_limit, live_mrs(), __ATOMIC_RELAXED);
+	register_chunk(&d, 40);
+	must(live_mrs() == d.base + 17);
+	/* Nothing is left to give: this one is QEMU's to be told of. */
+	errno = 0;
+	must(!ibv_reg_mr(d.p.pd, d.block + 50 * MIB, MIB, IBV_ACCESS_LOCAL_WRITE));
+	must(errno == ENOMEM);
+	__atomic_store_n(&peer_control->mr_limit, 0, __ATOMIC_RELAXED);
+	/* A chunk of what was given back. */
+	register_chunk(&d, 16);
+	must(live_mrs() == d.base + 18);
+	close_destination(&d);
+	must(!live_mrs());
+	puts("made room");
 	return 0;
 }
 
@@ -428,10 +495,11 @@ static int run_return_path(void)
 	open_destination(&d);
 	migration_open_return_path(&back, "192.0.2.7");
 	made = live_mrs();
-	register_chunk(&d, 0);
-	must(live_mrs() == made + 1 && ahead_threads() == 1);
-	register_chunk(&d, DATA_CHUNK);
-	must(live_mrs() == made + 1 && ahead_threads() == 1);
+	for (int i = 0; i < 20; i++) {
+		register_chunk(&d, (unsigned int)i);
+		/* With the last of 16 come four more, in one with it. */
+		must(live_mrs() == made + (i < 16 ? i + 1 : 16) && ahead_threads() == 1);
+	}
 	/* That connection may be gone before QEMU registers more. */
 	peer_close(&back);
 	made = live_mrs();
@@ -446,14 +514,19 @@ static int run_return_path(void)
 /* The device takes a chunk, and nothing larger: then there is nothing to gain ahead either. */
 static int run_chunks_only(void)
 {
+	int before = peer_control->reg_failed;
 	struct destination d;
 
 	open_destination(&d);
 	__atomic_store_n(&peer_control->reg_limit, MIB, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LENGTH / MIB; i++) {
 		register_chunk(&d, i);
-		must(ahead_threads() == 1 && live_mrs() == d.base + (int)i + 1);
+		must(live_mrs() == d.base + (int)i + 1);
+		/* Four are tried, once. */
+		if (i == 15)
+			wait_for(counted(&peer_control->reg_failed) > before);
 	}
+	must(peer_control->reg_failed == before + 1);
 	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LENGTH / MIB; i++)
 		deregister_chunk(&d, i);
@@ -476,17 +549,11 @@ static int run_bad_result(void)
 	start_answered(&r, 2);
 	wait_for(migration_answer_badly(&r.m));
 	/* Not a message for QEMU. Its RECVs are flushed, the send queue too. */
-	must(peer_poll(r.m.peer.recv_cq, &wc) && wc.status == IBV_WC_SUCCESS);
 	must(!peer_poll(r.m.peer.recv_cq, &wc) || wc.status == IBV_WC_WR_FLUSH_ERR);
 	must(peer_post_send(&r.m.peer, 16));
 	close_source(&r);
 	puts("failed");
 	return 0;
-}
-
-static int counted(const int *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 /*
@@ -532,6 +599,49 @@ static int run_full_negative(void)
 	return fill_queue(-ENOMEM);
 }
 
+/* A migration of eight chunks with data; the requests it made. */
+static unsigned int requests_to(const char *address)
+{
+	struct migration_counts counts = {0, 0};
+
+	migration_source(address, false, &counts);
+	return counts.requests;
+}
+
+static void take_disconnection(struct run *r)
+{
+	struct rdma_cm_event *event;
+
+	must(!rdma_get_cm_event(r->m.peer.events, &event));
+	must(event->event == RDMA_CM_EVENT_DISCONNECTED && event->id == r->m.peer.id);
+}
+
+/* The destination is gone when it has been asked for eight chunks, and not answered. */
+static int run_refused(void)
+{
+	char msg[256];
+	struct run r;
+
+	/* Not while nothing is asked for. */
+	start(&r);
+	wait_for(request_ahead_came(&r));
+	write_chunk(&r, DATA_CHUNK);
+	take_disconnection(&r);
+	close_source(&r);
+	must(requests_to("192.0.2.7") == 2);
+
+	start(&r);
+	wait_for(peer_take_sent(r.m.peer.id->qp, msg, sizeof(msg)) > 0);
+	take_disconnection(&r);
+	close_source(&r);
+	must(requests_to("192.0.2.7") == MIGRATION_CHUNKS);
+	must(requests_to("192.0.2.7") == MIGRATION_CHUNKS);
+	/* Another peer has done nothing wrong. */
+	must(requests_to("192.0.2.8") == 2);
+	puts("asked for less");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -548,6 +658,9 @@ static const struct {
 	{"full", run_full},
 	{"full-negative", run_full_negative},
 	{"return-path", run_return_path},
+	{"refused", run_refused},
+	{"room", run_room},
+	{"room-under-way", run_room_under_way},
 	{"chunks-only", run_chunks_only},
 	{"sparse", run_sparse},
 };

@@ -237,7 +237,7 @@ static int run_posting(char **args)
 /* client limit BYTES: the device registers no more than that at once. */
 static int run_limit(char **args)
 {
-	static char *migrate_args[] = {"192.0.2.7", "destination", NULL};
+	static char *migrate_args[] = {"192.0.2.7", "source", NULL};
 
 	peer_control->reg_limit = strtoul(args[0], NULL, 0);
 	return run_migrate(migrate_args);

@@ -106,3 +106,8 @@ int rdma_disconnect(struct rdma_cm_id *id)
 {
 	return NEXT(rdma_disconnect, "RDMACM_1.0")(id);
 }
+
+int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
+{
+	return NEXT(rdma_get_cm_event, "RDMACM_1.0")(channel, event);
+}

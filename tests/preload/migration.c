@@ -43,12 +43,15 @@ struct result_body {
 	uint64_t host_addr;
 } __attribute__((packed));
 
-static void *map_block(void)
+/* With data in each chunk. */
+static char *map_block(void)
 {
-	void *block = mmap(NULL, BLOCK_LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	char *block = mmap(NULL, BLOCK_LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 
 	must(block != MAP_FAILED);
+	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
+		block[(i + 1) * MIGRATION_CHUNK - 1] = 1;
 	return block;
 }
 
@@ -72,12 +75,15 @@ static const char *receive(struct peer *p, unsigned int i, uint32_t type)
 }
 
 /* RECV 0 is for data, RECV 1 for READY, as in qemu_rdma_exchange_send(). */
-static void send_message(struct peer *p, uint32_t type, const void *body, uint32_t len,
+static void send_message(struct migration *m, uint32_t type, const void *body, uint32_t len,
 			 bool response)
 {
+	struct peer *p = &m->peer;
 	struct ibv_wc wc;
 
-	receive(p, 1, READY);
+	if (!m->ready)
+		receive(p, 1, READY);
+	m->ready = false;
 	if (response)
 		must(!peer_post_recv(p, 0));
 	must(!peer_post_recv(p, 1));
@@ -126,6 +132,7 @@ uint64_t migration_remote(unsigned int chunk)
 void migration_take_ready(struct migration *m)
 {
 	receive(&m->peer, 1, READY);
+	m->ready = true;
 }
 
 struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey)
@@ -137,7 +144,7 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 	struct ibv_mr *mr;
 	struct ibv_wc wc;
 
-	send_message(p, REGISTER_REQUEST, &body, sizeof(body), true);
+	send_message(m, REGISTER_REQUEST, &body, sizeof(body), true);
 	migration_answer(m);
 	memcpy(&result, receive(p, 0, REGISTER_RESULT), sizeof(result));
 	*rkey = be32toh(result.rkey);
@@ -165,11 +172,12 @@ void migration_open_block(struct migration *m, const char *address, char *block,
 	m->length = length;
 	m->requests = 0;
 	m->answers = UINT_MAX;
+	m->ready = false;
 	peer_open(p, &peer_shapes[0], address);
 	must(!peer_post_recv(p, 1));
 	must(!peer_connect(p, true, caps, sizeof(caps)));
 	deliver(p, READY, NULL, 0);
-	send_message(p, RAM_BLOCKS_REQUEST, NULL, 0, true);
+	send_message(m, RAM_BLOCKS_REQUEST, NULL, 0, true);
 	must(peer_take_sent(p->id->qp, msg, sizeof(msg)) == 16);
 	deliver(p, RAM_BLOCKS_RESULT, &blocks, sizeof(blocks));
 	deliver(p, READY, NULL, 0);
@@ -190,7 +198,7 @@ void migration_finish(struct migration *m)
 {
 	char msg[64];
 
-	send_message(&m->peer, REGISTER_FINISHED, NULL, 0, false);
+	send_message(m, REGISTER_FINISHED, NULL, 0, false);
 	must(peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) == 16);
 	must(peer_message_type(msg) == REGISTER_FINISHED);
 }

@@ -17,6 +17,7 @@ struct migration {
 	uint64_t length;       /* bytes of it */
 	unsigned int requests; /* REGISTER_REQUESTs taken from the wire */
 	unsigned int answers;  /* so many are; those after them stay there */
+	bool ready;	       /* the READY for the next message has been taken in */
 };
 
 /* Connects, and learns the destination's RAM block. A READY is there, not received. */
@@ -49,7 +50,7 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 /* Where a chunk is at the destination. */
 uint64_t migration_remote(unsigned int chunk);
 
-/* Takes in the READY that every exchange ends with. */
+/* Takes in the READY that every exchange ends with, before the next message needs it. */
 void migration_take_ready(struct migration *m);
 
 struct migration_counts {

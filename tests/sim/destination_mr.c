@@ -85,7 +85,8 @@ bool destination_mr_register(struct world *w, uint64_t addr, uint64_t length, ui
 		return true;
 	}
 	d->locked = true;
-	ret = registration_get(&ops, w, &d->conn.policy, block, want, ACCESS, &made);
+	ret = registration_get(&ops, w, &d->conn.policy, block, want,
+			       conn_bounds(&d->conn, block, want), ACCESS, &made);
 	d->locked = false;
 	world_expect(w, !ret || ret == -EBUSY, "the destination cannot register");
 	if (!ret)

@@ -33,11 +33,29 @@ static void post_own_recv(struct world *w, unsigned int buffer)
 	nic_post_recv(w, &w->nic.source, &recv);
 }
 
+/* guest_memory.has_data */
+static bool has_data(void *context, uint64_t addr, uint64_t length, uint64_t *budget)
+{
+	struct world *w = context;
+	const struct guest *g = &w->guest;
+	int page = guest_page_here(g, addr);
+
+	(void)budget;
+	world_expect(w, page >= 0, "data is looked for outside the guest");
+	return !guest_is_zero(w, (unsigned int)page, (unsigned int)(length / g->page_size));
+}
+
 void engine_init(struct world *w)
 {
 	const struct settings *s = &w->settings;
 	struct engine *e = &w->engine;
-	struct conn_options options = {s->shift, s->writes, s->zeros, s->ahead};
+	struct conn_options options = {
+		.shift = s->shift,
+		.writes = s->writes,
+		.zeros = s->zeros,
+		.ahead = s->ahead,
+		.memory = {has_data, w},
+	};
 
 	conn_init(&e->conn, s->one_cq, &options);
 	e->memory_key = nic_register(w, (uintptr_t)e->memory, sizeof(e->memory));
@@ -535,24 +553,6 @@ bool engine_can_ahead(const struct world *w)
 	       conn_register_ahead(&e->conn, &block, &range);
 }
 
-/* As find_data() in ahead.c */
-static uint64_t find_data(struct world *w, const struct source_look *look)
-{
-	const struct guest *g = &w->guest;
-	uint64_t at = look->range.start;
-
-	for (; at < look->range.end; at += look->chunk) {
-		uint64_t rest = look->range.end - at;
-		uint64_t length = rest < look->chunk ? rest : look->chunk;
-		int page = guest_page_here(g, look->addr + at - look->range.start);
-
-		world_expect(w, page >= 0, "data is looked for outside the guest");
-		if (!guest_is_zero(w, (unsigned int)page, (unsigned int)(length / g->page_size)))
-			return at;
-	}
-	return look->range.end;
-}
-
 /* As ahead.c, run(): a step with the lock, and one without. */
 void engine_ahead(struct world *w)
 {
@@ -568,7 +568,7 @@ void engine_ahead(struct world *w)
 		break;
 	case AHEAD_LOOKING:
 		world_trace(w, "ahead", "has looked for data");
-		conn_looked(&e->conn, &e->look, find_data(w, &e->look));
+		conn_looked(&e->conn, &e->look, source_find(&e->look));
 		e->ahead = AHEAD_IDLE;
 		settle(w);
 		break;

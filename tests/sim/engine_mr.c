@@ -109,8 +109,8 @@ static int register_as(struct world *w, uint64_t addr, uint64_t length, int acce
 			*lkey = key_of(mr);
 		return ret;
 	}
-	while ((ret = registration_get(&ops, &context, &c->policy, block, want, access, &made)) ==
-	       -EBUSY)
+	while ((ret = registration_get(&ops, &context, &c->policy, block, want,
+				       conn_bounds(c, block, want), access, &made)) == -EBUSY)
 		wait_ahead(w);
 	if (ret)
 		return ret;

@@ -30,7 +30,6 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=discard_map_reset \
 	-Wl,--wrap=discard_map_round \
 	-Wl,--wrap=discard_map_test \
-	-Wl,--wrap=extent_map_gap \
 	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=realloc \
 	-Wl,--wrap=registration_end \
@@ -43,6 +42,7 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=transmit_ready \
 	-Wl,--wrap=transmit_write \
 	-Wl,--wrap=write_queue_push \
+	-Wl,--wrap=wire_build_register_request \
 	-Wl,--wrap=zero_queue_fences
 
 # With queues so short that they are full all the time.

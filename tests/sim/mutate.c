@@ -54,7 +54,7 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_FLUSH] = "flush",
 	/* the READY for a zero run that QEMU believes answered reaches QEMU */
 	[MUTATE_READY] = "ready",
-	/* regions overlap what is registered already */
+	/* the destination is asked for less than is noted as registered */
 	[MUTATE_EXTENT] = "extent",
 	/* a WRITE's failure is not told */
 	[MUTATE_ERROR] = "error",
@@ -135,10 +135,8 @@ void __real_transmit_flush(struct transmit *t);
 void __wrap_transmit_flush(struct transmit *t);
 bool __real_transmit_ready(struct transmit *t);
 bool __wrap_transmit_ready(struct transmit *t);
-bool __real_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
-			   struct range *gap);
-bool __wrap_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
-			   struct range *gap);
+size_t __real_wire_build_register_request(void *msg, const struct wire_register *reg);
+size_t __wrap_wire_build_register_request(void *msg, const struct wire_register *reg);
 int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
 			      struct completion_queue *due);
 int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
@@ -156,10 +154,12 @@ void __wrap_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *bloc
 			       struct range range);
 int __real_registration_get(const struct registration_ops *ops, void *context,
 			    struct registration_policy *policy, struct ram_block *block,
-			    struct range want, int access, struct registration *registration);
+			    struct range want, struct range bounds, int access,
+			    struct registration *registration);
 int __wrap_registration_get(const struct registration_ops *ops, void *context,
 			    struct registration_policy *policy, struct ram_block *block,
-			    struct range want, int access, struct registration *registration);
+			    struct range want, struct range bounds, int access,
+			    struct registration *registration);
 int __real_registration_renew(const struct registration_ops *ops, void *context,
 			      struct registration_policy *policy, struct ram_block *block,
 			      struct range want, void **mr, bool *made);
@@ -221,14 +221,13 @@ bool __wrap_transmit_ready(struct transmit *t)
 	return __real_transmit_ready(t) && chosen != MUTATE_READY;
 }
 
-bool __wrap_extent_map_gap(const struct extent_map *map, struct range bounds, struct range range,
-			   struct range *gap)
+size_t __wrap_wire_build_register_request(void *msg, const struct wire_register *reg)
 {
-	bool ok = __real_extent_map_gap(map, bounds, range, gap);
+	struct wire_register less = *reg;
 
-	if (ok && chosen == MUTATE_EXTENT)
-		*gap = bounds;
-	return ok;
+	if (chosen == MUTATE_EXTENT && less.chunks)
+		less.chunks--;
+	return __real_wire_build_register_request(msg, &less);
 }
 
 int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
@@ -298,14 +297,16 @@ void __wrap_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *bloc
 
 int __wrap_registration_get(const struct registration_ops *ops, void *context,
 			    struct registration_policy *policy, struct ram_block *block,
-			    struct range want, int access, struct registration *registration)
+			    struct range want, struct range bounds, int access,
+			    struct registration *registration)
 {
 	int ret;
 
 	/* Only a destination's has access flags. */
 	if (chosen == MUTATE_THERE && access & LOCAL_WRITE)
 		__real_discard_map_reset(&block->discards, want);
-	ret = __real_registration_get(ops, context, policy, block, want, access, registration);
+	ret = __real_registration_get(ops, context, policy, block, want, bounds, access,
+				      registration);
 	if (!ret && chosen == MUTATE_RESET && !registration->shared)
 		discard_map_reset(&block->discards, registration->range);
 	return ret;

@@ -12,6 +12,7 @@ void bench_init(struct bench *b, unsigned int mode, unsigned int shift)
 		.writes = mode & BENCH_WRITES,
 		.zeros = mode & BENCH_ZEROS,
 		.ahead = mode & BENCH_AHEAD,
+		.memory = fake_memory_of(&b->guest),
 	};
 
 	memset(b, 0, sizeof(*b));

@@ -31,6 +31,7 @@
 
 struct bench {
 	struct conn conn;
+	struct fake_memory guest;
 	uint8_t memory[BENCH_RECVS][BENCH_MEMORY];
 	void *buffers[RECV_QUEUE_BUFFERS];
 	uint8_t buffer_memory[RECV_QUEUE_BUFFERS][2048];

@@ -5,7 +5,7 @@
 
 #include "core/wire.h"
 
-void destination_add_block(struct destination *d, uint64_t offset, uint64_t length,
+void destination_add_block(struct qemu_destination *d, uint64_t offset, uint64_t length,
 			   uint64_t host_addr)
 {
 	expect(d->count < DESTINATION_BLOCKS, "room for a block", d->count);
@@ -18,7 +18,7 @@ void destination_add_block(struct destination *d, uint64_t offset, uint64_t leng
 	};
 }
 
-void destination_list_blocks(const struct destination *d, struct message *reply)
+void destination_list_blocks(const struct qemu_destination *d, struct message *reply)
 {
 	message_begin(reply, WIRE_RAM_BLOCKS_RESULT, 1);
 	for (unsigned int i = 0; i < d->count; i++)
@@ -33,7 +33,7 @@ static struct destination_slot *slot_of(struct destination_block *b, uint64_t ch
 	return &b->slot[chunk];
 }
 
-static void handle_register(struct destination *d, const void *msg, struct message *reply)
+static void handle_register(struct qemu_destination *d, const void *msg, struct message *reply)
 {
 	uint64_t addr = message_get64(msg, 16), chunks = message_get64(msg, 32), chunk;
 	uint32_t index = message_get32(msg, 24);
@@ -60,7 +60,7 @@ static void handle_register(struct destination *d, const void *msg, struct messa
 	message_result(reply, slot->rkey, b->host_addr);
 }
 
-static void handle_unregister(struct destination *d, const void *msg, struct message *reply)
+static void handle_unregister(struct qemu_destination *d, const void *msg, struct message *reply)
 {
 	uint32_t index = message_get32(msg, 24);
 	struct destination_slot *slot;
@@ -73,7 +73,8 @@ static void handle_unregister(struct destination *d, const void *msg, struct mes
 	message_begin(reply, WIRE_UNREGISTER_FINISHED, 1);
 }
 
-void destination_handle(struct destination *d, const void *msg, size_t len, struct message *reply)
+void destination_handle(struct qemu_destination *d, const void *msg, size_t len,
+			struct message *reply)
 {
 	reply->len = 0;
 	expect(len >= 16 && message_get32(msg, 0) == len - 16, "the length of a message", len);
@@ -98,7 +99,7 @@ void destination_handle(struct destination *d, const void *msg, size_t len, stru
 	}
 }
 
-bool destination_covers(const struct destination *d, unsigned int index, uint32_t rkey,
+bool destination_covers(const struct qemu_destination *d, unsigned int index, uint32_t rkey,
 			struct range range)
 {
 	const struct destination_block *b = &d->block[index];

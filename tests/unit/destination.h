@@ -27,7 +27,7 @@ struct destination_block {
 	struct destination_slot slot[DESTINATION_CHUNKS];
 };
 
-struct destination {
+struct qemu_destination {
 	uint64_t chunk_size;
 	unsigned int count;
 	struct destination_block block[DESTINATION_BLOCKS];
@@ -37,20 +37,21 @@ struct destination {
 };
 
 /* All zero with a chunk_size, then one for each block. */
-void destination_add_block(struct destination *d, uint64_t offset, uint64_t length,
+void destination_add_block(struct qemu_destination *d, uint64_t offset, uint64_t length,
 			   uint64_t host_addr);
 
 /* What it answers to RAM_BLOCKS_REQUEST. */
-void destination_list_blocks(const struct destination *d, struct message *reply);
+void destination_list_blocks(const struct qemu_destination *d, struct message *reply);
 
 /*
  * Handle a message; reply->len is 0 when there is no answer but the next READY.
  * Fails the test where QEMU would crash, refuse the message or end the migration.
  */
-void destination_handle(struct destination *d, const void *msg, size_t len, struct message *reply);
+void destination_handle(struct qemu_destination *d, const void *msg, size_t len,
+			struct message *reply);
 
 /* Would the NIC let a write with `rkey` into all of `range` of block `index`? */
-bool destination_covers(const struct destination *d, unsigned int index, uint32_t rkey,
+bool destination_covers(const struct qemu_destination *d, unsigned int index, uint32_t rkey,
 			struct range range);
 
 #endif

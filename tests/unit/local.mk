@@ -11,6 +11,8 @@ unit_programs = \
 	tests/unit/test_conn_ahead \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_migration \
+	tests/unit/test_data_run \
+	tests/unit/test_destination \
 	tests/unit/test_discard_map \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
@@ -65,6 +67,10 @@ tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_migration_LDADD = $(unit_ldadd)
+tests_unit_test_data_run_CFLAGS = $(unit_cflags)
+tests_unit_test_data_run_LDADD = $(unit_ldadd)
+tests_unit_test_destination_CFLAGS = $(unit_cflags)
+tests_unit_test_destination_LDADD = $(unit_ldadd)
 tests_unit_test_discard_map_CFLAGS = $(unit_cflags)
 tests_unit_test_discard_map_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)

@@ -15,14 +15,20 @@ void qemu_receive_ready(struct qemu *q)
 bool qemu_look(struct qemu *q, uint64_t data)
 {
 	struct source_look look;
+	struct range found;
 
 	if (q->asked || !q->credits || !source_look(&q->source, &look))
 		return false;
 	expect(look.range.start < look.range.end, "memory to look at", look.range.start);
-	expect(look.addr == LOCAL(look.block) + look.range.start, "its address", look.addr);
-	expect(look.chunk == q->destination.chunk_size, "the chunk size", look.chunk);
+	expect(look.place.addr == LOCAL(look.block), "the block's address", look.place.addr);
+	expect(look.place.chunk == q->destination.chunk_size, "the chunk size", look.place.chunk);
 	data = data < look.range.end - look.range.start ? look.range.start + data : look.range.end;
-	q->asked = source_looked(&q->source, &look, data, true, &q->ahead);
+	if (data > look.range.start)
+		qemu_hole(q, look.block, look.range.start, data);
+	found = source_find(&look);
+	if (data > look.range.start)
+		q->memory.holes--;
+	q->asked = source_looked(&q->source, &look, found, true, &q->ahead);
 	q->credits -= q->asked;
 	return q->asked;
 }
@@ -97,10 +103,19 @@ void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const u
 	q->destination.chunk_size = chunk_size;
 	for (unsigned int i = 0; i < count; i++)
 		destination_add_block(&q->destination, OFFSET(i), lengths[i], REMOTE(i));
-	source_init(&q->source, shift, false);
+	source_init(&q->source, &(struct source_options){
+					.shift = shift,
+					.bridge = true,
+					.memory = fake_memory_of(&q->memory),
+				});
 	qemu_receive_ready(q);
 	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
 	qemu_exchange(q, &m, &reply);
+}
+
+void qemu_hole(struct qemu *q, unsigned int block, uint64_t from, uint64_t to)
+{
+	fake_memory_hole(&q->memory, LOCAL(block) + from, LOCAL(block) + to);
 }
 
 static struct range chunk_range(const struct qemu *q, unsigned int block, uint64_t chunk)

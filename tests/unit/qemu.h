@@ -21,7 +21,8 @@
 
 struct qemu {
 	struct source source;
-	struct destination destination;
+	struct fake_memory memory;
+	struct qemu_destination destination;
 	uint32_t rkey[DESTINATION_BLOCKS][DESTINATION_CHUNKS]; /* 0: not registered */
 	bool can_answer;				       /* the next exchange's */
 	/* The source may not know guest memory for what it is, for want of its own. */
@@ -38,6 +39,10 @@ struct qemu {
 /* A connection whose RAM block list has been exchanged. */
 void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
 		unsigned int count);
+
+/* [from, to) of a block is zeros, as far as the source can see; QEMU may write there all
+ * the same. */
+void qemu_hole(struct qemu *q, unsigned int block, uint64_t from, uint64_t to);
 
 /* Send it, or what the source makes of it; *reply is what QEMU then receives. */
 enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struct message *reply);

@@ -98,6 +98,32 @@ uint64_t random_below(struct random *r, uint64_t below)
 	return random_next(r) % below;
 }
 
+void fake_memory_hole(struct fake_memory *fake, uint64_t start, uint64_t end)
+{
+	expect(fake->holes < FAKE_HOLES, "room for a hole", start);
+	fake->hole[fake->holes++] = (struct range){start, end};
+}
+
+static bool fake_has_data(void *context, uint64_t addr, uint64_t length, uint64_t *budget)
+{
+	struct fake_memory *fake = context;
+	struct range range = {addr, addr + length};
+
+	for (unsigned int i = 0; i < fake->holes; i++) {
+		if (!range_contains(fake->hole[i], range))
+			continue;
+		fake->read += length;
+		*budget -= length < *budget ? length : *budget;
+		return false;
+	}
+	return *budget > 0;
+}
+
+struct guest_memory fake_memory_of(struct fake_memory *fake)
+{
+	return (struct guest_memory){fake_has_data, fake};
+}
+
 void *exact_copy(const void *data, size_t len)
 {
 	void *copy = malloc(len ? len : 1);

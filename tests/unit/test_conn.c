@@ -183,8 +183,8 @@ START_TEST(a_widened_request_goes_out_in_its_place)
 	request(&m, 70);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_REPLACED);
 	ck_assert_uint_eq(b.wire.len, 40);
-	ck_assert_uint_eq(message_get64(b.wire.data, 16), 64 * MIB);
-	ck_assert_uint_eq(message_get64(b.wire.data, 32), 63);
+	ck_assert_uint_eq(message_get64(b.wire.data, 16), 70 * MIB);
+	ck_assert_uint_eq(message_get64(b.wire.data, 32), 57);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
@@ -680,7 +680,8 @@ START_TEST(a_destination_widens_inside_its_blocks_only)
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 		block = conn_register(&b.conn, cases[i].addr, cases[i].length, &want);
 		ck_assert_ptr_nonnull(block);
-		ck_assert_int_eq(registration_get(&ops, &made, &b.conn.policy, block, want, 3,
+		ck_assert_int_eq(registration_get(&ops, &made, &b.conn.policy, block, want,
+						  (struct range){0, block->length}, 3,
 						  &registration),
 				 0);
 		ck_assert_uint_eq(made.start, cases[i].made.start);

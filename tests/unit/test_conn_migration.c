@@ -21,7 +21,7 @@
 
 struct migration {
 	struct bench b;
-	struct destination d;
+	struct qemu_destination d;
 	struct random rng;
 	uint32_t rkey[DESTINATION_CHUNKS];
 	bool transit[DESTINATION_CHUNKS]; /* a write into it has not completed */

@@ -239,8 +239,9 @@ static void migrate_as_destination(void)
 		block = conn_register(&b.conn, addr, MIB, &want);
 		if (!block)
 			continue; /* QEMU's own call goes through as it is */
-		expect(!registration_get(&ops, NULL, &b.conn.policy, block, want, 3, &r), "an MR",
-		       i);
+		expect(!registration_get(&ops, NULL, &b.conn.policy, block, want,
+					 (struct range){0, block->length}, 3, &r),
+		       "an MR", i);
 		mr = r.mr;
 		expect(mr->addr <= addr && addr + MIB <= mr->addr + mr->length, "it covers", i);
 		expect(mr->addr + mr->length <= LOCAL(0) + 150 * MIB, "not past the block", i);
@@ -286,8 +287,9 @@ static void write_what_is_discarded(void)
 			continue;
 		}
 		if (!handle[chunk]) {
-			expect(!registration_get(&ops, NULL, &policy, &block, want, 0, &r), "an MR",
-			       i);
+			expect(!registration_get(&ops, NULL, &policy, &block, want,
+						 (struct range){0, block.length}, 0, &r),
+			       "an MR", i);
 			handle[chunk] = r.mr;
 		}
 		expect(!registration_renew(&ops, NULL, &policy, &block, want, &mr, &made),
@@ -326,7 +328,9 @@ static struct registration got(struct registration_policy *policy, struct ram_bl
 	struct range want = {chunk * MIB, (chunk + 1) * MIB};
 	struct registration r = {0};
 
-	expect(!registration_get(&ops, NULL, policy, block, want, 0, &r), "an MR", chunk);
+	expect(!registration_get(&ops, NULL, policy, block, want, (struct range){0, block->length},
+				 0, &r),
+	       "an MR", chunk);
 	return r;
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/ahead.h"
 #include "support.h"
 
 #define BASE   UINT64_C(0x7f0000000000)
@@ -73,6 +72,12 @@ static struct range mib(uint64_t start, uint64_t end)
 	return (struct range){start * MIB, end * MIB};
 }
 
+/* As far as it may reach where nothing else limits it. */
+static struct range whole(const struct ram_block *block)
+{
+	return (struct range){0, block->length};
+}
+
 /* Get it, and check that the MR is what the registration says and covers `want`. */
 static struct registration get(struct fake *fake, struct registration_policy *policy,
 			       struct ram_block *block, struct range want, int access)
@@ -80,7 +85,8 @@ static struct registration get(struct fake *fake, struct registration_policy *po
 	struct registration r = {0};
 	const struct fake_mr *mr;
 
-	ck_assert_int_eq(registration_get(&ops, fake, policy, block, want, access, &r), 0);
+	ck_assert_int_eq(
+		registration_get(&ops, fake, policy, block, want, whole(block), access, &r), 0);
 	mr = r.mr;
 	ck_assert_uint_eq(mr->addr, BASE + r.range.start);
 	ck_assert_uint_eq(mr->length, r.range.end - r.range.start);
@@ -90,6 +96,16 @@ static struct registration get(struct fake *fake, struct registration_policy *po
 		ck_assert_ptr_eq((void *)(uintptr_t)extent_map_find(&block->local, want)->value,
 				 r.mr);
 	return r;
+}
+
+static void get_within(struct fake *fake, struct registration_policy *policy,
+		       struct ram_block *block, struct range want, struct range bounds)
+{
+	struct registration r;
+
+	ck_assert_int_eq(registration_get(&ops, fake, policy, block, want, bounds, ACCESS, &r), 0);
+	ck_assert_uint_eq(r.range.start, bounds.start);
+	ck_assert_uint_eq(r.range.end, bounds.end);
 }
 
 START_TEST(one_registration_serves_a_region)
@@ -158,9 +174,9 @@ START_TEST(only_the_failure_of_the_chunk_is_returned)
 		struct fake fake = {.too_large = 1, .error = errors[i]};
 		struct registration r = {.mr = &fake};
 
-		ck_assert_int_eq(
-			registration_get(&ops, &fake, &policy, &block, mib(5, 6), ACCESS, &r),
-			-errors[i]);
+		ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(5, 6),
+						  whole(&block), ACCESS, &r),
+				 -errors[i]);
 		ck_assert_ptr_eq(r.mr, &fake);
 		ck_assert_uint_eq(fake.last_length, MIB);
 		ck_assert_uint_eq(block.local.count, 0);
@@ -180,7 +196,8 @@ START_TEST(not_supported_is_not_a_matter_of_size)
 	struct fake fake = {.too_large = 1, .error = _i};
 	struct registration r;
 
-	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(5, 6), ACCESS, &r),
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(5, 6), whole(&block),
+					  ACCESS, &r),
 			 -_i);
 	ck_assert_uint_le(fake.calls, 2);
 	ck_assert_uint_eq(policy.fallbacks, 0);
@@ -211,7 +228,8 @@ START_TEST(survives_the_failure_of_any_one_call)
 
 			if (want.end > block.length)
 				want.end = block.length;
-			if (registration_get(&ops, &fake, &policy, &block, want, ACCESS, &r)) {
+			if (registration_get(&ops, &fake, &policy, &block, want, whole(&block),
+					     ACCESS, &r)) {
 				/* Only if the call that failed was for the chunk itself. */
 				ck_assert_uint_eq(fake.calls, nth);
 				ck_assert_uint_eq(fake.last_length, want.end - want.start);
@@ -335,7 +353,8 @@ START_TEST(a_partial_overlap_gets_its_own)
 	}
 	fake.too_large = 1;
 	fake.error = ENOMEM;
-	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(3, 5), ACCESS, &r),
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(3, 5), whole(&block),
+					  ACCESS, &r),
 			 -ENOMEM);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
@@ -365,74 +384,170 @@ START_TEST(other_access_flags_share_nothing)
 }
 END_TEST
 
-/* The first piece is small, and each further one as long as all before it. */
-START_TEST(ahead_it_begins_with_less)
+/* Whatever the size of a region, and while it is halved. */
+START_TEST(never_beyond_the_bounds)
 {
-	const uint64_t first = (UINT64_C(1) << AHEAD_FIRST_SHIFT) / MIB;
-	struct registration_policy policy = {.shift = 30, .ahead = true};
-	struct ram_block block = block_of(GIB);
+	struct registration_policy policy = {.shift = 30};
+	struct ram_block block = block_of(4 * GIB);
 	struct fake fake = {0};
-	uint64_t at = 0;
+	struct registration r;
 
-	for (uint64_t size = first; at < 1024; at += size, size = at) {
-		struct registration r = get(&fake, &policy, &block, mib(at, at + 1), ACCESS);
-
-		ck_assert_uint_eq(r.range.start, at * MIB);
-		ck_assert_uint_eq(r.range.end, (at + size) * MIB);
-		ck_assert(
-			get(&fake, &policy, &block, mib(at + size - 1, at + size), ACCESS).shared);
-	}
-	/* Nothing failed: the limit is what it was. */
-	ck_assert_uint_eq(policy.shift, 30);
-	ck_assert_uint_eq(policy.fallbacks, 0);
+	ck_assert_int_eq(
+		registration_get(&ops, &fake, &policy, &block, mib(5, 6), mib(5, 6), ACCESS, &r),
+		0);
+	ck_assert_uint_eq(fake.last_length, MIB);
+	ck_assert_int_eq(
+		registration_get(&ops, &fake, &policy, &block, mib(10, 11), mib(7, 90), ACCESS, &r),
+		0);
+	ck_assert_uint_eq(r.range.start, 7 * MIB);
+	ck_assert_uint_eq(r.range.end, 90 * MIB);
+	ck_assert_uint_eq(fake.calls, 2);
+	/* [1000M, 1100M) is in two regions; halved to 64M and once more. */
+	fake.too_large = 32 * MIB;
+	fake.error = ENOMEM;
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(1000, 1001),
+					  mib(1000, 1100), ACCESS, &r),
+			 0);
+	ck_assert_uint_eq(r.range.start, 1000 * MIB);
+	ck_assert_uint_eq(r.range.end, 1024 * MIB);
+	ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(1050, 1051),
+					  mib(1024, 1100), ACCESS, &r),
+			 0);
+	ck_assert_uint_eq(r.range.start, 1024 * MIB);
+	ck_assert_uint_eq(r.range.end, 1056 * MIB);
+	ck_assert_uint_eq(policy.shift, 25);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
 }
 END_TEST
 
-START_TEST(ahead_never_more_than_the_region)
-{
-	struct registration_policy policy = {.shift = 22, .ahead = true};
-	struct ram_block block = block_of(GIB);
-	struct fake fake = {0};
-
-	for (uint64_t at = 0; at < 64; at += 4)
-		get(&fake, &policy, &block, mib(at + 3, at + 4), ACCESS);
-	ck_assert_uint_eq(fake.calls, 16);
-	ck_assert_uint_eq(fake.last_length, 4 * MIB);
-	drop_all(&block);
-}
-END_TEST
-
-/* A failure is remembered with the size that works; that the first piece was small is
- * none. */
-START_TEST(ahead_only_a_failure_makes_the_limit_smaller)
+/* QEMU's chunk and nothing larger: nothing is to be gained ahead. */
+START_TEST(when_only_chunks_work_nothing_is_registered_ahead)
 {
 	struct registration_policy policy = {.shift = 30, .ahead = true};
 	struct ram_block block = block_of(GIB);
-	struct fake fake = {.too_large = 32 * MIB, .error = ENOMEM};
+	struct fake fake = {.too_large = 32 * MIB, .error = EINVAL};
 
 	get(&fake, &policy, &block, mib(0, 1), ACCESS);
-	get(&fake, &policy, &block, mib(16, 17), ACCESS);
-	get(&fake, &policy, &block, mib(32, 33), ACCESS);
-	ck_assert_uint_eq(policy.shift, 30);
-	ck_assert_uint_eq(policy.fallbacks, 0);
-	ck_assert_uint_eq(fake.calls, 3);
-	/* 64 MiB are registered: the next piece is as long, and fails. */
-	get(&fake, &policy, &block, mib(64, 65), ACCESS);
-	ck_assert_uint_eq(fake.calls, 5);
-	ck_assert_uint_eq(fake.last_length, 32 * MIB);
 	ck_assert_uint_eq(policy.shift, 25);
-	ck_assert_uint_eq(policy.fallbacks, 1);
-	get(&fake, &policy, &block, mib(96, 97), ACCESS);
-	ck_assert_uint_eq(fake.calls, 6);
-	ck_assert(policy.ahead);
-	/* QEMU's chunk and nothing larger: nothing is to be gained ahead. */
+	ck_assert(policy.ahead && !policy.ahead_failed);
 	fake.too_large = MIB;
 	get(&fake, &policy, &block, mib(512, 513), ACCESS);
 	ck_assert_uint_eq(policy.shift, 0);
 	ck_assert(!policy.ahead);
 	drop_all(&block);
+}
+END_TEST
+
+/* A device that has room for `room` bytes, and some of it is taken by what is
+ * registered ahead. */
+struct crowded {
+	struct fake fake;
+	uint64_t room, taken, ahead;
+	unsigned int released;
+};
+
+static int crowded_reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
+{
+	struct crowded *c = context;
+	int ret;
+
+	if (c->taken + c->ahead + length > c->room)
+		return -ENOMEM;
+	ret = fake_reg(&c->fake, addr, length, access, mr);
+	c->taken += ret ? 0 : length;
+	return ret;
+}
+
+static bool crowded_release(void *context)
+{
+	struct crowded *c = context;
+	bool any = c->ahead;
+
+	c->released++;
+	c->ahead = 0;
+	return any;
+}
+
+static const struct registration_ops crowded_ops = {.reg = crowded_reg, .release = crowded_release};
+
+START_TEST(what_is_registered_ahead_makes_room)
+{
+	struct registration_policy policy = {.shift = 30, .ahead = true};
+	struct ram_block block = block_of(GIB);
+	struct crowded c = {.room = 64 * MIB, .ahead = 40 * MIB};
+	struct registration r;
+
+	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(0, 1), mib(0, 24),
+					  ACCESS, &r),
+			 0);
+	ck_assert_uint_eq(c.released, 0);
+	ck_assert(!policy.ahead_failed);
+	/* The wide one gets its room: it is not halved. */
+	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(24, 25),
+					  mib(24, 48), ACCESS, &r),
+			 0);
+	ck_assert_uint_eq(r.range.end, 48 * MIB);
+	ck_assert_uint_eq(c.released, 1);
+	ck_assert_uint_eq(policy.fallbacks, 0);
+	/* It is not to be taken again. */
+	ck_assert(policy.ahead_failed);
+	/* 16 MiB are left. */
+	c.ahead = 16 * MIB;
+	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(48, 49),
+					  mib(48, 49), ACCESS, &r),
+			 0);
+	ck_assert_uint_eq(c.taken, 49 * MIB);
+	/* Nothing is left to be given back: now it is QEMU's failure. */
+	c.room = 49 * MIB;
+	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(60, 61),
+					  mib(60, 64), ACCESS, &r),
+			 -ENOMEM);
+	drop_all(&block);
+	ck_assert_uint_eq(c.fake.live, 0);
+}
+END_TEST
+
+/* The longest MR of a device is no matter of room. */
+START_TEST(what_is_registered_ahead_stays_where_room_is_not_the_matter)
+{
+	static const int errors[] = {EINVAL, ENOTSUP, EOPNOTSUPP};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct registration_policy policy = {.shift = 30, .ahead = true};
+		struct ram_block block = block_of(GIB);
+		struct crowded c = {.room = GIB, .ahead = 16 * MIB};
+		struct registration r;
+
+		c.fake.too_large = 8 * MIB;
+		c.fake.error = errors[i];
+		registration_get(&crowded_ops, &c, &policy, &block, mib(0, 1), mib(0, 16), ACCESS,
+				 &r);
+		ck_assert_uint_eq(c.released, 0);
+		ck_assert(!policy.ahead_failed);
+		drop_all(&block);
+	}
+}
+END_TEST
+
+/* For a WRITE from memory that was discarded, too: else the connection would fail. */
+START_TEST(what_is_registered_ahead_makes_room_for_a_renewal)
+{
+	struct registration_policy policy = {
+		.shift = 30, .ahead = true, .access = ACCESS, .access_known = true};
+	struct ram_block block = block_of(GIB);
+	struct crowded c = {.room = 24 * MIB, .ahead = 24 * MIB};
+	bool made;
+	void *mr;
+
+	ck_assert_int_eq(discard_map_init(&block.discards, block.length), 0);
+	discard_map_set(&block.discards, mib(3, 4));
+	ck_assert_int_eq(
+		registration_renew(&crowded_ops, &c, &policy, &block, mib(3, 4), &mr, &made), 0);
+	ck_assert(made);
+	ck_assert_uint_eq(c.released, 1);
+	drop_all(&block);
+	discard_map_free(&block.discards);
 }
 END_TEST
 
@@ -444,13 +559,13 @@ START_TEST(what_is_being_registered_is_busy)
 	struct fake fake = {0};
 	void *mr;
 
-	get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	get_within(&fake, &policy, &block, mib(0, 1), mib(0, 16));
 	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
 	ck_assert_int_eq(registration_begin(&block, mib(31, 33)), -EEXIST);
 	for (uint64_t at = 16; at < 32; at += 5) {
-		ck_assert_int_eq(
-			registration_get(&ops, &fake, &policy, &block, mib(at, at + 1), ACCESS, &r),
-			-EBUSY);
+		ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(at, at + 1),
+						  whole(&block), ACCESS, &r),
+				 -EBUSY);
 		ck_assert_ptr_eq(r.mr, &block);
 	}
 	ck_assert_uint_eq(fake.calls, 1);
@@ -481,7 +596,7 @@ START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 	struct fake fake = {0};
 	struct registration r;
 
-	get(&fake, &policy, &block, mib(0, 1), ACCESS);
+	get_within(&fake, &policy, &block, mib(0, 1), mib(0, 16));
 	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
 	registration_end(&policy, &block, mib(16, 32), NULL);
 	ck_assert(policy.ahead_failed);
@@ -491,7 +606,7 @@ START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
 	ck_assert(!r.shared && !r.unshared);
 	ck_assert_uint_eq(r.range.start, 16 * MIB);
-	ck_assert_uint_eq(r.range.end, 32 * MIB);
+	ck_assert_uint_eq(r.range.end, 64 * MIB);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
 }
@@ -513,9 +628,11 @@ int main(void)
 	tcase_add_test(tc, a_gap_is_filled_up_to_its_neighbours);
 	tcase_add_test(tc, a_partial_overlap_gets_its_own);
 	tcase_add_test(tc, other_access_flags_share_nothing);
-	tcase_add_test(tc, ahead_it_begins_with_less);
-	tcase_add_test(tc, ahead_never_more_than_the_region);
-	tcase_add_test(tc, ahead_only_a_failure_makes_the_limit_smaller);
+	tcase_add_test(tc, never_beyond_the_bounds);
+	tcase_add_test(tc, when_only_chunks_work_nothing_is_registered_ahead);
+	tcase_add_test(tc, what_is_registered_ahead_makes_room);
+	tcase_add_test(tc, what_is_registered_ahead_stays_where_room_is_not_the_matter);
+	tcase_add_test(tc, what_is_registered_ahead_makes_room_for_a_renewal);
 	tcase_add_test(tc, what_is_being_registered_is_busy);
 	tcase_add_test(tc, one_ahead_that_fails_leaves_room_and_is_the_last);
 	suite_add_tcase(suite, tc);

@@ -79,8 +79,9 @@ static uintptr_t get(struct fake *fake, struct range want, bool shared)
 {
 	struct registration r;
 
-	ck_assert_int_eq(
-		registration_get(&ops, fake, &fake->policy, &fake->block, want, ACCESS, &r), 0);
+	ck_assert_int_eq(registration_get(&ops, fake, &fake->policy, &fake->block, want,
+					  (struct range){0, fake->block.length}, ACCESS, &r),
+			 0);
 	ck_assert_int_eq(r.shared, shared);
 	ck_assert(range_contains(r.range, want));
 	return (uintptr_t)r.mr;
@@ -274,9 +275,9 @@ START_TEST(one_of_its_own_is_replaced_as_well)
 	/* One that goes leaves a doubt. */
 	registration_forget(&fake.block, mib(64, 65), (void *)(uintptr_t)2);
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), true), 3);
-	ck_assert_int_eq(
-		registration_get(&ops, &fake, &fake.policy, &fake.block, mib(64, 65), ACCESS, &r),
-		0);
+	ck_assert_int_eq(registration_get(&ops, &fake, &fake.policy, &fake.block, mib(64, 65),
+					  (struct range){0, fake.block.length}, ACCESS, &r),
+			 0);
 	ck_assert(r.shared);
 	close_block(&fake);
 }

@@ -9,6 +9,8 @@
 
 #include <rdma/rdma_cma.h>
 
+static struct rdma_cm_id *last_id; /* of those alive, or NULL */
+
 struct rdma_event_channel *rdma_create_event_channel(void)
 {
 	return calloc(1, sizeof(struct rdma_event_channel));
@@ -28,6 +30,7 @@ int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, v
 	(*id)->channel = channel;
 	(*id)->context = context;
 	(*id)->ps = ps;
+	last_id = *id;
 	fake_count_id(1);
 	return 0;
 }
@@ -37,6 +40,8 @@ int rdma_destroy_id(struct rdma_cm_id *id)
 	struct ibv_context *verbs = id->verbs;
 	struct fake_live live;
 
+	if (id == last_id)
+		last_id = NULL;
 	free(id);
 	fake_count_id(-1);
 	fake_get_live(&live);
@@ -98,6 +103,21 @@ int rdma_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
 int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 {
 	record_param("rdma_accept", id, param);
+	return 0;
+}
+
+/* Always that the other end of the id made last has disconnected. */
+int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
+{
+	static struct rdma_cm_event disconnected = {.event = RDMA_CM_EVENT_DISCONNECTED};
+
+	fake_record("rdma_get_cm_event");
+	disconnected.id = last_id;
+	if (!channel || !last_id) {
+		errno = EINVAL;
+		return -1;
+	}
+	*event = &disconnected;
 	return 0;
 }
 

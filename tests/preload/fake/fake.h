@@ -22,6 +22,7 @@
 /* Only what the test program looks up with dlsym(). */
 struct fake_control {
 	size_t reg_limit;    /* a longer registration fails with ENOMEM; 0: none does */
+	int mr_limit;	     /* with so many alive or under way one fails with ENOMEM; 0: never */
 	size_t reg_hold;     /* one of this length does not return before this is 0 again */
 	int reg_held;	     /* how many have come to wait for that */
 	int reg_failed;	     /* how many have failed for reg_limit */

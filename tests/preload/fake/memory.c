@@ -14,14 +14,27 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 
 static uint32_t last_key = 0x100;
 
+static int held;
+
 /* As long as the test wants the registration to be under way. */
 static void hold(size_t length)
 {
 	if (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_RELAXED) != length)
 		return;
+	__atomic_add_fetch(&held, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&fake_control.reg_held, 1, __ATOMIC_RELAXED);
 	while (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_ACQUIRE) == length)
 		sched_yield();
+	__atomic_add_fetch(&held, -1, __ATOMIC_RELAXED);
+}
+
+static bool is_full(void)
+{
+	int limit = __atomic_load_n(&fake_control.mr_limit, __ATOMIC_RELAXED);
+	struct fake_live live;
+
+	fake_get_live(&live);
+	return limit && live.mrs + __atomic_load_n(&held, __ATOMIC_RELAXED) >= limit;
 }
 
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
@@ -32,6 +45,10 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 
 	fake_record("ibv_reg_mr_iova2 pd%d length=%zu access=%u iova=%s", fake_index(pd), length,
 		    access, iova == (uintptr_t)addr ? "addr" : "other");
+	if (is_full()) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	hold(length);
 	limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
 	if (limit && length > limit) {

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/destination.h"
+
+#include "support.h"
+
+static struct destination d;
+static struct ram_block block[2];
+
+static void setup(void)
+{
+	d = (struct destination){.exact = false};
+	for (int i = 0; i < 2; i++)
+		block[i] = (struct ram_block){.length = GIB};
+}
+
+static void teardown(void)
+{
+	for (int i = 0; i < 2; i++)
+		extent_map_clear(&block[i].local);
+}
+
+static struct range mib(uint64_t start, uint64_t end)
+{
+	return (struct range){start * MIB, end * MIB};
+}
+
+static void have(unsigned int b, struct range range)
+{
+	if (!extent_map_find(&block[b].local, range))
+		ck_assert_int_eq(extent_map_insert(&block[b].local, range, 1), 0);
+}
+
+/* QEMU registers [from, to), a chunk of 1 MiB at a time. */
+static void ask(unsigned int b, uint64_t from, uint64_t to)
+{
+	for (; from < to; from++) {
+		destination_asked(&d, &block[b], mib(from, from + 1));
+		have(b, mib(from, from + 1));
+	}
+}
+
+static void check_ahead(uint64_t from, uint64_t to)
+{
+	struct range piece;
+
+	ck_assert(destination_ahead(&d, &piece));
+	ck_assert_uint_eq(piece.start, from * MIB);
+	ck_assert_uint_eq(piece.end, to * MIB);
+}
+
+static void check_nothing(void)
+{
+	struct range piece = {47, 11};
+
+	ck_assert(!destination_ahead(&d, &piece));
+	ck_assert_uint_eq(piece.start, 47);
+}
+
+static void check_bounds(uint64_t from, uint64_t to, uint64_t expected)
+{
+	struct range bounds = destination_bounds(&d, mib(from, to));
+
+	ck_assert_uint_eq(bounds.start, from * MIB);
+	ck_assert_uint_eq(bounds.end, expected * MIB);
+}
+
+START_TEST(a_quarter_of_a_run_ahead_of_it)
+{
+	check_nothing();
+	ask(0, 100, 115);
+	check_nothing();
+	ask(0, 115, 116);
+	check_ahead(116, 120);
+	have(0, mib(116, 120));
+	check_nothing();
+	/* Half of it is in use when the next is made, once it is worth it. */
+	ask(0, 116, 119);
+	check_nothing();
+	ask(0, 119, 120);
+	check_ahead(120, 125);
+	have(0, mib(120, 125));
+	ask(0, 120, 200);
+	check_ahead(200, 225);
+	have(0, mib(200, 225));
+	ask(0, 200, 211);
+	check_nothing();
+	ask(0, 211, 213);
+	check_ahead(225, 241);
+}
+END_TEST
+
+/* Of a dense block it never has more than a quarter in vain. */
+START_TEST(never_more_than_a_quarter_in_vain)
+{
+	struct random rng = {(uint64_t)_i};
+	uint64_t asked = 0, made = 0;
+
+	for (uint64_t at = 0; at < 1000;) {
+		struct range piece;
+
+		ask(0, at, at + 1);
+		asked++;
+		if (destination_ahead(&d, &piece)) {
+			have(0, piece);
+			made++;
+		}
+		ck_assert_uint_le(4 * extent_map_bytes(&block[0].local, (struct range){0, GIB}),
+				  5 * asked * MIB);
+		at += random_below(&rng, 100) < (uint64_t)_i ? 1 + random_below(&rng, 10) : 1;
+	}
+	/* It did go ahead where the gaps are few. */
+	ck_assert(_i > 3 || made > 5);
+}
+END_TEST
+
+START_TEST(in_one_with_what_was_asked_for)
+{
+	ask(0, 0, 15);
+	check_bounds(14, 15, 15);
+	destination_asked(&d, &block[0], mib(15, 16));
+	check_bounds(15, 16, 20);
+	have(0, mib(15, 20));
+	ask(0, 16, 19);
+	check_bounds(18, 19, 19);
+	ask(0, 19, 20);
+	destination_asked(&d, &block[0], mib(20, 21));
+	check_bounds(20, 21, 26);
+	/* Clipped to what there is. */
+	have(0, mib(25, 30));
+	check_bounds(20, 21, 25);
+}
+END_TEST
+
+START_TEST(a_gap_begins_a_new_run)
+{
+	ask(0, 0, 64);
+	check_ahead(64, 80);
+	ask(0, 65, 66);
+	check_nothing();
+	ask(0, 66, 80);
+	check_nothing();
+	ask(0, 80, 81);
+	check_ahead(81, 85);
+}
+END_TEST
+
+START_TEST(nothing_where_qemu_has_been)
+{
+	ask(0, 0, 64);
+	check_ahead(64, 80);
+	if (_i) {
+		ask(0, 62, 63);
+		check_nothing();
+	} else {
+		ask(1, 0, 64);
+		check_ahead(64, 80);
+		ask(0, 64, 65);
+		check_nothing();
+		check_bounds(64, 65, 65);
+	}
+	ask(0, 65, 200);
+	check_nothing();
+	check_bounds(199, 200, 200);
+}
+END_TEST
+
+/* It asks for more than a chunk at once, and for what it will need. */
+START_TEST(nothing_for_a_source_that_is_preloaded)
+{
+	ask(0, 0, 64);
+	check_ahead(64, 80);
+	destination_asked(&d, &block[0], mib(64, 66));
+	have(0, mib(64, 66));
+	check_nothing();
+	ask(0, 66, 200);
+	check_nothing();
+}
+END_TEST
+
+/* A whole block, shorter than a chunk, does not show how long one is. */
+START_TEST(a_short_block_is_no_chunk)
+{
+	block[1].length = MIB / 4;
+	destination_asked(&d, &block[1], (struct range){0, MIB / 4});
+	ask(0, 0, 16);
+	ck_assert_uint_eq(d.chunk, MIB);
+	check_ahead(16, 20);
+}
+END_TEST
+
+START_TEST(nothing_where_memory_to_lock_is_short)
+{
+	d.exact = true;
+	ask(0, 0, 64);
+	check_nothing();
+	check_bounds(63, 64, 64);
+}
+END_TEST
+
+START_TEST(no_further_than_the_block)
+{
+	block[0].length = 18 * MIB;
+	ask(0, 0, 16);
+	check_ahead(16, 18);
+	have(0, mib(16, 18));
+	ask(0, 16, 18);
+	check_nothing();
+}
+END_TEST
+
+/* QEMU registers what it has once more, after UNREGISTER. */
+START_TEST(the_same_chunk_again_is_no_evidence)
+{
+	ask(0, 0, 12);
+	for (int i = 0; i < 10; i++)
+		ask(0, 11, 12);
+	ck_assert_uint_eq(d.asked, 12 * MIB);
+	check_nothing();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("destination");
+	TCase *tc = tcase_create("destination");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_quarter_of_a_run_ahead_of_it);
+	tcase_add_loop_test(tc, never_more_than_a_quarter_in_vain, 0, 30);
+	tcase_add_test(tc, in_one_with_what_was_asked_for);
+	tcase_add_test(tc, a_gap_begins_a_new_run);
+	tcase_add_loop_test(tc, nothing_where_qemu_has_been, 0, 2);
+	tcase_add_test(tc, nothing_for_a_source_that_is_preloaded);
+	tcase_add_test(tc, a_short_block_is_no_chunk);
+	tcase_add_test(tc, nothing_where_memory_to_lock_is_short);
+	tcase_add_test(tc, no_further_than_the_block);
+	tcase_add_test(tc, the_same_chunk_again_is_no_evidence);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
