@@ -26,6 +26,8 @@ struct ram_block {
 	 * it, or nothing can be told: discard_watch() in the engine. */
 	struct discard_map discards;
 	bool watched;
+	/* Its pages come from a pool that can run out. */
+	bool huge;
 	/* QEMU has MRs here that `local` does not show. */
 	bool unmapped;
 	/* and some of them follow the memory by themselves. */

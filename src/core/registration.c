@@ -260,6 +260,22 @@ int registration_renew(const struct registration_ops *ops, void *context,
 	return 0;
 }
 
+uint64_t registration_give_up(struct ram_block *block, struct range range, const void *mr)
+{
+	uint64_t at = range.start, bytes = 0;
+	struct range part;
+
+	while (extent_map_next(&block->local, at, &part) && part.start < range.end) {
+		if (extent_map_find(&block->local, part)->value == (uintptr_t)mr) {
+			discard_map_set(&block->discards, part);
+			bytes += part.end - part.start;
+		}
+		at = part.end;
+	}
+	extent_map_remove_value(&block->local, range, (uintptr_t)mr);
+	return bytes;
+}
+
 void registration_forget(struct ram_block *block, struct range range, const void *mr)
 {
 	extent_map_remove_value(&block->local, range, (uintptr_t)mr);

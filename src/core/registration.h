@@ -95,6 +95,10 @@ int registration_renew(const struct registration_ops *ops, void *context,
  */
 uint64_t registration_part(const struct ram_block *block, struct range want);
 
+/* `mr`, made for `range` of the block, serves nothing there from now on: what it served
+ * counts as discarded, and is registered again when it is needed. Returns how many bytes. */
+uint64_t registration_give_up(struct ram_block *block, struct range range, const void *mr);
+
 /* `mr`, made for `range` of the block, is about to go. */
 void registration_forget(struct ram_block *block, struct range range, const void *mr);
 

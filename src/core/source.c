@@ -113,6 +113,13 @@ static uint64_t passed_end(const struct source *s, struct range want)
 	return end > want.end ? end : want.end;
 }
 
+/* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
+ * guest that writes there again finds no other: it is ended (SIGBUS). */
+static bool bridges(const struct source *s, const struct ram_block *block)
+{
+	return s->options.bridge && !block->huge;
+}
+
 /* What to ask for where QEMU asks for `want`; false when it overlaps an extent. */
 static bool widen(const struct source *s, const struct ram_block *block, struct range want,
 		  struct range *wide)
@@ -137,7 +144,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		return true;
 	/* QEMU writes all that it asks for: only the last chunk of it matters. */
 	run.start = (want.end - 1) & ~(s->chunk_size - 1);
-	wide->end = data_run_end(&place, run, s->options.bridge && !block->passed);
+	wide->end = data_run_end(&place, run, bridges(s, block) && !block->passed);
 	return true;
 }
 
@@ -386,7 +393,7 @@ bool source_look(const struct source *s, struct source_look *look)
 		.position = ahead->position,
 		.place = place_in(s, block),
 		.shift = ahead_shift(&block->remote, s->options.shift),
-		.bridge = s->options.bridge,
+		.bridge = bridges(s, block),
 	};
 	return true;
 }

@@ -238,8 +238,10 @@ int discard_watch(struct ram_blocks *blocks, struct ram_block *block)
 		goto out;
 	}
 	before = table->count;
-	for (size_t i = 0; !ret && i < list.count; i++)
+	for (size_t i = 0; !ret && i < list.count; i++) {
+		block->huge = block->huge || list.mapping[i].huge;
 		ret = add_area(table, blocks, block, &list.mapping[i]);
+	}
 	if (!ret) {
 		publish(table);
 		block->watched = true;

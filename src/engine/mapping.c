@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 int mapping_file_of(int fd, struct mapping_file *file)
@@ -30,10 +32,15 @@ int mapping_file_of(int fd, struct mapping_file *file)
 	return 0;
 }
 
-/* What the kernel itself keeps shared anonymous memory in: no descriptor leads there. */
+/* What the kernel itself keeps anonymous memory in: no descriptor leads there. */
+static bool is_anonymous_huge(const char *path)
+{
+	return !strncmp(path, "/anon_hugepage", strlen("/anon_hugepage"));
+}
+
 static bool is_anonymous(const char *path)
 {
-	return !strcmp(path, "/dev/zero (deleted)") || !strcmp(path, "/anon_hugepage (deleted)");
+	return !strcmp(path, "/dev/zero (deleted)") || is_anonymous_huge(path);
 }
 
 static int add(struct mapping_list *list, const struct mapping *mapping)
@@ -74,6 +81,7 @@ static bool parse(const char *line, uint64_t start, uint64_t end, struct mapping
 	mapping->backing = inode && !is_anonymous(line + used) ? MAPPING_FILE : MAPPING_ANONYMOUS;
 	mapping->file = (struct mapping_file){makedev(major, minor), inode};
 	mapping->offset = offset;
+	mapping->huge = is_anonymous_huge(line + used);
 	return true;
 }
 
@@ -99,18 +107,21 @@ static int read_maps(struct mapping_list *list, uint64_t start, uint64_t end)
 
 /* Only through a descriptor can this process punch a hole into a file; the kernel
  * must call the file there what it calls it in maps. */
-static bool is_open(const struct mapping_file *file)
+static bool is_open(const struct mapping_file *file, bool *huge)
 {
 	DIR *fds = opendir("/proc/self/fd");
 	struct mapping_file found;
 	struct dirent *entry;
+	struct statfs fs;
 	bool open = false;
 
 	if (!fds)
 		return false;
-	while (!open && (entry = readdir(fds)))
+	while (!open && (entry = readdir(fds))) {
 		open = entry->d_name[0] != '.' && !mapping_file_of(atoi(entry->d_name), &found) &&
 		       mapping_same_file(&found, file);
+		*huge = open && !fstatfs(atoi(entry->d_name), &fs) && fs.f_type == HUGETLBFS_MAGIC;
+	}
 	closedir(fds);
 	return open;
 }
@@ -124,9 +135,11 @@ static void check_files(struct mapping_list *list)
 		if (mapping->backing != MAPPING_FILE)
 			continue;
 		if (previous && previous->backing == MAPPING_FILE &&
-		    mapping_same_file(&previous->file, &mapping->file))
+		    mapping_same_file(&previous->file, &mapping->file)) {
+			mapping->huge = previous->huge;
 			continue;
-		if (!is_open(&mapping->file))
+		}
+		if (!is_open(&mapping->file, &mapping->huge))
 			mapping->backing = MAPPING_UNKNOWN;
 	}
 }

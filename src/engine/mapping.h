@@ -26,6 +26,7 @@ struct mapping {
 	enum mapping_backing backing;
 	struct mapping_file file; /* MAPPING_FILE */
 	uint64_t offset;	  /* of `start` in the file, bytes */
+	bool huge;		  /* of a pool of huge pages, which can run out */
 };
 
 /* All zero is an empty list. */

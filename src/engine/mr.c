@@ -5,8 +5,10 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/ahead.h"
+#include "engine/datapath.h"
 #include "engine/discard.h"
 #include "engine/guard.h"
 #include "engine/limits.h"
@@ -296,14 +298,80 @@ static void warn_fallback(struct session *s, int access)
 		 s->conn.policy.shift ? "smaller regions" : "QEMU's own chunks");
 }
 
+/* The first MR in the block of which a part has been discarded, or NULL. */
+static struct shared_mr *partly_stale(const struct ram_block *block)
+{
+	for (size_t i = 0; i < block->local.count; i++) {
+		struct shared_mr *shared = (void *)(uintptr_t)block->local.extent[i].value;
+
+		if (shared && shared->mapped < shared->range.end - shared->range.start)
+			return shared;
+	}
+	return NULL;
+}
+
+/* An MR keeps all its pages, those too that are the guest's no more. What is left of such
+ * MRs is registered again, piece by piece, as it is needed. */
+static void give_up_partly_stale(struct session *s)
+{
+	struct reg_context context = {.session = s};
+	struct ram_blocks *blocks = conn_blocks(&s->conn);
+	struct shared_mr *shared;
+
+	for (unsigned int i = 0; i < blocks->count; i++)
+		while ((shared = partly_stale(&blocks->block[i])))
+			cut(&context, shared,
+			    registration_give_up(&blocks->block[i], shared->range, shared));
+}
+
+/* Writes on the wire end within the retry time of the connection, else it fails. */
+#define WRITES_NS UINT64_C(10000000000)
+#define NAP_NS	  100000L
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* QEMU cannot be told to: it has had the completions. Session lock held, released. */
+static void wait_for_writes(struct session *s)
+{
+	uint64_t end = now_ns() + WRITES_NS;
+
+	while (s->conn.state == CONN_ACTIVE && (conn_writing(&s->conn) || s->poster.busy) &&
+	       now_ns() < end)
+		if (!datapath_drain(s, CONN_SEND_CQ) && !datapath_drain(s, CONN_RECV_CQ))
+			thread_nap(&s->progress.thread, &s->lock, NAP_NS);
+}
+
+/* Give back what is pinned and of no use to the guest any more. False when there is no
+ * such thing. Session lock held, released. */
+static bool make_room(struct session *s)
+{
+	if (s->conn.role != CONN_SOURCE)
+		return false;
+	if (!s->mrs.stale)
+		give_up_partly_stale(s);
+	if (!s->mrs.stale)
+		return false;
+	wait_for_writes(s);
+	mr_sweep(s);
+	return !s->mrs.stale;
+}
+
 /* A registration has failed for now, or while one ahead of QEMU, which may have taken
- * the room, is under way: wait for the end of that. Session lock held, released. */
+ * the room, is under way: wait for the end of that. Or there is something to be given
+ * back. Session lock held, released. */
 static bool try_again(struct session *s, int error)
 {
-	if (error != -EBUSY && !(s->mrs.registering && s->conn.policy.ahead_failed))
-		return false;
-	ahead_wait(s);
-	return true;
+	if (error == -EBUSY || (s->mrs.registering && s->conn.policy.ahead_failed)) {
+		ahead_wait(s);
+		return true;
+	}
+	return error != -EINVAL && error != -ENOTSUP && error != -EOPNOTSUPP && make_room(s);
 }
 
 /* Session lock held; released. */

@@ -97,11 +97,12 @@ static void finish(struct run *r)
 /* The lkey under which a WRITE of the chunk reaches the NIC. */
 static uint32_t written_with(struct run *r, unsigned int chunk)
 {
-	int writes = peer_control->writes;
 	struct ibv_wc wc;
+	int writes;
 
 	/* With nothing on the wire it goes at once. */
 	must(!peer_poll(r->m.peer.send_cq, &wc));
+	writes = peer_control->writes;
 	must(!peer_post_write(&r->m.peer, r->mr[chunk], PAGE, migration_remote(chunk),
 			      r->rkey[chunk]));
 	must(peer_poll(r->m.peer.send_cq, &wc) && wc.status == IBV_WC_SUCCESS);
@@ -357,6 +358,70 @@ static int run_fails(void)
 	return 0;
 }
 
+/* Little more may be pinned than is; then a balloon takes a page of each chunk. */
+static void start_with_little_room(struct run *r, unsigned int chunks, size_t room)
+{
+	start(r, false);
+	for (unsigned int chunk = 3; chunk < chunks; chunk++)
+		send_chunk(r, chunk);
+	peer_control->pin_limit = peer_control->pinned + room;
+}
+
+static void finish_with_little_room(struct run *r)
+{
+	finish(r);
+	peer_control->pin_limit = 0;
+	puts("right");
+}
+
+/* What is stale in part has to go for the rest to be registered. */
+static int run_little_room(void)
+{
+	struct run r;
+
+	start_with_little_room(&r, CHUNKS, 2 * MIB);
+	for (unsigned int chunk = 0; chunk < CHUNKS; chunk++)
+		by_madvise(&r, in(chunk));
+	for (int round = 0; round < 2; round++)
+		for (unsigned int chunk = 0; chunk < CHUNKS; chunk++)
+			must(written_with(&r, chunk) != r.mr[chunk]->lkey);
+	finish_with_little_room(&r);
+	return 0;
+}
+
+/* What is stale goes only when the WRITEs that use it are through: QEMU is not told to
+ * wait, for it has all its completions. */
+static int run_little_room_on_the_wire(void)
+{
+	struct run r;
+
+	start_with_little_room(&r, CHUNKS, MIB);
+	for (int round = 0; round < 4; round++) {
+		for (unsigned int chunk = 0; chunk < CHUNKS; chunk++)
+			by_madvise(&r, in(chunk));
+		for (unsigned int chunk = 0; chunk < CHUNKS; chunk++)
+			must(!peer_post_write(&r.m.peer, r.mr[chunk], PAGE, migration_remote(chunk),
+					      r.rkey[chunk]));
+	}
+	for (struct ibv_wc wc; peer_poll(r.m.peer.send_cq, &wc);)
+		must(wc.status == IBV_WC_SUCCESS);
+	finish_with_little_room(&r);
+	return 0;
+}
+
+/* QEMU registers a chunk of which a page has been discarded: stock has room for it. */
+static int run_little_room_for_a_chunk(void)
+{
+	struct run r;
+
+	start_with_little_room(&r, 3, MIB / 2);
+	by_madvise(&r, in(3));
+	send_chunk(&r, 3);
+	must(written_with(&r, 0) && written_with(&r, 3));
+	finish_with_little_room(&r);
+	return 0;
+}
+
 /* Two migrations of the same memory: each has to know. */
 static int run_two(void)
 {
@@ -560,6 +625,9 @@ static const struct {
 	{"alias", run_alias},
 	{"cancelled", run_cancelled},
 	{"hint", run_hint},
+	{"little-room", run_little_room},
+	{"little-room-on-the-wire", run_little_room_on_the_wire},
+	{"little-room-for-a-chunk", run_little_room_for_a_chunk},
 	{"two", run_two},
 	{"destination", run_destination},
 };

@@ -242,6 +242,28 @@ START_TEST(a_write_over_two_can_be_taken_apart)
 }
 END_TEST
 
+/* There is no room: what an MR still serves is served anew when it is needed. */
+START_TEST(one_that_is_given_up_serves_nothing)
+{
+	struct fake fake;
+
+	open_block(&fake, 128 * MIB);
+	get(&fake, mib(0, 1), false);
+	get(&fake, mib(64, 65), false);
+	discard(&fake, 4 * MIB);
+	ck_assert_uint_eq(renew(&fake, mib(4, 5), true), 3);
+	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), (void *)(uintptr_t)1),
+			  63 * MIB);
+	ck_assert_uint_eq(renew(&fake, mib(4, 5), false), 3);
+	ck_assert_uint_eq(renew(&fake, mib(64, 65), false), 2);
+	ck_assert_uint_eq(renew(&fake, mib(3, 4), true), 4);
+	ck_assert_uint_eq(renew(&fake, mib(63, 64), true), 5);
+	ck_assert_uint_eq(fake.length[5], MIB);
+	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), (void *)(uintptr_t)1), 0);
+	close_block(&fake);
+}
+END_TEST
+
 /* Renewed again and again it takes the place of itself. */
 START_TEST(what_was_renewed_keeps_its_extent)
 {
@@ -337,6 +359,7 @@ int main(void)
 	tcase_add_test(tc, a_failure_sends_nothing_and_forgets_nothing);
 	tcase_add_test(tc, a_write_over_two_gets_one);
 	tcase_add_test(tc, a_write_over_two_can_be_taken_apart);
+	tcase_add_test(tc, one_that_is_given_up_serves_nothing);
 	tcase_add_test(tc, what_was_renewed_keeps_its_extent);
 	tcase_add_test(tc, one_of_its_own_is_replaced_as_well);
 	tcase_add_test(tc, one_ahead_loses_what_was_needed_meanwhile);

@@ -87,6 +87,12 @@ START_TEST(only_runs_of_chunks_with_data_are_asked_for)
 	/* QEMU has found something there after all. */
 	check_not_widened(&q, 0, 50);
 	check_widened(&q, 0, 11, 40);
+	/* A huge page of zeros that is pinned can end the guest. */
+	q.source.blocks.block[0].huge = true;
+	check_widened(&q, 0, 1, 10);
+	check_not_widened(&q, 0, 9);
+	q.source.blocks.block[0].huge = false;
+	check_widened(&q, 0, 9, 40);
 	q.source.options.bridge = false;
 	check_widened(&q, 0, 1, 10);
 	check_not_widened(&q, 0, 9);

@@ -56,6 +56,13 @@ case_discard_passes_a_hint_on()
 	discarded_by hint
 }
 
+case_discard_with_little_room()
+{
+	discarded_by little-room little-room-for-a-chunk
+	run_discard "$client" discard little-room-on-the-wire
+	one_line shim.out '^right$'
+}
+
 case_discard_in_two_migrations()
 {
 	discarded_by two

@@ -23,6 +23,8 @@
 struct fake_control {
 	size_t reg_limit;    /* a longer registration fails with ENOMEM; 0: none does */
 	int mr_limit;	     /* with so many alive or under way one fails with ENOMEM; 0: never */
+	size_t pinned;	     /* bytes of all MRs */
+	size_t pin_limit;    /* no more than that: ENOMEM; 0: any */
 	size_t reg_hold;     /* one of this length does not return before this is 0 again */
 	int reg_held;	     /* how many have come to wait for that */
 	int reg_failed;	     /* how many have failed for reg_limit */

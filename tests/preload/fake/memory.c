@@ -40,8 +40,8 @@ static bool is_full(void)
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, uint64_t iova,
 				unsigned int access)
 {
+	size_t limit, room, pinned;
 	struct ibv_mr *mr;
-	size_t limit;
 
 	fake_record("ibv_reg_mr_iova2 pd%d length=%zu access=%u iova=%s", fake_index(pd), length,
 		    access, iova == (uintptr_t)addr ? "addr" : "other");
@@ -51,7 +51,10 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 	}
 	hold(length);
 	limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
-	if (limit && length > limit) {
+	room = __atomic_load_n(&fake_control.pin_limit, __ATOMIC_RELAXED);
+	pinned = __atomic_add_fetch(&fake_control.pinned, length, __ATOMIC_RELAXED);
+	if ((limit && length > limit) || (room && pinned > room)) {
+		__atomic_sub_fetch(&fake_control.pinned, length, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&fake_control.reg_failed, 1, __ATOMIC_RELAXED);
 		errno = ENOMEM;
 		return NULL;
@@ -76,6 +79,7 @@ int latest_ibv_dereg_mr(struct ibv_mr *mr)
 {
 	fake_record("ibv_dereg_mr length=%zu", mr->length);
 	fake_count_mr(-1);
+	__atomic_sub_fetch(&fake_control.pinned, mr->length, __ATOMIC_RELAXED);
 	free(mr);
 	return 0;
 }
