@@ -20,6 +20,7 @@ sim           | tests  | host  | simulated migrations
 fabric-e2e    | tests  | host  | migrations end to end on the software verbs
 fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
 discards      | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
+linux-guest   | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
 launcher      | tests  | host  | launcher, completion, manual page
 ab            | tests  | host  | A/B tool
 bench         | tests  | alone | what the shim adds to each hooked verb
@@ -118,6 +119,29 @@ step_discards() {
 	fabric_run run-discards --log-dir "$STEPS_DIR/discards"
 	RDMATEST_ROOT_SRC=$root RDMATEST_ROOT_DST=$root \
 		fabric_run run-discards --few --log-dir "$STEPS_DIR/discards-11"
+}
+
+# linux_guest NAME OPTION...: the step's program; its logs go to NAME.
+linux_guest() {
+	local name=$1
+	shift
+
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/linux/run-linux-guest" --build-dir "$BUILD_DIR/gcc" \
+		--log-dir "$STEPS_DIR/$name" "$@"
+}
+
+# A Linux guest that frees, reports and uses its memory again while it migrates: with this QEMU, and
+# once with QEMU 11.1.
+step_linux-guest() {
+	local root
+
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	root=$(bench_root) || return
+	build_tree gcc
+	linux_guest linux-guest
+	linux_guest linux-guest-11 --root "$root" report-behind
 }
 
 step_fabric-free() {

@@ -40,6 +40,7 @@ optional_libraries() {
 	for module in check json-c libibverbs librdmacm; do
 		echo "$module=$(pkg-config --modversion "$module" 2>/dev/null)"
 	done
+	echo "static=$(gcc -print-file-name=libc.a)"
 }
 
 # build_tree NAME [TARGET...]: configures and makes; all there is, tests too, without a TARGET.

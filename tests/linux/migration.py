@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A migration of the guest, in the steps that sequences are made of."""
+import re
+
+from machine import PAGE, Failure, wait_until
+
+MIB = 1 << 20
+RAM = 256 * MIB
+# The verifier's pools. All that is free takes less than the second, when it is in use.
+LASTING, CHURN = 32 * MIB, 96 * MIB
+# Bandwidths: QEMU all but stands; is slower than what churns; gets on; has no limit.
+SLOW, GENTLE, QUICK, UNLIMITED = MIB // 8, 8 * MIB, 64 * MIB, 1 << 40
+PORT = 7471
+ALL_PAGES = (LASTING + CHURN) // PAGE
+
+
+class TooQuick(Failure):
+    """QEMU was further than the sequence can use."""
+
+
+class Migration:
+    """A guest that runs at the source, its verifier's pools filled; a destination that waits."""
+
+    def __init__(self, source, destination, address):
+        self.source = source
+        self.destination = destination
+        self.patience = source.patience
+        self.uri = f"rdma:{address}:{PORT}"
+
+    def resume(self, uri):
+        """Goes on with the saved guest, which has not looked at its balloon yet."""
+        self.source.run("migrate-incoming", uri=uri)
+        self.source.wait_status("completed")
+        self.source.run("cont")
+        self.source.tell("module /modules/virtio_balloon.ko")
+        self.source.tell(f"pools {LASTING // MIB} {CHURN // MIB}")
+
+    def start(self):
+        """Starts to migrate, slowly, and so that the end is not near until finish()."""
+        self.destination.run("migrate-incoming", uri=self.uri)
+        self.limit(SLOW, downtime=1)
+        self.source.run("migrate", uri=self.uri)
+        wait_until("RAM is being sent", self.patience, lambda: self._progress("remaining"))
+
+    def limit(self, bandwidth, downtime=1):
+        """Bytes a second, and the milliseconds for which the guest may stand still in the end."""
+        self.source.run("migrate-set-parameters", max_bandwidth=bandwidth, downtime_limit=downtime)
+
+    def _progress(self, name):
+        return self.source.run("query-migrate").get("ram", {}).get(name, 0)
+
+    def advance(self, size):
+        """Lets QEMU get on by so much in its first pass over RAM, and all but stand still again."""
+        if not size:
+            return
+        left = self._progress("remaining") - size
+        self.limit(QUICK)
+        wait_until(f"{size // MIB} MiB are sent", self.patience,
+                   lambda: self._progress("remaining") <= left)
+        self.limit(SLOW)
+
+    def check_first_pass(self):
+        """A machine that is too busy for us to stop QEMU in time ends the sequence."""
+        if self._progress("dirty-sync-count") != 1:
+            raise TooQuick("QEMU went over RAM faster than it could be held")
+
+    def _wait_given_back(self, size):
+        """Waits until the guest's RAM has become so much smaller. It may grow first: what is
+        registered is allocated."""
+        most = 0
+
+        def smaller():
+            nonlocal most
+            memory = self.source.ram(RAM)[1]
+            most = max(most, memory)
+            return memory <= most - size
+
+        wait_until(f"{size // MIB} MiB have been given back", self.patience, smaller)
+
+    def report(self):
+        """Frees the churn pool, waits until it is reported and discarded, and fills it again.
+
+        The kernel reports free areas of 2 MiB and more, 32 at a time, two seconds after one was
+        freed: not all of the pool.
+        """
+        self.source.tell("free")
+        self._wait_given_back(CHURN * 3 // 8)
+        self.source.tell("fill")
+
+    def balloon(self, size):
+        """Lets the balloon take what the guest has beyond this size, or give it back."""
+        self.source.run("balloon", value=size)
+        self._wait_balloon(size)
+
+    def _wait_balloon(self, size):
+        wait_until("the balloon has its size", self.patience,
+                   lambda: self.source.run("query-balloon")["actual"] == size)
+
+    def inflate_and_deflate(self):
+        """Frees the churn pool, has the balloon take it, and give it back, and fills it again."""
+        self.source.tell("free")
+        self.source.run("balloon", value=RAM - CHURN)
+        # Some of what it takes may have been free for longer, and never been there.
+        self._wait_given_back(CHURN * 3 // 8)
+        self._wait_balloon(RAM - CHURN)
+        self.balloon(RAM)
+        self.source.tell("fill")
+
+    def finish(self):
+        """Lets the migration come to its end; the guest goes on at the destination."""
+        if verify(self.source)["wrong"]:
+            raise Failure("pages are wrong at the source already")
+        self.limit(UNLIMITED, downtime=300)
+        self.source.wait_status("completed")
+        self.destination.wait_status("completed")
+
+    def count_different(self):
+        """Pages that are not the same at both ends. What was discarded after it had been sent, and
+        is free, may be among them."""
+        both = zip(self.source.pages(RAM), self.destination.pages(RAM))
+        return sum(one != two for one, two in both)
+
+
+def verify(machine):
+    """What the guest's verifier says of all its pages. `wrong' includes those seen before."""
+    answer = machine.tell("verify")
+    found = re.search(r"verify: (\d+) pages checked, (\d+) wrong, (\d+) of them zero; "
+                      r"(\d+) seen before", answer)
+    if not found:
+        raise Failure(f"the verifier's answer is not understood: {answer}")
+    checked, wrong, zero, before = map(int, found.groups())
+    return {"checked": checked, "wrong": max(wrong, before), "zero": zero}
