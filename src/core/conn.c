@@ -550,39 +550,13 @@ void conn_looked(struct conn *c, const struct source_look *look, struct range fo
 		transmit_request(&c->transmit, &request);
 }
 
-/* The part of what the destination has, or will have, registered that comes next. */
-static bool next_of_remote(const struct ram_block *block, uint64_t position, struct range *range)
-{
-	uint64_t at = position;
-
-	for (;;) {
-		struct range asked, rest;
-
-		if (!extent_map_next(&block->remote, at, &asked))
-			return false;
-		at = extent_map_free_at(&block->local, at > asked.start ? at : asked.start);
-		if (at >= asked.end)
-			continue;
-		rest = (struct range){at, asked.end};
-		return extent_map_gap(&block->local, rest, (struct range){at, at + 1}, range);
-	}
-}
-
 bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range)
 {
-	const struct source_ahead *ahead = &c->source.ahead;
-
 	if (c->state != CONN_ACTIVE || !c->policy.ahead || c->policy.ahead_failed ||
 	    !c->policy.access_known)
 		return false;
-	if (c->role == CONN_SOURCE) {
-		/* What QEMU registers next is its own to register, in one. */
-		if (!ahead->known || c->source.request.stage == SOURCE_REQUEST_ANSWERED)
-			return false;
-		*block = &c->source.blocks.block[ahead->block];
-		return (*block)->watched && !(*block)->passed &&
-		       next_of_remote(*block, ahead->position, range);
-	}
+	if (c->role == CONN_SOURCE)
+		return source_register_ahead(&c->source, block, range);
 	*block = c->destination.block;
 	return *block && (*block)->watched && destination_ahead(&c->destination, range);
 }

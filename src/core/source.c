@@ -466,3 +466,33 @@ int source_ahead_result(struct source *s, const void *msg, size_t len, bool *hel
 		answer_register(s, block, result.rkey, reply);
 	return 0;
 }
+
+/* The part of what the destination has, or will have, registered that comes next. */
+static bool next_of_remote(const struct ram_block *block, uint64_t position, struct range *range)
+{
+	uint64_t at = position;
+
+	for (;;) {
+		struct range asked, rest;
+
+		if (!extent_map_next(&block->remote, at, &asked))
+			return false;
+		at = extent_map_free_at(&block->local, at > asked.start ? at : asked.start);
+		if (at >= asked.end)
+			continue;
+		rest = (struct range){at, asked.end};
+		return extent_map_gap(&block->local, rest, (struct range){at, at + 1}, range);
+	}
+}
+
+bool source_register_ahead(const struct source *s, struct ram_block **block, struct range *range)
+{
+	const struct source_ahead *ahead = &s->ahead;
+
+	/* What QEMU registers next is its own to register, in one. */
+	if (!ahead->known || s->request.stage == SOURCE_REQUEST_ANSWERED)
+		return false;
+	*block = &s->blocks.block[ahead->block];
+	return (*block)->watched && !(*block)->passed &&
+	       next_of_remote(*block, ahead->position, range);
+}

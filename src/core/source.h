@@ -172,6 +172,10 @@ bool source_may_be_too_much(const struct source *s);
 struct range source_bounds(const struct source *s, const struct ram_block *block,
 			   struct range want);
 
+/* What to register next in this process, ahead of QEMU: a part of *block that the
+ * destination has been asked for, and that is watched. False when there is none. */
+bool source_register_ahead(const struct source *s, struct ram_block **block, struct range *range);
+
 /*
  * QEMU registers [addr, addr + length) of its own memory. Returns the RAM block
  * it lies in, with the place in it in *want, and learns from it; NULL when it
