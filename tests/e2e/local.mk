@@ -36,6 +36,8 @@ tests_e2e_migrate_SOURCES = \
 	tests/e2e/report.h \
 	tests/e2e/scenario.c \
 	tests/e2e/scenario.h \
+	tests/e2e/switchover.c \
+	tests/e2e/switchover.h \
 	tests/e2e/teardown.c \
 	tests/e2e/teardown.h
 # How QEMUs are started and talked to is rdmachunk-ab's: one implementation, not two.

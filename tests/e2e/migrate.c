@@ -84,7 +84,7 @@ static const struct {
 	{"size", OPT_SIZE, "MIB", "guest RAM in MiB (default 128)"},
 	{"seed", OPT_SEED, "NUMBER", "seed of the RAM contents (default 1)"},
 	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of MiBs that are zero (default 0.25)"},
-	{"data", OPT_DATA, "MIB", "only so much of RAM, at its start, has data (default: all)"},
+	{"data", OPT_DATA, "MIB", "for the scenario switchover: so much of RAM has data"},
 	{"touch", OPT_TOUCH, "MIB", "a page for the scenario switchover to write; repeatable"},
 	{"junk", OPT_JUNK, NULL, "fill the destination's RAM with junk where zeros are due"},
 	{"prealloc", OPT_PREALLOC, NULL, "have the guest's pages allocated before it is migrated"},

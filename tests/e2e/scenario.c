@@ -10,8 +10,8 @@
 
 #include "discard.h"
 #include "liverom.h"
-#include "qtest.h"
 #include "report.h"
+#include "switchover.h"
 #include "teardown.h"
 
 static const char *const vm_names[VMS] = {"src", "dst", "third"};
@@ -33,13 +33,9 @@ static struct vm_start start_of(const struct scenario_config *config, const char
 static int start_source(const struct scenario_config *config, struct vmproc *vm,
 			const struct vm_start *start, struct failure *failure)
 {
-	uint64_t size = config->data_size ? config->data_size : start->ram_size;
-
 	if (vm_prepare(vm, vm_names[SRC], start, failure) ||
-	    pattern_fill(vm->ram_fd, size, &config->pattern, failure))
+	    pattern_fill(vm->ram_fd, start->ram_size, &config->pattern, failure))
 		return -1;
-	if (ftruncate(vm->ram_fd, (off_t)start->ram_size))
-		return fail(failure, "cannot size a RAM file");
 	return vm_start(vm, &config->src, start, failure);
 }
 
@@ -509,77 +505,6 @@ static int run_terminate(const struct scenario_config *config, struct vmproc vms
 	return quit_at_once(config, vms, true, migrations, deadline, failure);
 }
 
-/* QEMU has the guest stopped, and all but what is written now is sent. */
-static int wait_pre_switchover(struct vmproc *vm, int64_t deadline, struct failure *failure)
-{
-	struct qmp *const qmps[] = {&vm->qmp};
-
-	while (strcmp(vm->qmp.migration_status, "pre-switchover")) {
-		if (is_over(vm) || wait_over(deadline))
-			return fail(failure, "the source is '%s', not before the switchover",
-				    vm->qmp.migration_status);
-		qmp_wait(qmps, 1, deadline);
-	}
-	return 0;
-}
-
-static int continue_switchover(struct vmproc *vm, int64_t deadline, struct failure *failure)
-{
-	struct json_object *args = json_object_new_object();
-
-	json_object_object_add(args, "state", json_object_new_string("pre-switchover"));
-	return qmp_execute(&vm->qmp, "migrate-continue", args, deadline, NULL, failure);
-}
-
-/* A q35 machine that has as much has RAM below 2 GiB and from 4 GiB on. */
-static uint64_t guest_address(uint64_t offset, uint64_t ram_size)
-{
-	const uint64_t low = UINT64_C(2) << 30;
-
-	return offset < low || ram_size < UINT64_C(0xb0000000) ? offset
-							       : offset + (UINT64_C(4) << 30) - low;
-}
-
-static int touch(const struct scenario_config *config, struct qtest *qtest)
-{
-	for (size_t i = 0; i < config->touches; i++)
-		qtest_write(qtest, guest_address(config->touch[i], config->ram_size), 8,
-			    0x0123456789abcdef);
-	return qtest_status(qtest);
-}
-
-static int run_switchover(const struct scenario_config *config, struct vmproc vms[3],
-			  struct json_object *migrations, int64_t deadline, struct failure *failure)
-{
-	struct scenario_config own = *config;
-	struct migration m;
-	struct qtest qtest;
-	int inherited = qtest_open(&qtest, "src", deadline, failure), ret;
-	const char *const arguments[] = {QTEST_ARGUMENTS(qtest.argument)};
-	size_t n = 0, i = 0;
-
-	if (inherited < 0)
-		return -1;
-	while (own.src.extra[n])
-		n++;
-	do {
-		own.src.extra[n++] = arguments[i];
-	} while (arguments[i++]);
-	for (n = 0; own.migration.caps[n];)
-		n++;
-	own.migration.caps[n] = "pause-before-switchover";
-	own.migration.caps[n + 1] = NULL;
-	ret = start_pair(&own, vms, deadline, failure);
-	close(inherited);
-	ret = ret || migration_start(&m, &own.migration, &vms[SRC], &vms[DST], deadline, failure) ||
-	      migration_set(&vms[SRC], "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure) ||
-	      wait_pre_switchover(&vms[SRC], deadline, failure) || touch(config, &qtest) ||
-	      continue_switchover(&vms[SRC], deadline, failure) ||
-	      finish_migration(&own, &m, migrations, deadline, failure);
-	qtest_close(&qtest);
-	return ret ? -1 : 0;
-}
-
 const struct scenario scenarios[] = {
 	{"plain", "migrate once", run_plain, false},
 	{"back", "migrate, then the destination migrates into a third process", run_back, false},
@@ -601,7 +526,7 @@ const struct scenario scenarios[] = {
 	 discard_run_cancel, true},
 	{"quit", "migrate, and have both quit at once", run_quit, false},
 	{"terminate", "migrate, and send SIGTERM to both at once", run_terminate, false},
-	{"switchover", "write pages when the guest has been stopped", run_switchover, false},
+	{"switchover", "write pages when the guest has been stopped", switchover_run, false},
 	{NULL, NULL, NULL, false},
 };
 

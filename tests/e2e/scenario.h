@@ -20,9 +20,11 @@ struct scenario_config {
 	struct migration_config migration;
 	struct vm_config src, dst;
 	struct pattern pattern;
-	uint64_t ram_size;  /* bytes, a multiple of 1 MiB */
-	uint64_t data_size; /* bytes at the start of RAM that have data; 0: all of it, by pattern */
-	uint64_t touch[TOUCH_MAX]; /* offsets in RAM, for the scenario `switchover' */
+	uint64_t ram_size; /* bytes, a multiple of 1 MiB */
+	/* For the scenario `switchover': so many bytes of RAM, at its start, have data; and
+	 * offsets. */
+	uint64_t data_size;
+	uint64_t touch[TOUCH_MAX];
 	size_t touches;
 	bool junk;	     /* fill the destination's RAM with junk where the source has zeros */
 	uint64_t page_size;  /* bytes of a page of the guest's RAM on this host */
