@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/limits.h"
 #include "engine/mr.h"
 #include "util/log.h"
 
@@ -224,6 +225,8 @@ void datapath_settle(struct session *s)
 	/* conn decides, and cannot wake anybody. */
 	if (s->conn.state == CONN_FAILED && !s->error)
 		session_fail(s, EPROTO, "a message that cannot be right");
+	if (s->conn.refused)
+		limits_note_peer(s->peer);
 	session_repost(s);
 	pump(s);
 	session_publish_due(s);

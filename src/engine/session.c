@@ -177,8 +177,6 @@ void session_destroy_qp(struct rdma_cm_id *id)
 	ahead_stop(s);
 	poster_stop(s);
 	registry_untrack(s);
-	if (s->conn.refused)
-		limits_note_peer(s->peer);
 	report_session(s);
 	verbs->destroy_qp(id);
 	end(s);
@@ -413,6 +411,11 @@ void session_cm_event(const struct rdma_cm_event *event)
 	if (!s)
 		return;
 	conn_disconnected(&s->conn);
+	/* This is not left to the end of the session: QEMU takes connections down in a
+	 * thread of its own, and its next migration may begin before (migration/rdma.c,
+	 * qio_channel_rdma_close). */
+	if (s->conn.refused)
+		limits_note_peer(s->peer);
 	pthread_mutex_unlock(&s->lock);
 }
 
