@@ -38,7 +38,7 @@ sanitizers    | tests  | guest | unit tests under AddressSanitizer and Undefined
 distcheck     | single | guest | make distcheck
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
-fabric-blackout | tests | alone | what the guest writes last waits no longer than with stock QEMU
+fabric-blackout | tests | alone | what the guest writes last waits hardly longer than with stock QEMU
 param         | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
 '
