@@ -298,30 +298,53 @@ static void warn_fallback(struct session *s, int access)
 		 s->conn.policy.shift ? "smaller regions" : "QEMU's own chunks");
 }
 
-/* The first MR in the block of which a part has been discarded, or NULL. */
-static struct shared_mr *partly_stale(const struct ram_block *block)
+/* A part of what the extent's MR holds has been discarded, noticed by now or not. */
+static bool is_partly_stale(const struct ram_block *block, const struct extent *extent)
 {
-	for (size_t i = 0; i < block->local.count; i++) {
-		struct shared_mr *shared = (void *)(uintptr_t)block->local.extent[i].value;
+	const struct shared_mr *shared = (void *)(uintptr_t)extent->value;
 
-		if (shared && shared->mapped < shared->range.end - shared->range.start)
-			return shared;
-	}
-	return NULL;
+	return shared->mapped < shared->range.end - shared->range.start ||
+	       discard_map_test(&block->discards, extent->range);
 }
 
-/* An MR keeps all its pages, those too that are the guest's no more. What is left of such
- * MRs is registered again, piece by piece, as it is needed. */
-static void give_up_partly_stale(struct session *s)
+/* It may hold what QEMU will never ask for: what had data when it was made. */
+static bool is_wide(const struct ram_block *block, const struct extent *extent)
+{
+	const struct shared_mr *shared = (void *)(uintptr_t)extent->value;
+
+	(void)block;
+	return shared->range.end - shared->range.start > DISCARD_GRANULE;
+}
+
+/*
+ * An MR keeps all its pages, those too that are the guest's no more. Give up those of
+ * which this is so: what they hold is registered again, piece by piece, as it is needed.
+ * Where the NIC follows the memory nothing is pinned.
+ */
+static void give_up(struct session *s,
+		    bool (*which)(const struct ram_block *block, const struct extent *extent))
 {
 	struct reg_context context = {.session = s};
 	struct ram_blocks *blocks = conn_blocks(&s->conn);
-	struct shared_mr *shared;
 
-	for (unsigned int i = 0; i < blocks->count; i++)
-		while ((shared = partly_stale(&blocks->block[i])))
-			cut(&context, shared,
-			    registration_give_up(&blocks->block[i], shared->range, shared));
+	for (unsigned int i = 0; i < blocks->count; i++) {
+		struct ram_block *block = &blocks->block[i];
+		struct extent_map *map = &block->local;
+
+		for (size_t n = 0; !block->on_demand && n < map->count;) {
+			struct shared_mr *shared = (void *)(uintptr_t)map->extent[n].value;
+
+			if (!shared || !which(block, &map->extent[n])) {
+				n++;
+				continue;
+			}
+			cut(&context, shared, registration_give_up(block, shared->range, shared));
+			/* Those before it may have gone as well. */
+			n = 0;
+		}
+	}
+	/* A WRITE's lkey may be of one of these from now on. */
+	atomic_store(&blocks->discarded, true);
 }
 
 /* Writes on the wire end within the retry time of the connection, else it fails. */
@@ -354,7 +377,9 @@ static bool make_room(struct session *s)
 	if (s->conn.role != CONN_SOURCE)
 		return false;
 	if (!s->mrs.stale)
-		give_up_partly_stale(s);
+		give_up(s, is_partly_stale);
+	if (!s->mrs.stale)
+		give_up(s, is_wide);
 	if (!s->mrs.stale)
 		return false;
 	wait_for_writes(s);

@@ -59,7 +59,8 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *argument)
 void thread_wake(struct thread *t)
 {
 	if (t->created && !t->stop)
-		pthread_cond_signal(&t->changed);
+		/* Others may nap on it, and must not take what is the thread's. */
+		pthread_cond_broadcast(&t->changed);
 }
 
 void thread_wait(struct thread *t, pthread_mutex_t *lock)

@@ -172,18 +172,26 @@ static int start(struct sink *s)
 
 	if (s->running)
 		return 0;
+	/* Each try is a moment in which QEMU could not create one either: there is one. */
+	if (s->no_thread)
+		return s->no_thread;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* A signal that a write brings about is thus an error of that write, and no more. */
 	error = spawn(&thread, &attr, run, s);
 	pthread_attr_destroy(&attr);
 	s->running = !error;
+	s->no_thread = error;
 	s->looked = false;
 	return error;
 }
 
+/* Held over a fork, and while a sink joins the list. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void before_fork(void)
 {
+	pthread_mutex_lock(&list_lock);
 	for (struct sink *s = atomic_load(&sinks); s; s = s->next)
 		pthread_mutex_lock(&s->lock);
 }
@@ -192,6 +200,7 @@ static void after_fork(void)
 {
 	for (struct sink *s = atomic_load(&sinks); s; s = s->next)
 		pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&list_lock);
 }
 
 /* No lines, no users, no thread. */
@@ -204,6 +213,7 @@ static void clear(struct sink *s)
 	s->waiting = 0;
 	s->users = 0;
 	s->running = false;
+	s->no_thread = 0;
 }
 
 static void in_child(void)
@@ -218,6 +228,7 @@ static void in_child(void)
 		clear(s);
 		pthread_mutex_unlock(&s->lock);
 	}
+	pthread_mutex_unlock(&list_lock);
 }
 
 static void watch_forks(void)
@@ -231,9 +242,11 @@ void sink_init(struct sink *s)
 
 	pthread_mutex_init(&s->lock, NULL);
 	clear(s);
+	pthread_mutex_lock(&list_lock);
 	do
 		s->next = head;
 	while (!atomic_compare_exchange_weak(&sinks, &head, s));
+	pthread_mutex_unlock(&list_lock);
 	pthread_once(&fork_once, watch_forks);
 }
 

@@ -36,9 +36,10 @@ struct sink {
 	struct sink_line *first, **last;
 	unsigned int waiting; /* lines */
 	unsigned int users;
-	bool running; /* the thread */
-	bool looked;  /* and it knows whether the file can be had */
-	bool torn;    /* the file ends in the middle of a line */
+	bool running;  /* the thread */
+	int no_thread; /* the errno with which it could not be created; 0: none */
+	bool looked;   /* and it knows whether the file can be had */
+	bool torn;     /* the file ends in the middle of a line */
 	atomic_bool warned;
 };
 

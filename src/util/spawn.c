@@ -2,6 +2,10 @@
 #include "util/spawn.h"
 
 #include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /*
  * QEMU's default of 8 MiB counts against RLIMIT_AS, and against RLIMIT_MEMLOCK with
@@ -20,7 +24,16 @@ static void *pass_gate(void *gate)
 {
 	pthread_mutex_lock(gate);
 	pthread_mutex_unlock(gate);
-	return NULL;
+	return (void *)(intptr_t)syscall(SYS_gettid);
+}
+
+/* One that has been joined counts against the limits until the kernel is rid of it. */
+static void wait_until_gone(pid_t tid)
+{
+	const struct timespec nap = {.tv_nsec = 20000};
+
+	for (int i = 0; i < 1000 && !syscall(SYS_tgkill, getpid(), tid, 0); i++)
+		nanosleep(&nap, NULL);
 }
 
 /* While the spare ones exist, which end at once. */
@@ -42,8 +55,12 @@ static int create_with_spares(pthread_t *thread, const pthread_attr_t *attr,
 	if (!error)
 		error = pthread_create(thread, attr, run, argument);
 	pthread_mutex_unlock(&gate);
-	while (n)
-		pthread_join(spare[--n], NULL);
+	while (n) {
+		void *tid;
+
+		pthread_join(spare[--n], &tid);
+		wait_until_gone((pid_t)(intptr_t)tid);
+	}
 	pthread_mutex_destroy(&gate);
 	return error;
 }

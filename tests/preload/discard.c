@@ -409,6 +409,46 @@ static int run_little_room_on_the_wire(void)
 	return 0;
 }
 
+/* No more than is: stock would not register anything either. */
+static int run_no_room(void)
+{
+	struct run r;
+
+	start_with_little_room(&r, CHUNKS, 0);
+	by_madvise(&r, in(1));
+	must(written_with(&r, 1) != r.mr[1]->lkey);
+	must(written_with(&r, 2) && written_with(&r, 5));
+	finish_with_little_room(&r);
+	return 0;
+}
+
+/* Chunk 3 had data when the run that it is in was registered, and QEMU never asks for it:
+ * it was given back since, or zeroed in place. Stock has room for chunk 4. */
+static int room_of_chunk_3(bool zeroed)
+{
+	struct run r;
+
+	start_with_little_room(&r, 3, 0);
+	if (zeroed)
+		memset(r.m.block + 3 * MIB, 0, MIB);
+	else
+		must(!madvise(r.m.block + 3 * MIB, MIB, MADV_DONTNEED));
+	send_chunk(&r, 4);
+	must(written_with(&r, 1) && written_with(&r, 4) == r.mr[4]->lkey);
+	finish_with_little_room(&r);
+	return 0;
+}
+
+static int run_room_of_one_given_back(void)
+{
+	return room_of_chunk_3(false);
+}
+
+static int run_room_of_one_zeroed(void)
+{
+	return room_of_chunk_3(true);
+}
+
 /* QEMU registers a chunk of which a page has been discarded: stock has room for it. */
 static int run_little_room_for_a_chunk(void)
 {
@@ -627,6 +667,9 @@ static const struct {
 	{"hint", run_hint},
 	{"little-room", run_little_room},
 	{"little-room-on-the-wire", run_little_room_on_the_wire},
+	{"no-room", run_no_room},
+	{"room-of-one-given-back", run_room_of_one_given_back},
+	{"room-of-one-zeroed", run_room_of_one_zeroed},
 	{"little-room-for-a-chunk", run_little_room_for_a_chunk},
 	{"two", run_two},
 	{"destination", run_destination},

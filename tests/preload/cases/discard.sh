@@ -58,9 +58,17 @@ case_discard_passes_a_hint_on()
 
 case_discard_with_little_room()
 {
-	discarded_by little-room little-room-for-a-chunk
+	local way
+
+	discarded_by little-room little-room-for-a-chunk no-room
 	run_discard "$client" discard little-room-on-the-wire
 	one_line shim.out '^right$'
+	# The chunk's run cannot be registered at once, and a line says so.
+	for way in room-of-one-given-back room-of-one-zeroed; do
+		run_discard "$client" discard "$way"
+		one_line shim.out '^right$'
+		one_line shim.err '^rdmachunk: registering several chunks at once failed '
+	done
 }
 
 case_discard_in_two_migrations()
