@@ -42,6 +42,7 @@ check | command clang-format        | clang-format            | clang-tools-extr
 check | module check                | check                   | check-devel
 check | compiler_file libasan.so    | -                       | libasan
 check | compiler_file libubsan.so   | -                       | libubsan
+check | compiler_file libtsan.so    | -                       | libtsan
 check | compiler_file libc.a        | libc6-dev               | glibc-static
 check | command mandoc              | mandoc                  | mandoc
 check | command readelf             | binutils                | binutils
