@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# help: run all tests, or the steps named; "check --list" lists them
+# help: run the tests; "full": the long ones too; or the steps named; "check --list" lists them
 
 # NAME | KIND | LANE | TITLE
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
 # pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
-# ended, each lane in the order of the table; `guest' ends with what makes them about as long. Those
-# of `alone' measure time: nothing runs beside them.
+# ended, each lane in the order of the table; `host' ends with what makes them about as long. Those
+# of `full' follow, if they are asked for, by name or all of them. Those of `alone' measure time:
+# nothing runs beside them.
 readonly CHECK_STEPS='
 gcc           | single | first | build with gcc, warnings as errors
 prepare       | single | first | get the kernel for the guest, if one is needed
@@ -34,8 +35,9 @@ conformance   | tests  | guest | what is expected of the software verbs holds of
 ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
-sanitizers    | tests  | guest | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-distcheck     | single | guest | make distcheck
+sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+distcheck     | single | host  | make distcheck
+rxe-memlock   | tests  | full  | limits of locked memory between what has data and all RAM, on rxe
 timing        | single | alone | migration time with the shim against stock QEMU
 fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | tests | alone | what the guest writes last waits hardly longer than with stock QEMU
@@ -246,6 +248,13 @@ step_e2e() {
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/e2e"
 }
 
+step_rxe-memlock() {
+	build_tree gcc
+	with_link 1200 "$STEPS_DIR/rxe-memlock" "$SOURCE_DIR/tests/e2e/run-matrix" \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-memlock" \
+		memlock-src-96 memlock-src-128 memlock-dst-96 memlock-dst-128 memlock-both memlock-dense
+}
+
 step_rxe-discards() {
 	build_tree gcc
 	with_link 900 "$STEPS_DIR/rxe-discards" "$SOURCE_DIR/tests/e2e/run-discards" \
@@ -305,11 +314,16 @@ command_main() {
 		done
 		return 0
 	fi
+	if [ "${1:-}" = full ]; then
+		[ $# -eq 1 ] || die "check full takes no steps"
+		mapfile -t wanted < <(check_steps)
+		set -- "${wanted[@]}"
+	fi
 	for name; do
 		[ -n "$(step_field "$name" 2)" ] || die "no step '$name'; try ./run check --list"
 	done
 	wanted=("$@")
-	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps)
+	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps | grep -Fxv "$(check_steps full)")
 
 	heading "What this needs"
 	need_packages build guest check coverage demo bench
@@ -326,6 +340,8 @@ command_main() {
 	start_lane run_lane host
 	start_lane run_lane guest
 	wait_lanes
+	start_lane run_lane full
+	wait_lanes
 	start_lane run_lane alone
 	wait_lanes
 
@@ -333,5 +349,6 @@ command_main() {
 	for name in "${wanted[@]}"; do
 		[ "$(cut -d' ' -f2 "$STEPS_DIR/$name.result" 2>/dev/null)" = 0 ] || say "failed: $name"
 	done
+	[ $# -gt 0 ] || say "left out, see \"check full\": $(check_steps full | tr '\n' ' ')"
 	steps_total "${wanted[@]}"
 }
