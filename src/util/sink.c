@@ -172,7 +172,8 @@ static int start(struct sink *s)
 
 	if (s->running)
 		return 0;
-	/* Each try is a moment in which QEMU could not create one either: there is one. */
+	/* Each try is a moment in which QEMU could not create one either: there is one for
+	 * each who opens it. */
 	if (s->no_thread)
 		return s->no_thread;
 	pthread_attr_init(&attr);
@@ -258,6 +259,7 @@ void sink_open(struct sink *s, const char *path)
 	if (!s->running)
 		snprintf(s->path, sizeof(s->path), "%s", path);
 	s->users++;
+	s->no_thread = 0;
 	error = start(s);
 	pthread_mutex_unlock(&s->lock);
 	if (error)
