@@ -6,9 +6,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/mapping.h"
+#include "util/monotonic.h"
 
 /* A part of a RAM block that one mapping of this process backs. */
 struct area {
@@ -37,7 +37,7 @@ static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;
 
 /* A reader takes less than a microsecond, unless it never ends: a thread may be
  * cancelled, or jump out of a signal handler. Nothing that one has read is freed then. */
-#define PATIENCE_S 1
+#define PATIENCE_NS UINT64_C(1000000000)
 static bool lost_reader; /* the writer's */
 
 static unsigned int enter(void)
@@ -53,25 +53,16 @@ static void leave(unsigned int parity)
 	atomic_fetch_sub(&readers[parity], 1);
 }
 
-static bool patience_ends(const struct timespec *start)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec - start->tv_sec > PATIENCE_S;
-}
-
 /* False when one of them does not leave. What it reads must stay. */
 static bool wait_for_readers(void)
 {
-	struct timespec start;
+	uint64_t end = monotonic_ns() + PATIENCE_NS;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (int round = 0; round < 2; round++) {
 		unsigned int parity = atomic_fetch_add(&epoch, 1) & 1;
 
 		while (atomic_load(&readers[parity])) {
-			if (lost_reader || patience_ends(&start)) {
+			if (lost_reader || monotonic_ns() > end) {
 				lost_reader = true;
 				return false;
 			}

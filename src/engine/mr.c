@@ -5,7 +5,6 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/ahead.h"
 #include "engine/datapath.h"
@@ -14,6 +13,7 @@
 #include "engine/limits.h"
 #include "engine/registry.h"
 #include "util/log.h"
+#include "util/monotonic.h"
 
 /* A real MR that covers a region, or at least a chunk. */
 struct shared_mr {
@@ -351,21 +351,13 @@ static void give_up(struct session *s,
 #define WRITES_NS UINT64_C(10000000000)
 #define NAP_NS	  100000L
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* QEMU cannot be told to: it has had the completions. Session lock held, released. */
 static void wait_for_writes(struct session *s)
 {
-	uint64_t end = now_ns() + WRITES_NS;
+	uint64_t end = monotonic_ns() + WRITES_NS;
 
 	while (s->conn.state == CONN_ACTIVE && (conn_writing(&s->conn) || s->poster.busy) &&
-	       now_ns() < end)
+	       monotonic_ns() < end)
 		if (!datapath_drain(s, CONN_SEND_CQ) && !datapath_drain(s, CONN_RECV_CQ))
 			thread_nap(&s->progress.thread, &s->lock, NAP_NS);
 }

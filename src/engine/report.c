@@ -11,6 +11,7 @@
 
 #include "engine/registry.h"
 #include "util/log.h"
+#include "util/monotonic.h"
 #include "util/sink.h"
 
 /*
@@ -174,21 +175,13 @@ void report_session(struct session *s)
 	errno = saved_errno;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Other threads run still, and one of them may never come back with the lock. */
 static bool lock_until(struct session *s, uint64_t end)
 {
 	const struct timespec nap = {.tv_nsec = 1000000};
 
 	while (pthread_mutex_trylock(&s->lock)) {
-		if (now_ns() >= end)
+		if (monotonic_ns() >= end)
 			return false;
 		nanosleep(&nap, NULL);
 	}
@@ -201,7 +194,7 @@ void report_exit(void)
 
 	if (atomic_load(&owner) != (long)getpid())
 		return;
-	end = now_ns() + EXIT_NS;
+	end = monotonic_ns() + EXIT_NS;
 	for (struct session *s = registry_next(NULL); s; s = registry_next(s)) {
 		if (!lock_until(s, end)) {
 			log_warn("RDMACHUNK_STATS=%.200s: a connection is busy at exit: its "

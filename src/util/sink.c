@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/monotonic.h"
 #include "util/spawn.h"
 
 /* Beyond so many the file is taken for one that hangs. */
@@ -317,14 +318,6 @@ static bool busy(struct sink *s)
 	return busy;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /*
  * After all other destructors of the module, so that their lines are written, too.
  * Looks again and again, for a thread that has no time may not have opened the file
@@ -333,10 +326,10 @@ static uint64_t now_ns(void)
 static void __attribute__((destructor(101))) write_out(void)
 {
 	const struct timespec nap = {.tv_nsec = 1000000};
-	uint64_t end = now_ns() + EXIT_NS;
+	uint64_t end = monotonic_ns() + EXIT_NS;
 
 	for (struct sink *s = atomic_load(&sinks); s; s = s->next) {
-		while (busy(s) && now_ns() < end)
+		while (busy(s) && monotonic_ns() < end)
 			nanosleep(&nap, NULL);
 		if (busy(s))
 			complain(s, "it takes too long to write");
