@@ -7,16 +7,27 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
-#include "core/destination.h"
+#include "core/data_run.h"
+#include "core/mrs.h"
+#include "core/prefetch.h"
+#include "core/ram_blocks.h"
 #include "core/recv_queue.h"
-#include "core/registration.h"
-#include "core/source.h"
+#include "core/send_queue.h"
 #include "core/transmit.h"
 
 /*
- * One migration connection, without any I/O: the engine tells what QEMU and the
- * NIC did, and does what it is told. No verbs, no clock, no locks: the caller
- * serialises.
+ * One migration connection, without any I/O. The caller tells it what QEMU, the
+ * NIC and the memory did, and then does what it says until it says no more:
+ *
+ *      conn_post_send(c, wr)  conn_post_recv(c, recv)  conn_completed(c, cq, wc)  ...
+ *      while (conn_next(c, kinds, &action)) {
+ *              do it
+ *              conn_done(c, &action, &result);
+ *      }
+ *      conn_take_due(c, cq, wc, max)       what QEMU is due
+ *
+ * No verbs, no clock, no locks: the caller serialises all calls, and may let go of
+ * its lock while it does an action that says so.
  *
  *      candidate --> passthrough
  *          |
@@ -25,6 +36,7 @@
  * Until it is active nothing has been promised to QEMU and everything can pass
  * through. Afterwards a failure of ours must fail the connection.
  */
+struct conn;
 
 enum conn_state {
 	CONN_CANDIDATE,	  /* a QP of QEMU's shape, not yet connected */
@@ -42,6 +54,243 @@ enum conn_role {
 /* The two completion queues; the same one on a connection that has only one. */
 enum conn_cq { CONN_SEND_CQ, CONN_RECV_CQ, CONN_CQS };
 
+/* What the user chose, and where we run. */
+struct conn_options {
+	bool one_cq;	    /* SENDs and RECVs complete on the same CQ */
+	unsigned int shift; /* regions of 2^shift bytes */
+	bool writes;	    /* complete WRITEs early and merge them */
+	bool zeros;	    /* merge COMPRESS messages */
+	bool prefetch;	    /* register piece by piece, ahead of QEMU */
+	/* The memory that this process may lock is limited: nothing is registered
+	 * that QEMU has not asked for or will not, as far as can be told. */
+	bool limited;
+	struct guest_memory memory;
+	/* How memory is registered while QEMU waits for that. */
+	struct mrs_ops mrs;
+};
+
+/* NULL when there is no memory. */
+struct conn *conn_new(const struct conn_options *options);
+
+/* Real MRs that it still has must have been taken by conn_end(). */
+void conn_free(struct conn *c);
+
+enum conn_state conn_state(const struct conn *c);
+enum conn_role conn_role(const struct conn *c);
+const char *conn_state_name(enum conn_state state);
+const char *conn_role_name(enum conn_role role);
+
+/* Bytes of our own that the NIC uses at a source: receive buffers, then the messages we
+ * make. */
+#define CONN_MESSAGE_LEN 64
+#define CONN_MEMORY_LEN \
+	(RECV_QUEUE_BUFFERS * (size_t)WIRE_MESSAGE_MAX + SEND_SLOTS * (size_t)CONN_MESSAGE_LEN)
+
+/*
+ * The connection is being made. In this order, as far as they apply:
+ *
+ * conn_set_role().
+ *
+ * conn_take_over(): a source's receive queue is to be ours. `memory` of
+ * CONN_MEMORY_LEN bytes is registered under `lkey`. Its buffers are to be posted then:
+ * should one fail (conn_done()), the connection is as it was if none was posted before,
+ * and cannot be kept otherwise.
+ *
+ * conn_keep_recvs(): a destination's receive queue stays QEMU's own. What QEMU has
+ * posted until now is to be posted.
+ *
+ * conn_wants_help(): may somebody have to listen on one CQ while QEMU sleeps on the other
+ * (CONN_LISTEN)? Where there is nobody who can, conn_forgo_help(): the connection does
+ * without what needs that.
+ *
+ * conn_ask_singly(): a source asks for no more than QEMU does.
+ *
+ * conn_start(): candidate -> active. `max_message`: bytes that one WRITE of the port's
+ * can have.
+ *
+ * conn_pass_through(): candidate -> passthrough instead. The RECVs that were kept are to
+ * be posted.
+ */
+void conn_set_role(struct conn *c, enum conn_role role);
+void conn_take_over(struct conn *c, void *memory, uint32_t lkey);
+void conn_keep_recvs(struct conn *c);
+bool conn_wants_help(const struct conn *c);
+void conn_forgo_help(struct conn *c);
+void conn_ask_singly(struct conn *c);
+void conn_start(struct conn *c, uint64_t max_message);
+void conn_pass_through(struct conn *c);
+
+/* ---- Events ---- */
+
+/* One WR that QEMU posts on its send queue. */
+struct conn_wr {
+	uint64_t wr_id;
+	bool message;	  /* a SEND; else an RDMA WRITE */
+	const void *data; /* the message; not read for a WRITE */
+	uint64_t length;  /* bytes */
+	uint64_t local_addr;
+	uint64_t remote_addr; /* WRITE */
+	uint32_t lkey;
+	uint32_t rkey; /* WRITE */
+	/* 0 at first. How much of a WRITE has been taken in when -EAGAIN is returned. */
+	uint64_t taken;
+};
+
+/*
+ * QEMU posts a WR on an active or a failed connection. 0; -ENOMEM when a WRITE has to
+ * wait for the completion of another; -EAGAIN when it reads memory that cannot be
+ * registered for now: call again, with the same WR, when conn_waits() allows it; or the
+ * error of a failed connection.
+ */
+int conn_post_send(struct conn *c, struct conn_wr *wr);
+
+/* Might a message have come on the RECV CQ that this post would have to wait for? Take in
+ * what is there first. */
+bool conn_expects_message(const struct conn *c);
+
+/* QEMU posts a RECV on a candidate's or a source's connection. 0 or -ENOMEM. */
+int conn_post_recv(struct conn *c, const struct recv_request *request);
+
+/* QEMU arms a CQ: unless a completion is due there it sleeps next. On a failed
+ * connection one is due then, of no request, with an error. */
+void conn_arm(struct conn *c, enum conn_cq cq);
+
+/* A completion from the real CQ, as it is. */
+void conn_completed(struct conn *c, enum conn_cq cq, const struct completion *wc);
+
+/* QEMU polls a CQ, and looks after it itself from now on. */
+void conn_polls(struct conn *c, enum conn_cq cq);
+
+/* What QEMU is due on this CQ, `max` at most; returns how many. When there is none it
+ * may sleep next. */
+unsigned int conn_take_due(struct conn *c, enum conn_cq cq, struct completion *wc,
+			   unsigned int max);
+unsigned int conn_count_due(const struct conn *c, enum conn_cq cq);
+
+/* The other end has disconnected. */
+void conn_disconnected(struct conn *c);
+
+/* Something that only the caller knows of makes it impossible to keep the connection
+ * right. `error`: what posting to it returns from now on, a positive errno. `reason` is a
+ * literal. */
+void conn_fail(struct conn *c, int error, const char *reason);
+
+/*
+ * QEMU registers memory of its own. Sets *mr to the MR that serves it, which gets a user,
+ * or to NULL when it is no guest memory of an active connection: then register exactly
+ * what was asked. 0, or the negative errno of the registration; -EAGAIN: call again when
+ * conn_waits() allows it. With `last`, -EAGAIN is never returned.
+ */
+struct conn_registration {
+	uint64_t addr;
+	uint64_t length; /* bytes */
+	int access;
+	bool last;
+};
+int conn_register(struct conn *c, const struct conn_registration *want, struct mr **mr);
+
+/* After -EAGAIN: what has to end before a call can succeed. */
+enum conn_wait {
+	CONN_WAITS_FOR_NOTHING,
+	CONN_WAITS_FOR_PREFETCH, /* the CONN_REGISTER under way */
+	CONN_WAITS_FOR_WRITES,	 /* on the wire: take in their completions */
+};
+enum conn_wait conn_waits(const struct conn *c);
+
+/* The guest's RAM blocks as this end knows them: ram_blocks_discard() says what has been
+ * discarded there. */
+struct ram_blocks *conn_blocks(struct conn *c);
+
+/* Nothing is registered ahead of QEMU any more: see engine/mr.c, postcopy. */
+void conn_stop_prefetch(struct conn *c);
+
+/* The QP is gone. Every real MR that nobody but the connection uses, one at a time, to be
+ * deregistered; NULL after the last. */
+void *conn_end(struct conn *c);
+
+/* ---- Actions ---- */
+
+enum conn_action_kind {
+	CONN_ABORT,	   /* put the QP into its error state, then post action.abort.wr */
+	CONN_SHUN,	   /* remember: this peer cannot register much at once */
+	CONN_POST_RECV,	   /* post action.recv */
+	CONN_POST_MESSAGE, /* post action.post, one SEND */
+	CONN_POST_WRITES,  /* post action.post; the lock may be let go meanwhile */
+	CONN_DEREGISTER,   /* action.mr */
+	CONN_LISTEN,	   /* take in what completes on action.cq, again and again */
+	CONN_SCAN,	   /* look through guest memory; the lock may be let go meanwhile */
+	CONN_REGISTER,	   /* register action.memory; the lock may be let go meanwhile */
+	CONN_KINDS,
+};
+
+#define CONN_KIND(kind)	   (1u << (kind))
+#define CONN_ALL_KINDS	   (CONN_KIND(CONN_KINDS) - 1)
+
+/* A WR for the real send queue. */
+struct conn_send {
+	uint64_t wr_id;
+	bool message; /* a SEND; else an RDMA WRITE */
+	bool signaled;
+	bool ours; /* QEMU knows nothing of it */
+	uint64_t addr;
+	uint64_t length; /* bytes; 0 with no SGE */
+	uint64_t remote_addr;
+	uint32_t lkey;
+	uint32_t rkey;
+};
+
+struct conn_action {
+	enum conn_action_kind kind;
+	union {
+		struct {
+			int error; /* positive errno */
+			const char *reason;
+			/* Flushed at once: an event for a QEMU that sleeps on the send CQ. */
+			struct conn_send wr;
+		} abort;
+		struct recv_wr {
+			uint64_t wr_id;
+			uint64_t addr;
+			uint32_t length;
+			uint32_t lkey;
+		} recv;
+		struct {
+			unsigned int count;
+			struct conn_send wr[TRANSMIT_BATCH];
+		} post;
+		void *mr;	 /* as mrs_ops.reg() made it */
+		enum conn_cq cq; /* CONN_LISTEN */
+		struct prefetch_scan scan; /* prefetch_find() */
+		struct {
+			uint64_t addr;
+			uint64_t length;
+			int access;
+		} memory;
+	};
+};
+
+/* How an action ended. All zero is success for kinds with no field of their own. */
+struct conn_result {
+	int error;	     /* positive errno */
+	unsigned int posted; /* WRs of CONN_POST_MESSAGE and CONN_POST_WRITES */
+	struct range found;  /* CONN_SCAN: what prefetch_find() returned */
+	struct mrs_real mr;  /* CONN_REGISTER, without an error */
+};
+
+/*
+ * What is to be done next, of these kinds (a mask of CONN_KIND()s); false when there is
+ * nothing. Each that is taken must be done and reported by conn_done(), before the next
+ * of its kind is taken. While CONN_POST_WRITES is being done no message is offered either.
+ * CONN_LISTEN is offered for as long as somebody has to listen.
+ */
+bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
+void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result);
+
+/* Would conn_next() return true? */
+bool conn_has(const struct conn *c, unsigned int kinds);
+
+/* ---- Figures ---- */
+
 struct conn_counters {
 	uint64_t requests_seen;	    /* REGISTER_REQUESTs QEMU made */
 	uint64_t requests_sent;	    /* that went out, widened or not */
@@ -55,165 +304,15 @@ struct conn_counters {
 	uint64_t received[WIRE_TYPES]; /* by a source only */
 };
 
-/* What the user chose, and where we run. */
-struct conn_options {
-	unsigned int shift; /* regions of 2^shift bytes */
-	bool writes;	    /* complete WRITEs early and merge them */
-	bool zeros;	    /* merge COMPRESS messages */
-	bool ahead;	    /* register piece by piece, ahead of QEMU */
-	/* The memory that this process may lock is limited: nothing is registered
-	 * that QEMU has not asked for or will not, as far as can be told. */
-	bool limited;
-	struct guest_memory memory;
+struct conn_figures {
+	struct conn_counters messages;
+	struct transmit_counters transmit;
+	struct mrs_counters mrs;
+	uint64_t fallbacks;	  /* registrations that failed and were tried again smaller */
+	unsigned int shift;	  /* as chosen */
+	unsigned int shift_works; /* what is registered at once now; 0: QEMU's own chunks */
+	uint64_t chunk;		  /* QEMU's chunk size in bytes, 0 while not known */
 };
-
-struct conn {
-	enum conn_state state;
-	enum conn_role role;
-	bool one_cq;
-	struct conn_options options;
-	struct source source;	       /* CONN_SOURCE */
-	struct ram_blocks dest_blocks; /* CONN_DESTINATION */
-	struct destination destination;
-	struct registration_policy policy;
-	/* A source: QEMU has given the migration up; or the destination has before, while
-	 * it was to register what may be more than stock QEMU would ask for. */
-	bool given_up;
-	bool refused;
-	struct transmit transmit;
-	struct recv_queue recvs; /* CONN_SOURCE and CONN_CANDIDATE */
-	struct completion_queue due[CONN_CQS];
-	/* RECV completions kept back until a SEND's has been delivered */
-	struct completion_queue held;
-	/* The real receive queue is being flushed: whatever QEMU posts is, too. */
-	bool recvs_flushed;
-	/* Own receive buffers to be posted again: bit n is buffer n. The engine
-	 * clears what it has posted. */
-	unsigned int repost;
-	struct conn_counters counters;
-};
-
-/* `one_cq`: SENDs and RECVs complete on the same CQ. */
-void conn_init(struct conn *c, bool one_cq, const struct conn_options *options);
-
-/* Frees what the connection holds. MRs must have been forgotten or released. */
-void conn_clear(struct conn *c);
-
-/* candidate -> passthrough. RECVs that were kept stay in c->recvs for the
- * engine to post. */
-void conn_pass_through(struct conn *c);
-
-/*
- * Of a candidate whose role is known: may somebody have to look after one CQ while
- * QEMU sleeps on the other, as conn_arm() says? Where there is nobody who can, the
- * connection has to do without what needs that.
- */
-bool conn_wants_help(const struct conn *c);
-void conn_forgo_help(struct conn *c);
-
-/* A source: ask for no more than QEMU does. Before conn_start(). */
-void conn_ask_singly(struct conn *c);
-
-/* candidate -> active. A source's own receive buffers are posted by now.
- * `max_message`: bytes that one WRITE of the port's can have. */
-void conn_start(struct conn *c, enum conn_role role, uint64_t max_message);
-
-/* -> failed: everything that QEMU waits for completes with a flush error. */
-void conn_fail(struct conn *c);
-
-/* Which of c->due the completions for this CQ are in. */
-struct completion_queue *conn_due(struct conn *c, enum conn_cq cq);
-
-/* QEMU posts a RECV on a candidate's or a source's connection. 0 or -ENOMEM. */
-int conn_post_recv(struct conn *c, const struct recv_request *request, void *const *buffers);
-
-/* One WR that QEMU posts on its send queue. */
-struct conn_wr {
-	uint64_t wr_id;
-	bool message;	  /* a SEND; else an RDMA WRITE */
-	const void *data; /* the message; not read for a WRITE */
-	uint64_t length;  /* bytes */
-	uint64_t local_addr;
-	uint64_t remote_addr; /* WRITE */
-	uint32_t lkey;
-	uint32_t rkey;	     /* WRITE */
-	bool goes_on, later; /* WRITE, in parts: see struct write */
-};
-
-/*
- * 0; -ENOMEM when a WRITE has to wait for the completion of another; -EIO when
- * the connection has failed. The engine then posts what conn_batch() says. For a
- * message sent in the place of QEMU's, *own is filled and own->len is not 0: the
- * engine copies it to SEND_SLOT_STRICT first.
- */
-int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply *own);
-
-/* transmit_batch() and transmit_posted() for an active connection. */
-unsigned int conn_batch(struct conn *c, struct transmit_out *out);
-void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count);
-
-/*
- * QEMU arms a CQ: unless a completion is due there it sleeps next. On a failed
- * connection one is due then, of no request, with an error. Returns true
- * when somebody else must then look after the other CQ, because what QEMU waits
- * for depends on a completion there: conn_needs_help() says for how long.
- */
-bool conn_arm(struct conn *c, enum conn_cq cq);
-bool conn_needs_help(const struct conn *c, enum conn_cq armed);
-
-/* WR `serial` completed; its wr_id is filled in here. 0, or -ENOENT. */
-int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc);
-
-/* Own receive buffer `buffer` completed; on success buffers[buffer] holds
- * wc->byte_len bytes. */
-void conn_recv_completed(struct conn *c, unsigned int buffer, const struct completion *wc,
-			 void *const *buffers);
-
-/* A RECV that QEMU posted itself (destination) completed. */
-void conn_foreign_recv_completed(struct conn *c, const struct completion *wc);
-
-/* The other end has disconnected. */
-void conn_disconnected(struct conn *c);
-
-/*
- * QEMU registers memory. Returns the block and the place in it when the chunk
- * is guest memory of an active connection, else NULL: then register exactly
- * what was asked.
- */
-struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want);
-
-/* What to register here where QEMU registers `want` of such a block: as much, or more. */
-struct range conn_bounds(const struct conn *c, const struct ram_block *block, struct range want);
-
-/*
- * QEMU posts a WRITE from [addr, addr + length). Once guest memory has been
- * discarded on this connection, returns the block that it lies in and the place
- * there: registration_renew() then says which MR the WRITE needs. The place may end
- * before the WRITE does: then this is a part of it, to be posted by itself, and the
- * rest another. Else NULL: the lkey is right.
- */
-struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where);
-
-/* Is a WRITE queued, or on the wire, which needs the MR that it was given? */
-bool conn_writing(const struct conn *c);
-
-/*
- * Registration ahead of QEMU, by a thread of the engine's: conn_look() says in
- * which memory to look for data next. What source_find() finds there, without the
- * session's lock, is to be reported to conn_looked().
- */
-bool conn_look(const struct conn *c, struct source_look *look);
-void conn_looked(struct conn *c, const struct source_look *look, struct range found);
-
-/* What to register next in this process, ahead of QEMU: a range of *block, which is
- * watched: nobody else would notice when it is discarded. Then registration_begin() it. */
-bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range);
-
-/* The guest's RAM blocks as this end knows them. */
-struct ram_blocks *conn_blocks(struct conn *c);
-
-/* "candidate" and so on */
-const char *conn_state_name(enum conn_state state);
-const char *conn_role_name(enum conn_role role);
+void conn_figures(const struct conn *c, struct conn_figures *figures);
 
 #endif
