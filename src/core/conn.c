@@ -15,7 +15,7 @@ struct conn *conn_new(const struct conn_options *options)
 	if (!c)
 		return NULL;
 	c->options = *options;
-	c->asleep = AWAKE;
+	c->asleep = CONN_AWAKE;
 	delivery_init(&c->delivery, options->one_cq);
 	transmit_init(&c->transmit);
 	source_init(&c->source, &(struct source_options){
@@ -407,7 +407,7 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 
 int conn_post_send(struct conn *c, struct conn_wr *wr)
 {
-	c->asleep = AWAKE;
+	c->asleep = CONN_AWAKE;
 	if (c->state != CONN_ACTIVE)
 		return c->state == CONN_FAILED ? conn_error(c) : -EINVAL;
 	return wr->message ? send_message(c, wr) : post_write(c, wr);
@@ -425,7 +425,7 @@ void conn_arm(struct conn *c, enum conn_cq cq)
 		.opcode = cq == CONN_SEND_CQ ? VERBS_WC_SEND : VERBS_WC_RECV,
 	};
 
-	c->asleep = AWAKE;
+	c->asleep = CONN_AWAKE;
 	if (conn_due(c, cq)->count)
 		return;
 	/*
@@ -445,7 +445,7 @@ void conn_polls(struct conn *c, enum conn_cq cq)
 {
 	/* It may be asleep on this one: in this very call. */
 	if (c->asleep != cq)
-		c->asleep = AWAKE;
+		c->asleep = CONN_AWAKE;
 }
 
 unsigned int conn_take_due(struct conn *c, enum conn_cq cq, struct completion *wc, unsigned int max)

@@ -12,7 +12,7 @@
  * what is to be done. */
 
 /* Nobody sleeps on any CQ. */
-#define AWAKE CONN_CQS
+#define CONN_AWAKE CONN_CQS
 
 /* Why the connection has failed, and whether the caller knows. */
 struct failure {
@@ -41,7 +41,7 @@ struct conn {
 	/* QEMU has given the migration up. */
 	bool given_up;
 	enum refusal refusal;
-	/* The CQ on which QEMU sleeps as far as we know, or AWAKE. */
+	/* The CQ on which QEMU sleeps as far as we know, or CONN_AWAKE. */
 	enum conn_cq asleep;
 	/* A CONN_SCAN has not been done. */
 	bool scanning;
@@ -69,7 +69,7 @@ static inline bool conn_is_prefetching(const struct conn *c)
 /* Does what QEMU, asleep on this CQ, waits for depend on a completion on the other? */
 static inline bool conn_needs_help(const struct conn *c, enum conn_cq asleep)
 {
-	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == AWAKE)
+	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == CONN_AWAKE)
 		return false;
 	if (asleep == CONN_SEND_CQ)
 		return transmit_waits_for_ready(&c->transmit);

@@ -287,7 +287,7 @@ int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 	*mr = found.mr;
 	(*mr)->needed = true;
 	(*mr)->users++;
-	if (!found.shared && !found.unshared)
+	if (found.state == REGISTRATION_MAPPED)
 		place(s, *mr, found.range, found.range.end - found.range.start);
 	return 0;
 }
