@@ -317,8 +317,11 @@ int driver_run(struct session *s)
 
 		perform(s, &action, false, &result);
 		conn_done(s->conn, &action, &result);
-		if (action.kind == CONN_POST_RECV && !ret)
+		/* The caller knows whether it can do without. */
+		if (action.kind == CONN_POST_RECV && result.error && !conn_error(s->conn)) {
 			ret = -result.error;
+			break;
+		}
 	}
 	publish_due(s);
 	driver_hand_over_listening(s);

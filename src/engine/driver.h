@@ -26,8 +26,8 @@ int driver_listen(struct session *s);
 /* End the workers. The lock is released meanwhile. */
 void driver_stop(struct session *s);
 
-/* Do all that is due. 0, or the negative errno with which the first RECV that could not be
- * posted ended. */
+/* Do all that is due. 0; or, on a connection that is not active, the negative errno of a RECV
+ * that could not be posted: then nothing has been done after that. */
 int driver_run(struct session *s);
 
 /* Core said -EAGAIN: wait for what has to end first, and do what is due. The lock is
