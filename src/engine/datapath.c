@@ -5,6 +5,12 @@
 
 #include "engine/driver.h"
 
+/* Lock held. The session may have ended since the QP was looked up without the lock. */
+static enum conn_state state_of(const struct session *s, const struct ibv_qp *qp)
+{
+	return s->live && qp == s->qp ? conn_state(s->conn) : CONN_PASSTHROUGH;
+}
+
 /* 0, or -EINVAL for what QEMU never posts. */
 static int describe(const struct ibv_send_wr *wr, struct conn_wr *out)
 {
@@ -42,22 +48,28 @@ static int post_one(struct session *s, const struct ibv_send_wr *wr)
 	return ret ? ret : conn_error(s->conn);
 }
 
+/* Lock held. What a WR would have to wait for may be there, and the next message of our own
+ * may go before it. */
+static void take_in_messages(struct session *s)
+{
+	if (conn_expects_message(s->conn) && driver_drain(s, CONN_RECV_CQ))
+		driver_run(s);
+}
+
 int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr *wr,
 		       struct ibv_send_wr **bad_wr)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (conn_state(s->conn) == CONN_CANDIDATE)
+	if (state_of(s, qp) == CONN_CANDIDATE)
 		ret = driver_pass_through(s, "it sends before it is connected");
-	if (!ret && conn_state(s->conn) == CONN_PASSTHROUGH) {
+	if (!ret && state_of(s, qp) == CONN_PASSTHROUGH) {
 		ret = verbs_post_send(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
-	/* What this WR would have to wait for may be there, and the next message of
-	 * our own may go. */
-	if (!ret && conn_expects_message(s->conn))
-		driver_drain(s, CONN_RECV_CQ);
+	if (!ret)
+		take_in_messages(s);
 	for (; wr && !ret; wr = wr->next) {
 		*bad_wr = wr;
 		ret = post_one(s, wr);
@@ -96,12 +108,12 @@ void datapath_arm(struct session *s, const struct ibv_cq *cq)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool receives_are_ours(const struct session *s)
+static bool receives_are_ours(const struct session *s, const struct ibv_qp *qp)
 {
-	enum conn_state state = conn_state(s->conn);
+	enum conn_state state = state_of(s, qp);
 
 	return state == CONN_CANDIDATE ||
-	       (conn_role(s->conn) == CONN_SOURCE && state != CONN_PASSTHROUGH);
+	       (state != CONN_PASSTHROUGH && conn_role(s->conn) == CONN_SOURCE);
 }
 
 /* Lock held. One RECV; 0 or a negative errno. */
@@ -126,9 +138,9 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (conn_state(s->conn) == CONN_CANDIDATE && wr && wr->num_sge != 1)
+	if (state_of(s, qp) == CONN_CANDIDATE && wr && wr->num_sge != 1)
 		ret = driver_pass_through(s, "its receive requests have another shape");
-	if (!ret && !receives_are_ours(s)) {
+	if (!ret && !receives_are_ours(s, qp)) {
 		ret = verbs_post_recv(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
@@ -136,8 +148,8 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 		*bad_wr = wr;
 		ret = take_recv(s, wr);
 	}
-out:
 	driver_run(s);
+out:
 	pthread_mutex_unlock(&s->lock);
 	return -ret;
 }

@@ -291,7 +291,9 @@ static void wake_workers(struct session *s)
 
 	if (poster->sleeps && conn_has(s->conn, poster->job->kinds))
 		worker_wake(poster);
-	if (prefetcher->state == WORKER_OVER || !conn_has(s->conn, prefetcher->job->kinds))
+	if (prefetcher->state == WORKER_OVER ||
+	    (prefetcher->state == WORKER_RUNS && !prefetcher->sleeps) ||
+	    !conn_has(s->conn, prefetcher->job->kinds))
 		return;
 	/* Without it QEMU asks for all that it needs. */
 	if (prefetcher->state == WORKER_NONE && worker_start(prefetcher))

@@ -118,15 +118,21 @@ static int find(struct session *s, struct conn_registration *want, struct mr **s
 	return ret;
 }
 
-/* The session's lock is held; released. As handle_register(), if it is true in *ours. */
-static struct ibv_mr *register_guest(struct session *s, struct conn_registration *want, bool *ours)
+/* The session's lock is held; released. As handle_register(), if *ours is set. */
+static struct ibv_mr *register_guest(struct session *s, enum verbs_register with,
+				     struct conn_registration *want, bool *ours)
 {
+	enum verbs_register before = s->registers;
 	void *addr = (void *)(uintptr_t)want->addr;
 	struct ibv_mr *mr = NULL;
 	struct mr *shared = NULL;
-	int ret = find(s, want, &shared);
+	int ret;
 
+	s->registers = with;
+	ret = find(s, want, &shared);
 	*ours = ret || shared;
+	if (!*ours)
+		s->registers = before;
 	if (shared) {
 		warn_fallback(s, want->access);
 		mr = make(s, shared, addr, want->length);
@@ -166,8 +172,7 @@ struct ibv_mr *handle_register(enum verbs_register with, struct ibv_pd *pd, void
 
 	if (!s)
 		return pass_on(with, pd, addr, length, access);
-	s->registers = with;
-	mr = register_guest(s, &want, &ours);
+	mr = register_guest(s, with, &want, &ours);
 	return ours ? mr : pass_on(with, pd, addr, length, access);
 }
 

@@ -55,7 +55,7 @@ struct session {
 	/* What a thread of QEMU's waits for may have happened. */
 	pthread_cond_t changed;
 	struct post_cost post_cost;
-	enum verbs_register registers; /* as QEMU does */
+	enum verbs_register registers; /* guest memory, as QEMU does */
 	/* The NIC's own at a source, POSTING_MEMORY_LEN bytes, or NULL. */
 	void *memory;
 	struct ibv_mr *memory_mr;

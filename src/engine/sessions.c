@@ -33,12 +33,16 @@ struct session *sessions_new(const struct rdma_cm_id *id, const struct ibv_pd *p
 		all = s;
 	}
 	s->in_use = true;
-	s->id = id;
-	s->pd = pd;
 out:
 	pthread_mutex_unlock(&lock);
-	if (s)
-		pthread_mutex_lock(&s->lock);
+	if (!s)
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	/* Whoever finds it from now on waits until it is complete. */
+	pthread_mutex_lock(&lock);
+	s->id = id;
+	s->pd = pd;
+	pthread_mutex_unlock(&lock);
 	return s;
 }
 
