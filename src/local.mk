@@ -35,21 +35,22 @@ util_sources = \
 
 lib_LTLIBRARIES += librdmachunk.la
 librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
-	src/engine/ahead.c src/engine/ahead.h \
+	src/engine/condition.c src/engine/condition.h \
+	src/engine/connection.c src/engine/connection.h \
 	src/engine/datapath.c src/engine/datapath.h \
 	src/engine/discard.c src/engine/discard.h \
-	src/engine/guard.h \
+	src/engine/driver.c src/engine/driver.h \
+	src/engine/handle.c src/engine/handle.h \
 	src/engine/limits.c src/engine/limits.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/mr.c src/engine/mr.h \
-	src/engine/poster.c src/engine/poster.h \
-	src/engine/progress.c src/engine/progress.h \
-	src/engine/registry.c src/engine/registry.h \
 	src/engine/report.c src/engine/report.h \
+	src/engine/scan.c src/engine/scan.h \
 	src/engine/session.c src/engine/session.h \
-	src/engine/thread.c src/engine/thread.h \
+	src/engine/sessions.c src/engine/sessions.h \
 	src/engine/verbs.c src/engine/verbs.h \
+	src/engine/worker.c src/engine/worker.h \
 	src/hook/exports.c \
 	src/hook/memory.c \
 	src/hook/ops.c src/hook/ops.h \

@@ -46,22 +46,14 @@ static bool next_recv(struct conn *c, struct conn_action *a)
 	return posting_next_recv(&c->posting, &a->recv);
 }
 
-static bool next_post(struct conn *c, struct conn_action *a, bool message, bool writes)
+/* Whichever comes first, if it is wanted. */
+static bool next_post(struct conn *c, bool message, bool writes, struct conn_action *a)
 {
 	if (c->state != CONN_ACTIVE)
 		return false;
 	a->post.count = posting_next(&c->posting, &c->transmit, message, writes, a->post.wr);
+	a->kind = c->posting.state == POSTING_WRITES ? CONN_POST_WRITES : CONN_POST_MESSAGE;
 	return a->post.count > 0;
-}
-
-static bool next_message(struct conn *c, struct conn_action *a)
-{
-	return next_post(c, a, true, false);
-}
-
-static bool next_writes(struct conn *c, struct conn_action *a)
-{
-	return next_post(c, a, false, true);
 }
 
 static bool next_deregister(struct conn *c, struct conn_action *a)
@@ -125,22 +117,31 @@ static bool next_register(struct conn *c, struct conn_action *a)
 }
 
 static bool (*const next_of[CONN_KINDS])(struct conn *c, struct conn_action *a) = {
-	[CONN_ABORT] = next_abort,	  [CONN_SHUN] = next_shun,
-	[CONN_POST_RECV] = next_recv,	  [CONN_POST_MESSAGE] = next_message,
-	[CONN_POST_WRITES] = next_writes, [CONN_DEREGISTER] = next_deregister,
-	[CONN_LISTEN] = next_listen,	  [CONN_SCAN] = next_scan,
+	[CONN_ABORT] = next_abort,	 [CONN_SHUN] = next_shun,
+	[CONN_POST_RECV] = next_recv,	 [CONN_DEREGISTER] = next_deregister,
+	[CONN_LISTEN] = next_listen,	 [CONN_SCAN] = next_scan,
 	[CONN_REGISTER] = next_register,
 };
 
-bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action)
+static bool next(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
-	for (unsigned int kind = 0; kind < CONN_KINDS; kind++) {
-		if (!(kinds & CONN_KIND(kind)) || !next_of[kind](c, action))
-			continue;
-		action->kind = (enum conn_action_kind)kind;
-		return true;
+	for (; kinds; kinds &= kinds - 1) {
+		a->kind = (enum conn_action_kind)__builtin_ctz(kinds);
+		if (next_of[a->kind](c, a))
+			return true;
 	}
 	return false;
+}
+
+bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action)
+{
+	const unsigned int posts = CONN_KIND(CONN_POST_MESSAGE) | CONN_KIND(CONN_POST_WRITES);
+	const unsigned int before = CONN_KIND(CONN_POST_MESSAGE) - 1;
+
+	return next(c, kinds & before, action) ||
+	       (kinds & posts && next_post(c, kinds & CONN_KIND(CONN_POST_MESSAGE),
+					   kinds & CONN_KIND(CONN_POST_WRITES), action)) ||
+	       next(c, kinds & ~posts & ~before, action);
 }
 
 static bool has_writes(struct conn *c)

@@ -164,13 +164,16 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 {
 	bool wanted = t->strict.pending && !t->strict.urgent;
 	const struct zero_run *run = zero_queue_next(&t->zeros, wanted);
-	int slot = send_queue_free_slot(&t->sends);
+	int slot;
 
+	if (!run)
+		return false;
+	slot = send_queue_free_slot(&t->sends);
 	/*
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (is_broken(t) || !run || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
+	if (is_broken(t) || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
 	    (!t->credits && !wanted))
 		return false;
 	*out = (struct transmit_out){

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/registry.h"
+#include "engine/sessions.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-struct lookup registry_qps;
-struct lookup registry_cqs;
+struct lookup sessions_qps;
+struct lookup sessions_cqs;
 
 /*
  * Guards the list, every session's in_use, id and pd, and changes to the two
@@ -14,32 +14,35 @@ struct lookup registry_cqs;
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Every session there ever was, free ones included. */
-static struct session *sessions;
+static struct session *all;
+static atomic_uint destinations;
 
-struct session *registry_new(const struct rdma_cm_id *id, const struct ibv_pd *pd)
+struct session *sessions_new(const struct rdma_cm_id *id, const struct ibv_pd *pd)
 {
 	struct session *s;
 
 	pthread_mutex_lock(&lock);
-	for (s = sessions; s && s->in_use; s = s->next)
+	for (s = all; s && s->in_use; s = s->next)
 		;
 	if (!s) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
 			goto out;
 		pthread_mutex_init(&s->lock, NULL);
-		s->next = sessions;
-		sessions = s;
+		s->next = all;
+		all = s;
 	}
 	s->in_use = true;
-	s->id = id;
-	s->pd = pd;
 out:
 	pthread_mutex_unlock(&lock);
-	if (s) {
-		pthread_mutex_lock(&s->lock);
-		s->generation++;
-	}
+	if (!s)
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	/* Whoever finds it from now on waits until it is complete. */
+	pthread_mutex_lock(&lock);
+	s->id = id;
+	s->pd = pd;
+	pthread_mutex_unlock(&lock);
 	return s;
 }
 
@@ -54,7 +57,7 @@ static struct session *lock_matching(const struct rdma_cm_id *id, const struct i
 	bool still;
 
 	pthread_mutex_lock(&lock);
-	for (s = sessions; s && !matches(s, id, pd); s = s->next)
+	for (s = all; s && !matches(s, id, pd); s = s->next)
 		;
 	pthread_mutex_unlock(&lock);
 	if (!s)
@@ -70,64 +73,77 @@ static struct session *lock_matching(const struct rdma_cm_id *id, const struct i
 	return NULL;
 }
 
-struct session *registry_lock_id(const struct rdma_cm_id *id)
+struct session *sessions_lock_id(const struct rdma_cm_id *id)
 {
 	return lock_matching(id, NULL);
 }
 
-struct session *registry_lock_pd(const struct ibv_pd *pd)
+struct session *sessions_lock_pd(const struct ibv_pd *pd)
 {
 	return lock_matching(NULL, pd);
 }
 
-struct session *registry_next(const struct session *s)
+struct session *sessions_next(const struct session *s)
 {
 	struct session *next;
 
 	pthread_mutex_lock(&lock);
-	next = s ? s->next : sessions;
+	next = s ? s->next : all;
 	pthread_mutex_unlock(&lock);
 	return next;
 }
 
-int registry_track_qp(struct session *s)
+int sessions_track_qp(struct session *s)
 {
 	int ret;
 
 	pthread_mutex_lock(&lock);
-	ret = lookup_insert(&registry_qps, s->qp, s);
+	ret = lookup_insert(&sessions_qps, s->qp, s);
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
-int registry_track_cqs(struct session *s)
+int sessions_track_cqs(struct session *s)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < CONN_CQS && !ret; i++) {
-		struct session *owner = registry_find_cq(s->cq[i]);
+		struct session *owner = sessions_find_cq(s->cq[i]);
 
-		ret = owner && owner != s ? -EEXIST : lookup_insert(&registry_cqs, s->cq[i], s);
+		ret = owner && owner != s ? -EEXIST : lookup_insert(&sessions_cqs, s->cq[i], s);
 	}
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
-void registry_untrack(struct session *s)
+void sessions_untrack(struct session *s)
 {
 	pthread_mutex_lock(&lock);
-	if (registry_find_qp(s->qp) == s)
-		lookup_remove(&registry_qps, s->qp);
+	if (sessions_find_qp(s->qp) == s)
+		lookup_remove(&sessions_qps, s->qp);
 	for (int i = 0; i < CONN_CQS; i++)
-		if (registry_find_cq(s->cq[i]) == s)
-			lookup_remove(&registry_cqs, s->cq[i]);
+		if (sessions_find_cq(s->cq[i]) == s)
+			lookup_remove(&sessions_cqs, s->cq[i]);
 	pthread_mutex_unlock(&lock);
 }
 
-void registry_free(struct session *s)
+void sessions_add_destination(struct session *s)
 {
-	s->generation++;
+	s->destination = true;
+	atomic_fetch_add(&destinations, 1);
+}
+
+unsigned int sessions_destinations(void)
+{
+	return atomic_load(&destinations);
+}
+
+void sessions_free(struct session *s)
+{
+	if (s->destination)
+		atomic_fetch_sub(&destinations, 1);
+	s->destination = false;
 	pthread_mutex_lock(&lock);
 	s->in_use = false;
 	s->id = NULL;
