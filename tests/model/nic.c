@@ -47,11 +47,16 @@ uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length)
 	return w->nic.mrs++;
 }
 
+bool nic_pins(const struct world *w, uint32_t key)
+{
+	return w->mr[key].pinned < w->mr[key].pages;
+}
+
 bool nic_pin(struct world *w, uint32_t key)
 {
 	struct nic_mr *mr = &w->mr[key];
 
-	if (mr->pinned == mr->pages)
+	if (!nic_pins(w, key))
 		return false;
 	w->pinned[mr->pins + mr->pinned] = memory_pin(w, mr->memory, mr->first + mr->pinned);
 	mr->pinned++;
@@ -119,13 +124,11 @@ static void push(struct world *w, struct nic_cq *cq, const struct nic_cqe *cqe)
 	cq->armed = false;
 }
 
-bool nic_poll(struct nic_cq *cq, struct completion *wc)
+bool nic_poll(struct nic_cq *cq, struct nic_cqe *cqe)
 {
-	struct nic_cqe *cqe = &cq->ring[cq->head];
-
 	if (!cq->count)
 		return false;
-	*wc = cqe->wc;
+	*cqe = cq->ring[cq->head];
 	if (cqe->qp)
 		cqe->qp->freed = cqe->frees;
 	cq->head = (cq->head + 1) % NIC_CQ;
