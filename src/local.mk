@@ -2,14 +2,18 @@
 
 # Everything without verbs, shared by the module and the unit tests.
 core_sources = \
-	src/core/ahead.c src/core/ahead.h \
+	src/core/actions.c \
 	src/core/completion_queue.c src/core/completion_queue.h \
-	src/core/conn.c src/core/conn.h \
+	src/core/conn.c src/core/conn.h src/core/conn_private.h \
 	src/core/data_run.c src/core/data_run.h \
+	src/core/delivery.c src/core/delivery.h \
 	src/core/destination.c src/core/destination.h \
 	src/core/discard_map.c src/core/discard_map.h \
 	src/core/extent_map.c src/core/extent_map.h \
+	src/core/mrs.c src/core/mrs.h \
 	src/core/post_cost.c src/core/post_cost.h \
+	src/core/posting.c src/core/posting.h \
+	src/core/prefetch.c src/core/prefetch.h \
 	src/core/ram_blocks.c src/core/ram_blocks.h \
 	src/core/recv_queue.c src/core/recv_queue.h \
 	src/core/registration.c src/core/registration.h \

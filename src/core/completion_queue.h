@@ -11,6 +11,9 @@
 /* More than a send queue of QEMU's and all RECVs can ever owe at once. */
 #define COMPLETION_QUEUE_ROOM 2048
 
+/* The two CQs of a connection; the same one on a connection that has only one. */
+enum conn_cq { CONN_SEND_CQ, CONN_RECV_CQ, CONN_CQS };
+
 /* What QEMU reads of an ibv_wc; the numbers are those of verbs. */
 struct completion {
 	uint64_t wr_id; /* QEMU's own */

@@ -2,50 +2,102 @@
 #include "core/conn.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/conn_private.h"
 #include "core/verbs_values.h"
 
-void conn_init(struct conn *c, bool one_cq, const struct conn_options *options)
+struct conn *conn_new(const struct conn_options *options)
 {
-	memset(c, 0, sizeof(*c));
-	c->one_cq = one_cq;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
 	c->options = *options;
-	c->policy.shift = options->shift;
-	c->policy.ahead = options->ahead;
+	c->asleep = CONN_AWAKE;
+	delivery_init(&c->delivery, options->one_cq);
 	transmit_init(&c->transmit);
 	source_init(&c->source, &(struct source_options){
 					.shift = options->shift,
-					.ahead = options->ahead,
+					.prefetch = options->prefetch,
 					.bridge = !options->limited,
 					.memory = options->memory,
 				});
 	c->destination.exact = options->limited;
+	mrs_init(&c->mrs, &options->mrs, options->shift, options->prefetch);
+	return c;
 }
 
-void conn_clear(struct conn *c)
+void conn_free(struct conn *c)
 {
 	source_clear(&c->source);
-	ram_blocks_clear(&c->dest_blocks);
+	ram_blocks_clear(&c->destination.blocks);
+	free(c);
+}
+
+enum conn_state conn_state(const struct conn *c)
+{
+	return c->state;
+}
+
+enum conn_role conn_role(const struct conn *c)
+{
+	return c->role;
+}
+
+int conn_error(const struct conn *c)
+{
+	return c->state == CONN_FAILED ? -c->failure.error : 0;
+}
+
+struct ram_blocks *conn_blocks(struct conn *c)
+{
+	return c->role == CONN_SOURCE ? &c->source.blocks : &c->destination.blocks;
+}
+
+void conn_set_role(struct conn *c, enum conn_role role)
+{
+	c->role = role;
+}
+
+void conn_take_over(struct conn *c, void *memory, uint32_t lkey)
+{
+	c->posting.memory = memory;
+	c->posting.lkey = lkey;
+	c->posting.buffers_due = (1u << RECV_QUEUE_BUFFERS) - 1;
+}
+
+void conn_keep_recvs(struct conn *c)
+{
+	c->recvs_due = true;
 }
 
 void conn_pass_through(struct conn *c)
 {
 	c->state = CONN_PASSTHROUGH;
+	c->posting.buffers_due = 0;
+	c->recvs_due = true;
 }
 
 bool conn_wants_help(const struct conn *c)
 {
-	return c->role == CONN_SOURCE && !c->one_cq && (c->options.zeros || c->options.ahead);
+	return c->role == CONN_SOURCE && !c->options.one_cq &&
+	       (c->options.zeros || c->options.prefetch);
+}
+
+void conn_stop_prefetch(struct conn *c)
+{
+	c->options.prefetch = false;
+	c->mrs.policy.ahead = false;
+	c->source.prefetch.on = false;
 }
 
 void conn_forgo_help(struct conn *c)
 {
 	/* Without messages of our own nothing waits for a READY that QEMU does not. */
 	c->options.zeros = false;
-	c->options.ahead = false;
-	c->policy.ahead = false;
-	c->source.ahead.on = false;
+	conn_stop_prefetch(c);
 }
 
 void conn_ask_singly(struct conn *c)
@@ -53,70 +105,18 @@ void conn_ask_singly(struct conn *c)
 	c->source.single = true;
 }
 
-void conn_start(struct conn *c, enum conn_role role, uint64_t max_message)
+void conn_start(struct conn *c, uint64_t max_message)
 {
 	uint64_t region = UINT64_C(1) << c->options.shift;
+	bool source = c->role == CONN_SOURCE;
 
-	c->role = role;
 	c->state = CONN_ACTIVE;
-	c->transmit.policy.early = c->options.writes && role == CONN_SOURCE;
+	c->transmit.policy.early = c->options.writes && source;
 	c->transmit.policy.merge_max = region < max_message ? region : max_message;
+	c->mrs.source = source;
 }
 
-struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
-{
-	return &c->due[c->one_cq ? CONN_SEND_CQ : cq];
-}
-
-/*
- * The queues hold more than QEMU can have posted; should one overflow all the
- * same, a lost completion would be a hang, so the connection fails instead.
- */
-static void push(struct conn *c, struct completion_queue *q, const struct completion *wc)
-{
-	/* What does not fit while it fails QEMU need not know. */
-	if (completion_queue_push(q, wc) && c->state != CONN_FAILED)
-		conn_fail(c);
-}
-
-/*
- * QEMU before 7.0 has one CQ and, while it waits for a SEND, drops the RECV
- * completion of the answer when that comes first, then waits for it for ever
- * (migration/rdma.c, qemu_rdma_block_for_wrid). So there the SEND goes first.
- */
-static void deliver_recv(struct conn *c, const struct completion *wc)
-{
-	bool sending = c->transmit.strict.pending || c->transmit.sends.messages;
-	bool keep = c->one_cq && wc->status == VERBS_WC_SUCCESS && (sending || c->held.count);
-
-	push(c, keep ? &c->held : conn_due(c, CONN_RECV_CQ), wc);
-}
-
-static void release_held(struct conn *c)
-{
-	struct completion wc;
-
-	if (c->transmit.strict.pending || c->transmit.sends.messages)
-		return;
-	while (completion_queue_pop(&c->held, &wc))
-		push(c, conn_due(c, CONN_RECV_CQ), &wc);
-}
-
-static void flush_recvs(struct conn *c)
-{
-	struct recv_request request;
-	struct completion wc = {
-		.status = VERBS_WC_WR_FLUSH_ERR,
-		.opcode = VERBS_WC_RECV,
-	};
-
-	while (recv_queue_take(&c->recvs, &request)) {
-		wc.wr_id = request.wr_id;
-		push(c, conn_due(c, CONN_RECV_CQ), &wc);
-	}
-}
-
-void conn_fail(struct conn *c)
+static void fail(struct conn *c, int error, int cause, const char *reason)
 {
 	struct completion wc = {
 		.wr_id = c->transmit.strict.wr_id,
@@ -124,39 +124,66 @@ void conn_fail(struct conn *c)
 		.opcode = VERBS_WC_SEND,
 	};
 
+	if (c->state == CONN_FAILED)
+		return;
 	c->state = CONN_FAILED;
+	c->failure = (struct failure){.error = error, .cause = cause, .reason = reason};
+	/* What does not fit any more QEMU need not know. */
 	transmit_fail(&c->transmit, conn_due(c, CONN_SEND_CQ));
 	if (c->transmit.strict.pending)
-		push(c, conn_due(c, CONN_SEND_CQ), &wc);
+		completion_queue_push(conn_due(c, CONN_SEND_CQ), &wc);
 	transmit_abandon_strict(&c->transmit);
-	flush_recvs(c);
+	delivery_flush(&c->delivery);
 }
 
-static void fill(struct conn *c, const struct recv_request *request, const void *msg, uint32_t len)
+void conn_fail(struct conn *c, int error, const char *reason)
 {
-	struct completion wc;
-
-	recv_request_fill(request, msg, len, &wc);
-	deliver_recv(c, &wc);
+	fail(c, error, 0, reason);
 }
 
-int conn_post_recv(struct conn *c, const struct recv_request *request, void *const *buffers)
+/* A lost completion would be a hang. */
+static void deliver(struct conn *c, int ret)
 {
+	if (ret)
+		fail(c, EPROTO, 0, "more has completed than was posted");
+}
+
+/* A SEND of QEMU's has not completed. */
+static bool is_sending(const struct conn *c)
+{
+	return c->transmit.strict.pending || c->transmit.sends.messages;
+}
+
+static bool answer_recv(struct conn *c, const void *msg, size_t len)
+{
+	int ret = 0;
+	bool taken = delivery_message(&c->delivery, msg, len, is_sending(c), &ret);
+
+	deliver(c, ret);
+	return taken;
+}
+
+static void answer_ready(struct conn *c)
+{
+	uint8_t ready[WIRE_HEADER_LEN];
+
+	answer_recv(c, ready, wire_build_empty(ready, WIRE_READY));
+}
+
+int conn_post_recv(struct conn *c, const struct recv_request *request)
+{
+	struct recv_queue *recvs = &c->delivery.recvs;
 	struct recv_arrival arrival;
-	struct recv_request oldest;
 	int ret;
 
-	ret = recv_queue_post(&c->recvs, request);
+	ret = recv_queue_post(recvs, request);
 	if (ret)
 		return ret;
-	if (c->state == CONN_FAILED || c->recvs_flushed) {
-		flush_recvs(c);
-		return 0;
-	}
-	if (c->state == CONN_ACTIVE && recv_queue_next_arrival(&c->recvs, &arrival)) {
-		recv_queue_take(&c->recvs, &oldest);
-		fill(c, &oldest, buffers[arrival.buffer], arrival.length);
-		c->repost |= 1u << arrival.buffer;
+	if (c->state == CONN_FAILED || c->transmit.qp == TRANSMIT_QP_FLUSHED) {
+		deliver(c, delivery_flush(&c->delivery));
+	} else if (c->state == CONN_ACTIVE && recv_queue_next_arrival(recvs, &arrival)) {
+		answer_recv(c, posting_buffer(&c->posting, arrival.buffer), arrival.length);
+		c->posting.buffers_due |= 1u << arrival.buffer;
 	}
 	return 0;
 }
@@ -173,38 +200,7 @@ static bool is_type(const struct conn_wr *wr, enum wire_type type)
 {
 	struct wire_header header;
 
-	return wr->message && !wire_parse_header(wr->data, wr->length, &header) &&
-	       header.type == (uint32_t)type;
-}
-
-/* Room for what an answer of ours completes: QEMU's SEND and `recvs` RECVs. */
-static bool can_answer(const struct conn *c, unsigned int recvs)
-{
-	return c->recvs.count >= recvs && !c->recvs.arrived_count &&
-	       c->due[CONN_SEND_CQ].count + recvs + 1 <= COMPLETION_QUEUE_ROOM &&
-	       c->due[CONN_RECV_CQ].count + recvs <= COMPLETION_QUEUE_ROOM;
-}
-
-static void answer_sent(struct conn *c, const struct conn_wr *wr)
-{
-	struct completion sent = {.wr_id = wr->wr_id, .opcode = VERBS_WC_SEND};
-
-	push(c, conn_due(c, CONN_SEND_CQ), &sent);
-}
-
-static void answer_recv(struct conn *c, const void *msg, size_t len)
-{
-	struct recv_request request;
-
-	recv_queue_take(&c->recvs, &request);
-	fill(c, &request, msg, (uint32_t)len);
-}
-
-static void answer_ready(struct conn *c)
-{
-	uint8_t ready[WIRE_HEADER_LEN];
-
-	answer_recv(c, ready, wire_build_empty(ready, WIRE_READY));
+	return !wire_parse_header(wr->data, wr->length, &header) && header.type == (uint32_t)type;
 }
 
 /* Keep a COMPRESS back, to merge it with its neighbours. False when it has to
@@ -212,31 +208,18 @@ static void answer_ready(struct conn *c)
 static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 {
 	struct zero_run run;
-	struct ram_block *block;
-	uint64_t start;
 
-	if (wire_parse_compress(wr->data, wr->length, &run.message) ||
-	    run.message.block >= c->source.blocks.count)
+	if (!source_zero(&c->source, wr->data, wr->length, &run) || !c->options.zeros ||
+	    !delivery_can_answer(&c->delivery, 1) || transmit_zero(&c->transmit, &run))
 		return false;
-	block = &c->source.blocks.block[run.message.block];
-	start = run.message.addr - block->offset;
-	if (run.message.addr < block->offset || start >= block->length || !run.message.length ||
-	    run.message.length > block->length - start)
-		return false;
-	run.remote.start = block->host_addr + start;
-	run.remote.end = run.remote.start + run.message.length;
-	source_passed(&c->source, run.message.block, start + run.message.length);
-	if (!c->options.zeros || !can_answer(c, 1) || transmit_zero(&c->transmit, &run))
-		return false;
-	answer_sent(c, wr);
+	deliver(c, delivery_answered(&c->delivery, wr->wr_id));
 	answer_ready(c);
 	return true;
 }
 
-static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
+static int post_strict(struct conn *c, const struct conn_wr *wr, const struct wire_message *own)
 {
 	struct transmit_strict strict = {
-		.own = own,
 		.urgent = c->role == CONN_DESTINATION || is_type(wr, WIRE_READY) ||
 			  is_type(wr, WIRE_ERROR),
 		.wr_id = wr->wr_id,
@@ -245,6 +228,8 @@ static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
 		.lkey = wr->lkey,
 	};
 
+	if (own)
+		strict.own = *own;
 	/*
 	 * QEMU waits for each SEND. Only when it has given up on one, and says so
 	 * with an ERROR, is there another: the first then lies in a buffer that
@@ -252,181 +237,249 @@ static int post_strict(struct conn *c, const struct conn_wr *wr, bool own)
 	 */
 	if (strict.urgent)
 		transmit_abandon_strict(&c->transmit);
+	count_message(c->counters.sent, wr->data, wr->length);
 	return transmit_strict(&c->transmit, &strict) ? -EIO : 0;
 }
 
 void conn_disconnected(struct conn *c)
 {
-	if (c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->given_up)
-		c->refused |= source_may_be_too_much(&c->source);
+	if (c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->given_up &&
+	    c->refusal == REFUSAL_NONE &&
+	    source_may_be_too_much(&c->source, conn_is_prefetching(c)))
+		c->refusal = REFUSAL_SEEN;
 }
 
-static int send_message(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
+/* A REGISTER_REQUEST, or another message that is no COMPRESS. */
+static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 {
-	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
-	bool zero = is_type(wr, WIRE_COMPRESS);
-	bool replace = false;
+	bool can_answer = delivery_can_answer(&c->delivery, 2);
+	struct wire_message own;
 
-	/* At any other time the destination would take a request of ours for an
-	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
-	c->transmit.registering = request || zero;
-	c->given_up |= is_type(wr, WIRE_ERROR);
-	if (zero) {
-		c->counters.zeros_seen++;
-		if (keep_zero(c, wr))
-			return 0;
-	}
-	if (request)
-		c->counters.requests_seen++;
 	/* QEMU's would go first, and the destination would answer ours with the MR
 	 * that it made for the one chunk. */
-	if (request && c->transmit.request.pending && !can_answer(c, 2)) {
+	if (request && c->transmit.request.state == TRANSMIT_REQUEST_QUEUED && !can_answer) {
 		transmit_withdraw_request(&c->transmit);
 		source_withdraw(&c->source);
 	}
-	switch (source_send(&c->source, wr->data, wr->length, can_answer(c, 2), own)) {
+	switch (source_send(&c->source, wr->data, wr->length, can_answer, &own)) {
 	case SOURCE_FAIL:
-		conn_fail(c);
-		return -EIO;
+		fail(c, EPROTO, 0, "a message that cannot be right");
+		return conn_error(c);
 	case SOURCE_ANSWER:
 		if (request)
 			c->counters.requests_answered++;
 		else
 			c->counters.unregisters_answered++;
-		answer_sent(c, wr);
-		answer_recv(c, own->message, own->len);
+		deliver(c, delivery_answered(&c->delivery, wr->wr_id));
+		answer_recv(c, own.bytes, own.len);
 		answer_ready(c);
-		own->len = 0;
 		return 0;
 	case SOURCE_HOLD:
 		c->counters.requests_answered++;
 		c->counters.requests_held++;
-		answer_sent(c, wr);
-		own->len = 0;
+		deliver(c, delivery_answered(&c->delivery, wr->wr_id));
 		return 0;
 	case SOURCE_REPLACE:
 		c->counters.requests_widened++;
-		replace = true;
-		break;
-	case SOURCE_FORWARD:
-		own->len = 0;
-		break;
-	}
-	if (request)
 		c->counters.requests_sent++;
-	count_message(c->counters.sent, wr->data, wr->length);
-	return post_strict(c, wr, replace);
-}
-
-/* The destination tells the source of its RAM blocks, once. */
-static void note_ram_blocks(struct conn *c, const struct conn_wr *wr)
-{
-	if (c->dest_blocks.count || !is_type(wr, WIRE_RAM_BLOCKS_RESULT) ||
-	    ram_blocks_load(&c->dest_blocks, wr->data, wr->length))
-		return;
-	for (unsigned int i = 0; i < c->dest_blocks.count; i++) {
-		c->dest_blocks.block[i].local_addr = c->dest_blocks.block[i].host_addr;
-		c->dest_blocks.block[i].local_known = true;
+		return post_strict(c, wr, &own);
+	case SOURCE_FORWARD:
+		c->counters.requests_sent += request;
+		break;
 	}
+	return post_strict(c, wr, NULL);
 }
 
-int conn_post_send(struct conn *c, const struct conn_wr *wr, struct source_reply *own)
+static int send_message(struct conn *c, const struct conn_wr *wr)
 {
-	struct write write = {
-		.wr_id = wr->wr_id,
-		.local_addr = wr->local_addr,
-		.remote_addr = wr->remote_addr,
-		.length = wr->length,
-		.lkey = wr->lkey,
-		.rkey = wr->rkey,
-		.goes_on = wr->goes_on,
-		.later = wr->later,
-	};
+	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
+	bool zero = is_type(wr, WIRE_COMPRESS);
 
-	own->len = 0;
+	if (c->role == CONN_DESTINATION) {
+		destination_send(&c->destination, wr->data, wr->length);
+		return post_strict(c, wr, NULL);
+	}
+	/* At any other time the destination would take a request of ours for an
+	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
+	c->transmit.registering = request || zero;
+	c->given_up |= is_type(wr, WIRE_ERROR);
+	c->counters.requests_seen += request;
+	c->counters.zeros_seen += zero;
+	if (zero && keep_zero(c, wr))
+		return 0;
+	return exchange(c, wr, request);
+}
+
+enum conn_wait conn_waits(const struct conn *c)
+{
+	enum conn_wait waits = mrs_waits(&c->mrs);
+
+	if (waits == CONN_WAITS_FOR_WRITES && (c->state != CONN_ACTIVE || !conn_is_writing(c)))
+		return CONN_WAITS_FOR_NOTHING;
+	return waits;
+}
+
+int conn_register(struct conn *c, const struct conn_registration *want, struct mr **mr)
+{
+	struct ram_block *block;
+	struct range where, bounds;
+
+	*mr = NULL;
 	if (c->state != CONN_ACTIVE)
-		return -EIO;
-	if (!wr->message)
-		return transmit_write(&c->transmit, &write, conn_due(c, CONN_SEND_CQ));
+		return 0;
 	if (c->role == CONN_SOURCE)
-		return send_message(c, wr, own);
-	note_ram_blocks(c, wr);
-	count_message(c->counters.sent, wr->data, wr->length);
-	return post_strict(c, wr, false);
+		block = source_register(&c->source, want->addr, want->length, &where);
+	else
+		block = destination_register(&c->destination, want->addr, want->length, &where);
+	if (!block)
+		return 0;
+	/* An MR that QEMU does not know of must not outlive what it holds. */
+	if (mrs_watch(&c->mrs, conn_blocks(c), block))
+		return 0;
+	/* What comes ahead of QEMU is registered by itself, so that it can be given up. */
+	bounds = where;
+	if (c->role == CONN_SOURCE)
+		bounds = source_bounds(&c->source, block, where);
+	else if (!c->mrs.policy.ahead)
+		bounds = destination_bounds(&c->destination, where);
+	return mrs_get(&c->mrs, conn_blocks(c), block,
+		       &(struct mrs_want){where, bounds, want->access, want->last}, mr);
 }
 
-unsigned int conn_batch(struct conn *c, struct transmit_out *out)
+/*
+ * The first part of a WRITE, [addr, addr + *length), that one MR can serve: shortens *length
+ * to that, and sets *lkey when the MR is another than the one it was given. Returns as
+ * mrs_renew().
+ */
+static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey)
 {
-	return c->state == CONN_ACTIVE ? transmit_batch(&c->transmit, out) : 0;
+	struct ram_blocks *blocks = &c->source.blocks;
+	struct ram_block *block;
+	struct range where;
+	struct mr *mr;
+	int ret;
+
+	if (c->role != CONN_SOURCE || !atomic_load(&blocks->discarded))
+		return 0;
+	block = ram_blocks_find_local(blocks, addr, *length, &where);
+	/* Where the NIC follows the memory no MR is ever stale. */
+	if (!block || block->on_demand || !block->watched)
+		return 0;
+	/* Only what completes early can be taken apart unseen. */
+	if (c->transmit.policy.early)
+		where.end = registration_part(block, where);
+	ret = mrs_renew(&c->mrs, blocks, block, where, &mr);
+	if (ret)
+		return ret;
+	*length = where.end - where.start;
+	if (mr)
+		*lkey = mr->real.lkey;
+	return 0;
 }
 
-void conn_posted(struct conn *c, const struct transmit_out *out, unsigned int count)
+/* In parts where what it is read from is in several MRs. Should there be no room
+ * for all of them, QEMU comes back with the whole, and some parts are written twice. */
+static int post_write(struct conn *c, struct conn_wr *wr)
 {
-	for (unsigned int i = 0; i < count; i++) {
-		if (out[i].kind == TRANSMIT_ZERO) {
-			c->counters.sent[WIRE_COMPRESS]++;
-		} else if (out[i].kind == TRANSMIT_REQUEST) {
-			c->counters.sent[WIRE_REGISTER_REQUEST]++;
-			c->counters.requests_ahead++;
+	struct write part = {.wr_id = wr->wr_id, .rkey = wr->rkey};
+	int ret = 0;
+
+	do {
+		part.local_addr = wr->local_addr + wr->taken;
+		part.remote_addr = wr->remote_addr + wr->taken;
+		part.length = wr->length - wr->taken;
+		part.lkey = wr->lkey;
+		ret = renew(c, part.local_addr, &part.length, &part.lkey);
+		if (ret == -EAGAIN)
+			return ret;
+		if (ret) {
+			/* ENOMEM would have QEMU wait and try again. */
+			fail(c, EIO, -ret, "a write from memory that is not registered");
+			return conn_error(c);
 		}
-	}
-	transmit_posted(&c->transmit, out, count);
+		part.later = wr->taken > 0;
+		part.goes_on = wr->taken + part.length < wr->length;
+		ret = transmit_write(&c->transmit, &part, conn_due(c, CONN_SEND_CQ));
+		wr->taken += part.length;
+	} while (!ret && part.goes_on);
+	return ret;
 }
 
-bool conn_arm(struct conn *c, enum conn_cq cq)
+int conn_post_send(struct conn *c, struct conn_wr *wr)
+{
+	c->asleep = CONN_AWAKE;
+	if (c->state != CONN_ACTIVE)
+		return c->state == CONN_FAILED ? conn_error(c) : -EINVAL;
+	return wr->message ? send_message(c, wr) : post_write(c, wr);
+}
+
+bool conn_expects_message(const struct conn *c)
+{
+	return transmit_expects_ready(&c->transmit);
+}
+
+void conn_arm(struct conn *c, enum conn_cq cq)
 {
 	const struct completion failed = {
 		.status = VERBS_WC_WR_FLUSH_ERR,
 		.opcode = cq == CONN_SEND_CQ ? VERBS_WC_SEND : VERBS_WC_RECV,
 	};
 
+	c->asleep = CONN_AWAKE;
 	if (conn_due(c, cq)->count)
-		return false;
+		return;
 	/*
 	 * QEMU has been told, but up to 7.2 forgets what it polls between two pages
 	 * (migration/rdma.c, qemu_rdma_save_page: a `ret' of the loop hides the one
 	 * that is returned), and would sleep for ever on a message to come.
 	 */
 	if (c->state == CONN_FAILED)
-		push(c, conn_due(c, cq), &failed);
+		completion_queue_push(conn_due(c, cq), &failed);
 	if (c->state != CONN_ACTIVE)
-		return false;
+		return;
 	transmit_flush(&c->transmit);
-	return conn_needs_help(c, cq);
+	c->asleep = cq;
 }
 
-bool conn_needs_help(const struct conn *c, enum conn_cq armed)
+void conn_polls(struct conn *c, enum conn_cq cq)
 {
-	if (c->state != CONN_ACTIVE || c->one_cq)
-		return false;
-	if (armed == CONN_SEND_CQ)
-		return transmit_waits_for_ready(&c->transmit);
-	/* The NIC's send queue was full when our request should have gone. */
-	return c->source.ahead.held && transmit_waits_for_room(&c->transmit);
+	/* It may be asleep on this one: in this very call. */
+	if (c->asleep != cq)
+		c->asleep = CONN_AWAKE;
 }
 
-int conn_send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
+unsigned int conn_take_due(struct conn *c, enum conn_cq cq, struct completion *wc, unsigned int max)
 {
-	int ret = transmit_completed(&c->transmit, serial, wc, conn_due(c, CONN_SEND_CQ));
+	unsigned int n = 0;
 
-	/* A lost completion is a hang: fail instead. */
-	if (ret == -ENOSPC)
-		conn_fail(c);
-	release_held(c);
-	return ret == -ENOSPC ? 0 : ret;
+	while (n < max && completion_queue_pop(conn_due(c, cq), &wc[n]))
+		n++;
+	/* It may have been armed before this. */
+	if (!n)
+		c->asleep = cq;
+	return n;
+}
+
+unsigned int conn_count_due(const struct conn *c, enum conn_cq cq)
+{
+	return c->delivery.due[c->options.one_cq ? CONN_SEND_CQ : cq].count;
 }
 
 /* The destination has registered what we asked for ahead of QEMU. */
-static void ahead_result(struct conn *c, const void *msg, size_t len)
+static void prefetch_result(struct conn *c, const void *msg, size_t len)
 {
-	struct source_reply reply;
+	struct wire_message reply;
 	bool held;
 
-	if (source_ahead_result(&c->source, msg, len, &held, &reply)) {
-		conn_fail(c);
-	} else if (held && c->state == CONN_ACTIVE && c->recvs.count >= 2) {
-		/* Else QEMU has learnt of a failure in the answer's place. */
-		answer_recv(c, reply.message, reply.len);
+	if (c->transmit.request.state != TRANSMIT_REQUEST_SENT ||
+	    source_prefetched(&c->source, msg, len, &held, &reply)) {
+		fail(c, EPROTO, 0, "a message that cannot be right");
+		return;
+	}
+	transmit_request_answered(&c->transmit);
+	/* Else QEMU has learnt of a failure in the answer's place. */
+	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
+		answer_recv(c, reply.bytes, reply.len);
 		answer_ready(c);
 	}
 }
@@ -441,145 +494,74 @@ static bool swallow(struct conn *c, const void *msg, size_t len)
 		return false;
 	if (header.type == WIRE_ERROR)
 		conn_disconnected(c);
-	if (header.type == WIRE_REGISTER_RESULT && c->transmit.request.unacknowledged) {
-		ahead_result(c, msg, len);
+	if (header.type == WIRE_REGISTER_RESULT &&
+	    c->transmit.request.state >= TRANSMIT_REQUEST_SENT) {
+		prefetch_result(c, msg, len);
 		return true;
 	}
 	return header.type == WIRE_READY && transmit_ready(&c->transmit);
 }
 
-void conn_recv_completed(struct conn *c, unsigned int buffer, const struct completion *wc,
-			 void *const *buffers)
+static void message_came(struct conn *c, unsigned int buffer, uint32_t len)
 {
-	struct recv_request request;
-	struct completion due = *wc;
+	const void *msg = posting_buffer(&c->posting, buffer);
+	struct recv_arrival arrival = {buffer, len};
 
-	if (wc->status != VERBS_WC_SUCCESS) {
-		c->recvs_flushed = true;
-		transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
-	} else {
-		count_message(c->counters.received, buffers[buffer], wc->byte_len);
-		if (swallow(c, buffers[buffer], wc->byte_len)) {
-			c->repost |= 1u << buffer;
+	count_message(c->counters.received, msg, len);
+	if (!swallow(c, msg, len)) {
+		source_receive(&c->source, msg, len);
+		if (!answer_recv(c, msg, len)) {
+			deliver(c, recv_queue_arrive(&c->delivery.recvs, &arrival));
 			return;
 		}
-		source_receive(&c->source, buffers[buffer], wc->byte_len);
 	}
-	if (!recv_queue_take(&c->recvs, &request)) {
-		struct recv_arrival arrival = {buffer, wc->byte_len};
+	c->posting.buffers_due |= 1u << buffer;
+}
 
-		if (wc->status == VERBS_WC_SUCCESS && recv_queue_arrive(&c->recvs, &arrival))
-			conn_fail(c);
+static void recv_failed(struct conn *c, const struct completion *wc)
+{
+	struct completion failed = *wc;
+	struct recv_request request;
+
+	transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
+	c->transmit.qp = TRANSMIT_QP_FLUSHED;
+	if (!recv_queue_take(&c->delivery.recvs, &request))
 		return;
+	failed.wr_id = request.wr_id;
+	deliver(c, delivery_recv(&c->delivery, &failed, is_sending(c)));
+}
+
+static void send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
+{
+	int ret = transmit_completed(&c->transmit, serial, wc, conn_due(c, CONN_SEND_CQ));
+
+	if (ret == -ENOENT)
+		fail(c, EIO, 0, "a completion for no request of ours");
+	else
+		deliver(c, ret);
+	if (!is_sending(c))
+		deliver(c, delivery_release(&c->delivery));
+}
+
+void conn_completed(struct conn *c, const struct completion *wc)
+{
+	uint64_t number;
+
+	switch (posting_of(wc->wr_id, &number)) {
+	case POSTING_OF_SEND:
+		send_completed(c, number, wc);
+		break;
+	case POSTING_OF_RECV:
+		if (wc->status == VERBS_WC_SUCCESS)
+			message_came(c, (unsigned int)number, wc->byte_len);
+		else
+			recv_failed(c, wc);
+		break;
+	case POSTING_OF_NOTHING:
+		break;
+	case POSTING_OF_QEMU:
+		/* A RECV that QEMU posted itself, at a destination. */
+		deliver(c, delivery_recv(&c->delivery, wc, is_sending(c)));
+		break;
 	}
-	if (wc->status == VERBS_WC_SUCCESS) {
-		fill(c, &request, buffers[buffer], wc->byte_len);
-		c->repost |= 1u << buffer;
-		return;
-	}
-	due.wr_id = request.wr_id;
-	deliver_recv(c, &due);
-}
-
-void conn_foreign_recv_completed(struct conn *c, const struct completion *wc)
-{
-	deliver_recv(c, wc);
-}
-
-struct ram_block *conn_register(struct conn *c, uint64_t addr, uint64_t length, struct range *want)
-{
-	struct ram_block *block;
-
-	if (c->state != CONN_ACTIVE)
-		return NULL;
-	if (c->role == CONN_SOURCE)
-		return source_register(&c->source, addr, length, want);
-	block = ram_blocks_find_local(&c->dest_blocks, addr, length, want);
-	if (block)
-		destination_asked(&c->destination, block, *want);
-	return block;
-}
-
-struct ram_block *conn_renew(struct conn *c, uint64_t addr, uint64_t length, struct range *where)
-{
-	struct ram_block *block;
-
-	if (c->state != CONN_ACTIVE || c->role != CONN_SOURCE ||
-	    !atomic_load(&c->source.blocks.discarded))
-		return NULL;
-	block = ram_blocks_find_local(&c->source.blocks, addr, length, where);
-	/* Where the NIC follows the memory no MR is ever stale. */
-	if (!block || block->on_demand)
-		return NULL;
-	/* Only what completes early can be taken apart unseen. */
-	if (c->transmit.policy.early)
-		where->end = registration_part(block, *where);
-	return block;
-}
-
-bool conn_writing(const struct conn *c)
-{
-	return c->transmit.writes.count || c->transmit.writes_in_flight;
-}
-
-struct ram_blocks *conn_blocks(struct conn *c)
-{
-	return c->role == CONN_SOURCE ? &c->source.blocks : &c->dest_blocks;
-}
-
-struct range conn_bounds(const struct conn *c, const struct ram_block *block, struct range want)
-{
-	if (c->role == CONN_SOURCE)
-		return source_bounds(&c->source, block, want);
-	/* What comes ahead of QEMU is registered by itself, so that it can be given up. */
-	return c->policy.ahead ? want : destination_bounds(&c->destination, want);
-}
-
-bool conn_look(const struct conn *c, struct source_look *look)
-{
-	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE &&
-	       transmit_can_request(&c->transmit) && source_look(&c->source, look);
-}
-
-void conn_looked(struct conn *c, const struct source_look *look, struct range found)
-{
-	bool can_ask = c->state == CONN_ACTIVE && transmit_can_request(&c->transmit);
-	struct wire_register request;
-
-	if (source_looked(&c->source, look, found, can_ask, &request))
-		transmit_request(&c->transmit, &request);
-}
-
-bool conn_register_ahead(const struct conn *c, struct ram_block **block, struct range *range)
-{
-	if (c->state != CONN_ACTIVE || !c->policy.ahead || c->policy.ahead_failed ||
-	    !c->policy.access_known)
-		return false;
-	if (c->role == CONN_SOURCE)
-		return source_register_ahead(&c->source, block, range);
-	*block = c->destination.block;
-	return *block && (*block)->watched && destination_ahead(&c->destination, range);
-}
-
-const char *conn_state_name(enum conn_state state)
-{
-	static const char *const names[] = {
-		[CONN_CANDIDATE] = "candidate",
-		[CONN_PASSTHROUGH] = "passthrough",
-		[CONN_ACTIVE] = "active",
-		[CONN_FAILED] = "failed",
-	};
-
-	return names[state];
-}
-
-const char *conn_role_name(enum conn_role role)
-{
-	static const char *const names[] = {
-		[CONN_NO_ROLE] = "none",
-		[CONN_SOURCE] = "source",
-		[CONN_DESTINATION] = "destination",
-	};
-
-	return names[role];
 }

@@ -9,10 +9,10 @@
 #include "core/completion_queue.h"
 #include "core/data_run.h"
 #include "core/mrs.h"
+#include "core/posting.h"
 #include "core/prefetch.h"
 #include "core/ram_blocks.h"
 #include "core/recv_queue.h"
-#include "core/send_queue.h"
 #include "core/transmit.h"
 
 /*
@@ -51,9 +51,6 @@ enum conn_role {
 	CONN_DESTINATION,
 };
 
-/* The two completion queues; the same one on a connection that has only one. */
-enum conn_cq { CONN_SEND_CQ, CONN_RECV_CQ, CONN_CQS };
-
 /* What the user chose, and where we run. */
 struct conn_options {
 	bool one_cq;	    /* SENDs and RECVs complete on the same CQ */
@@ -77,14 +74,11 @@ void conn_free(struct conn *c);
 
 enum conn_state conn_state(const struct conn *c);
 enum conn_role conn_role(const struct conn *c);
+/* With what everything that is posted to a failed connection ends, a negative errno; 0 for
+ * one that has not failed. */
+int conn_error(const struct conn *c);
 const char *conn_state_name(enum conn_state state);
 const char *conn_role_name(enum conn_role role);
-
-/* Bytes of our own that the NIC uses at a source: receive buffers, then the messages we
- * make. */
-#define CONN_MESSAGE_LEN 64
-#define CONN_MEMORY_LEN \
-	(RECV_QUEUE_BUFFERS * (size_t)WIRE_MESSAGE_MAX + SEND_SLOTS * (size_t)CONN_MESSAGE_LEN)
 
 /*
  * The connection is being made. In this order, as far as they apply:
@@ -92,7 +86,7 @@ const char *conn_role_name(enum conn_role role);
  * conn_set_role().
  *
  * conn_take_over(): a source's receive queue is to be ours. `memory` of
- * CONN_MEMORY_LEN bytes is registered under `lkey`. Its buffers are to be posted then:
+ * POSTING_MEMORY_LEN bytes is registered under `lkey`. Its buffers are to be posted then:
  * should one fail (conn_done()), the connection is as it was if none was posted before,
  * and cannot be kept otherwise.
  *
@@ -155,8 +149,8 @@ int conn_post_recv(struct conn *c, const struct recv_request *request);
  * connection one is due then, of no request, with an error. */
 void conn_arm(struct conn *c, enum conn_cq cq);
 
-/* A completion from the real CQ, as it is. */
-void conn_completed(struct conn *c, enum conn_cq cq, const struct completion *wc);
+/* A completion from a real CQ, as it is. */
+void conn_completed(struct conn *c, const struct completion *wc);
 
 /* QEMU polls a CQ, and looks after it itself from now on. */
 void conn_polls(struct conn *c, enum conn_cq cq);
@@ -179,7 +173,7 @@ void conn_fail(struct conn *c, int error, const char *reason);
  * QEMU registers memory of its own. Sets *mr to the MR that serves it, which gets a user,
  * or to NULL when it is no guest memory of an active connection: then register exactly
  * what was asked. 0, or the negative errno of the registration; -EAGAIN: call again when
- * conn_waits() allows it. With `last`, -EAGAIN is never returned.
+ * conn_waits() allows it. With `last` it does not wait for writes any more.
  */
 struct conn_registration {
 	uint64_t addr;
@@ -189,12 +183,8 @@ struct conn_registration {
 };
 int conn_register(struct conn *c, const struct conn_registration *want, struct mr **mr);
 
-/* After -EAGAIN: what has to end before a call can succeed. */
-enum conn_wait {
-	CONN_WAITS_FOR_NOTHING,
-	CONN_WAITS_FOR_PREFETCH, /* the CONN_REGISTER under way */
-	CONN_WAITS_FOR_WRITES,	 /* on the wire: take in their completions */
-};
+/* After -EAGAIN: what has to end before a call can succeed. Do what conn_next() says before
+ * calling again: what has become of no use is to be deregistered. */
 enum conn_wait conn_waits(const struct conn *c);
 
 /* The guest's RAM blocks as this end knows them: ram_blocks_discard() says what has been
@@ -223,43 +213,26 @@ enum conn_action_kind {
 	CONN_KINDS,
 };
 
-#define CONN_KIND(kind)	   (1u << (kind))
-#define CONN_ALL_KINDS	   (CONN_KIND(CONN_KINDS) - 1)
-
-/* A WR for the real send queue. */
-struct conn_send {
-	uint64_t wr_id;
-	bool message; /* a SEND; else an RDMA WRITE */
-	bool signaled;
-	bool ours; /* QEMU knows nothing of it */
-	uint64_t addr;
-	uint64_t length; /* bytes; 0 with no SGE */
-	uint64_t remote_addr;
-	uint32_t lkey;
-	uint32_t rkey;
-};
+#define CONN_KIND(kind) (1u << (kind))
+#define CONN_ALL_KINDS	(CONN_KIND(CONN_KINDS) - 1)
 
 struct conn_action {
 	enum conn_action_kind kind;
 	union {
 		struct {
 			int error; /* positive errno */
+			int cause; /* what led to it, a positive errno, or 0 */
 			const char *reason;
 			/* Flushed at once: an event for a QEMU that sleeps on the send CQ. */
 			struct conn_send wr;
 		} abort;
-		struct recv_wr {
-			uint64_t wr_id;
-			uint64_t addr;
-			uint32_t length;
-			uint32_t lkey;
-		} recv;
+		struct conn_recv recv;
 		struct {
 			unsigned int count;
 			struct conn_send wr[TRANSMIT_BATCH];
 		} post;
-		void *mr;	 /* as mrs_ops.reg() made it */
-		enum conn_cq cq; /* CONN_LISTEN */
+		void *mr;		   /* as mrs_ops.reg() made it */
+		enum conn_cq cq;	   /* CONN_LISTEN */
 		struct prefetch_scan scan; /* prefetch_find() */
 		struct {
 			uint64_t addr;
@@ -286,8 +259,12 @@ struct conn_result {
 bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
 void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result);
 
-/* Would conn_next() return true? */
-bool conn_has(const struct conn *c, unsigned int kinds);
+/* Would conn_next() return true? For CONN_POST_WRITES, CONN_LISTEN, CONN_SCAN and
+ * CONN_REGISTER: the others never wait for another thread. */
+bool conn_has(struct conn *c, unsigned int kinds);
+
+/* For tests: what is wrong, when conn_next() has no more to say; NULL when nothing is. */
+const char *conn_check(const struct conn *c);
 
 /* ---- Figures ---- */
 
@@ -312,6 +289,9 @@ struct conn_figures {
 	unsigned int shift;	  /* as chosen */
 	unsigned int shift_works; /* what is registered at once now; 0: QEMU's own chunks */
 	uint64_t chunk;		  /* QEMU's chunk size in bytes, 0 while not known */
+	/* WRITEs taken in that have not completed: bytes and number. */
+	uint64_t window_bytes;
+	unsigned int window_writes;
 };
 void conn_figures(const struct conn *c, struct conn_figures *figures);
 

@@ -1,8 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/destination.h"
 
+#include "core/wire.h"
+
 /* What is registered ahead is an MR of its own, which fewer chunks are not worth. */
 #define LEAST_CHUNKS 4
+
+void destination_send(struct destination *d, const void *msg, size_t len)
+{
+	struct wire_header header;
+
+	if (d->blocks.count || wire_parse_header(msg, len, &header) ||
+	    header.type != WIRE_RAM_BLOCKS_RESULT || ram_blocks_load(&d->blocks, msg, len))
+		return;
+	for (unsigned int i = 0; i < d->blocks.count; i++) {
+		d->blocks.block[i].local_addr = d->blocks.block[i].host_addr;
+		d->blocks.block[i].local_known = true;
+	}
+}
+
+struct ram_block *destination_register(struct destination *d, uint64_t addr, uint64_t length,
+				       struct range *want)
+{
+	struct ram_block *block = ram_blocks_find_local(&d->blocks, addr, length, want);
+
+	if (block)
+		destination_asked(d, block, *want);
+	return block;
+}
 
 /* Learn from the length of `want`. A source that is preloaded asks for one chunk at
  * first, for it does not know their size either. */
@@ -65,13 +90,15 @@ struct range destination_bounds(const struct destination *d, struct range want)
 	return want;
 }
 
-bool destination_ahead(const struct destination *d, struct range *piece)
+bool destination_prefetch(const struct destination *d, struct ram_block **block,
+			  struct range *piece)
 {
 	struct range free;
 
 	/* One half of what may be ahead is in use while the other is made. */
-	if (!room(d, &free) || free.start - d->position > d->asked / 8)
+	if (!room(d, &free) || !d->block->watched || free.start - d->position > d->asked / 8)
 		return false;
+	*block = d->block;
 	*piece = free;
 	return true;
 }

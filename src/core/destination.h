@@ -17,6 +17,7 @@
  * for then it asks for what it is going to need itself.
  */
 struct destination {
+	struct ram_blocks blocks;
 	bool exact; /* nothing beyond what is asked for */
 	/* What QEMU registered last; NULL before that. */
 	struct ram_block *block;
@@ -28,13 +29,22 @@ struct destination {
 	uint64_t chunk;
 };
 
+/* QEMU sends the control message `msg`: it tells the source of its RAM blocks, once. */
+void destination_send(struct destination *d, const void *msg, size_t len);
+
+/* QEMU registers [addr, addr + length) of its memory. Returns the RAM block that it lies
+ * in, with the place in it in *want; NULL when it is no guest memory. */
+struct ram_block *destination_register(struct destination *d, uint64_t addr, uint64_t length,
+				       struct range *want);
+
 /* QEMU registers `want`. */
 void destination_asked(struct destination *d, struct ram_block *block, struct range want);
 
 /* What may be registered there and then, in one with `want`, which was just asked for. */
 struct range destination_bounds(const struct destination *d, struct range want);
 
-/* What to register next, ahead of QEMU, in d->block; false when there is enough. */
-bool destination_ahead(const struct destination *d, struct range *piece);
+/* What to register next, ahead of QEMU, in *block; false when there is enough. */
+bool destination_prefetch(const struct destination *d, struct ram_block **block,
+			  struct range *piece);
 
 #endif

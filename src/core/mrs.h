@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/ram_blocks.h"
+#include "core/registration.h"
 
 /*
  * The MRs of guest memory in this process: which there are, who uses them, when they may
@@ -64,6 +65,66 @@ struct mrs_counters {
 	uint64_t pinned;      /* bytes, now */
 	uint64_t pinned_peak; /* bytes, at most at any time */
 };
+
+/* What has to end before a registration can succeed. */
+enum conn_wait {
+	CONN_WAITS_FOR_NOTHING,
+	CONN_WAITS_FOR_PREFETCH, /* the registration ahead of QEMU that is under way */
+	CONN_WAITS_FOR_WRITES,	 /* on the wire: take in their completions */
+};
+
+struct mrs {
+	struct mrs_ops ops;
+	struct registration_policy policy;
+	/* WRITEs read what is registered here: what is stale may go when there are none. */
+	bool source;
+	struct mr *live;   /* and those that are gone, but that QEMU has handles to */
+	struct mr *stale;  /* to be given back when no WRITE uses them */
+	struct mr *coming; /* the one that is being registered ahead of QEMU */
+	enum conn_wait waits;
+	struct mrs_counters counters;
+};
+
+/* All zero, then this. */
+void mrs_init(struct mrs *s, const struct mrs_ops *ops, unsigned int shift, bool prefetch);
+
+/* See to it that discards of the block are known. 0; or a negative errno, and then nothing
+ * that is registered there may be ours. */
+int mrs_watch(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block);
+
+struct mrs_want {
+	struct range range;
+	struct range bounds; /* it may reach as far */
+	int access;
+	bool last; /* do not wait for writes any more */
+};
+
+/*
+ * The MR for a range, made where there is none, as registration_get() does; QEMU gets a
+ * handle to it. 0; the negative errno of the registration; or -EAGAIN: try again when
+ * mrs_waits() allows it and what is stale has been given back.
+ */
+int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
+	    const struct mrs_want *want, struct mr **mr);
+
+/* The MR that a WRITE from `where` needs, as registration_renew() says; NULL when it has
+ * the right one. Returns as mrs_get(). */
+int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block, struct range where,
+	      struct mr **mr);
+
+enum conn_wait mrs_waits(const struct mrs *s);
+
+/* Registration ahead of QEMU: `range` is being registered, and has been: `real` is NULL
+ * when that failed. 0 or -ENOMEM. */
+int mrs_begin(struct mrs *s, struct ram_block *block, struct range range);
+void mrs_end(struct mrs *s, const struct mrs_real *real);
+
+/* One that is stale and that no WRITE uses, to be deregistered; NULL when there is none. */
+void *mrs_take_stale(struct mrs *s);
+
+/* The connection is over. One real MR that nobody else uses, to be deregistered; NULL when
+ * there are no more, and then all others are their handles' alone. */
+void *mrs_take_last(struct mrs *s);
 
 /* A handle of QEMU's is gone. Returns the real MR when it has to be deregistered, else NULL.
  * `mr` may be gone then. */

@@ -144,7 +144,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (access & VERBS_ACCESS_ON_DEMAND)
 		block->on_demand = true;
 	if (policy->access_known && policy->access != access)
-		goto unshared;
+		goto private;
 	if (discard_map_test(&block->discards, want))
 		drop(ops, context, block, discard_map_round(&block->discards, want));
 	extent = extent_map_find(&block->local, want);
@@ -152,14 +152,14 @@ int registration_get(const struct registration_ops *ops, void *context,
 		return -EBUSY;
 	if (extent) {
 		*registration = (struct registration){
+			.state = REGISTRATION_EXISTING,
 			.mr = (void *)(uintptr_t)extent->value,
 			.range = extent->range,
-			.shared = true,
 		};
 		return 0;
 	}
 	if (!extent_map_gap(&block->local, (struct range){0, block->length}, want, &gap))
-		goto unshared;
+		goto private;
 
 	ret = halve(ops, context, policy, block, want, bounds, access, &shift, &made);
 	if (ret)
@@ -170,17 +170,19 @@ int registration_get(const struct registration_ops *ops, void *context,
 		policy->ahead = false;
 	policy->access = access;
 	policy->access_known = true;
-	made.unshared = extent_map_insert(&block->local, made.range, (uintptr_t)made.mr) != 0;
-	if (made.unshared)
+	made.state = REGISTRATION_MAPPED;
+	if (extent_map_insert(&block->local, made.range, (uintptr_t)made.mr)) {
+		made.state = REGISTRATION_PRIVATE;
 		block->unmapped = true;
+	}
 	*registration = made;
 	return 0;
 
-unshared:
+      private:
 	ret = try_with_release(ops, context, policy, block, want, access, false, &made);
 	if (ret)
 		return ret;
-	made.unshared = true;
+	made.state = REGISTRATION_PRIVATE;
 	block->unmapped = true;
 	*registration = made;
 	return 0;

@@ -44,14 +44,17 @@ struct registration_policy {
 	bool access_known;
 };
 
+enum registration_state {
+	REGISTRATION_EXISTING, /* an MR made before serves this too */
+	REGISTRATION_MAPPED,   /* a new one, in block->local */
+	REGISTRATION_PRIVATE,  /* a new one that nobody else may use: in no map */
+};
+
 struct registration {
+	enum registration_state state;
 	void *mr;
 	/* Where it lies in the block. */
 	struct range range;
-	/* An MR made before serves this too. */
-	bool shared;
-	/* Nobody else may use it: it is not in block->local. */
-	bool unshared;
 };
 
 /*

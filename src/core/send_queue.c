@@ -46,6 +46,20 @@ int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_recor
 	return 0;
 }
 
+void send_queue_take_back(struct send_queue *q)
+{
+	retire(q, record_at(q, --q->next));
+}
+
+unsigned int send_queue_silent(const struct send_queue *q)
+{
+	uint64_t silent = q->next;
+
+	while (silent > q->oldest && !q->ring[(silent - 1) % SEND_QUEUE_ROOM].signaled)
+		silent--;
+	return (unsigned int)(q->next - silent);
+}
+
 int send_queue_free_slot(const struct send_queue *q)
 {
 	for (int slot = SEND_SLOT_REQUEST + 1; slot < SEND_SLOTS; slot++)

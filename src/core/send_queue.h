@@ -27,6 +27,7 @@ struct send_record {
 	bool message;	 /* a SEND whose completion QEMU waits for */
 	int kind;	 /* the owner's */
 	int slot;	 /* the own message it sends, or SEND_NO_SLOT */
+	bool signaled;	 /* else it says nothing when it succeeds */
 };
 
 /* send_queue_init() before use. */
@@ -46,6 +47,12 @@ int send_queue_add(struct send_queue *q, const struct send_record *record, uint6
 /* The WR `serial` has completed: sets *record and retires it and all before it.
  * 0, or -ENOENT when no such WR is on the queue. */
 int send_queue_complete(struct send_queue *q, uint64_t serial, struct send_record *record);
+
+/* The newest was not posted after all: it is forgotten. */
+void send_queue_take_back(struct send_queue *q);
+
+/* How many of the newest say nothing when they succeed. */
+unsigned int send_queue_silent(const struct send_queue *q);
 
 /* A free slot other than those that have a name, or SEND_NO_SLOT.
  * Recording a WR with it takes it; it becomes free when that WR retires. */

@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/ahead.h"
 #include "core/widen.h"
-
-/* Data is looked for this far ahead of QEMU, in bytes. */
-#define LOOK_AHEAD (UINT64_C(64) << 20)
 
 void source_init(struct source *s, const struct source_options *options)
 {
 	s->options = *options;
 	s->widening = true;
-	s->ahead.on = options->ahead;
+	s->prefetch.on = options->prefetch;
+	s->prefetch.shift = options->shift;
+	s->prefetch.bridge = options->bridge;
+	s->prefetch.memory = options->memory;
 }
 
 void source_clear(struct source *s)
@@ -38,7 +37,6 @@ static void drop_request(struct source *s)
 	if (s->request.stage != SOURCE_REQUEST_NONE && !s->request.recorded)
 		s->widening = false;
 	memset(&s->request, 0, sizeof(s->request));
-	s->ahead.held = false;
 }
 
 static void record(struct source *s, struct ram_block *block)
@@ -49,7 +47,7 @@ static void record(struct source *s, struct ram_block *block)
 }
 
 static void answer_register(struct source *s, const struct ram_block *block, uint64_t rkey,
-			    struct source_reply *reply)
+			    struct wire_message *reply)
 {
 	struct wire_result result = {
 		.rkey = (uint32_t)rkey,
@@ -58,21 +56,21 @@ static void answer_register(struct source *s, const struct ram_block *block, uin
 
 	s->request.stage = SOURCE_REQUEST_ANSWERED;
 	s->request.recorded = true;
-	reply->len = wire_build_register_result(reply->message, &result);
+	reply->len = wire_build_register_result(reply->bytes, &result);
 }
 
 /* The destination has, or will have, registered the chunk that QEMU asks for. */
 static enum source_verdict find_answer(struct source *s, const struct ram_block *block,
 				       const struct extent *extent, bool can_answer,
-				       struct source_reply *reply)
+				       struct wire_message *reply)
 {
 	/* The destination makes an MR for this chunk alone, or returns the one it
 	 * has: either serves this chunk. */
 	s->request.recorded = true;
 	if (!can_answer)
 		return SOURCE_FORWARD;
-	if (extent->value == SOURCE_NO_RKEY_YET) {
-		s->ahead.held = true;
+	if (extent->value == PREFETCH_NO_RKEY_YET) {
+		s->request.stage = SOURCE_REQUEST_HELD;
 		return SOURCE_HOLD;
 	}
 	answer_register(s, block, extent->value, reply);
@@ -81,17 +79,27 @@ static enum source_verdict find_answer(struct source *s, const struct ram_block 
 
 void source_passed(struct source *s, uint32_t block, uint64_t end)
 {
-	struct source_ahead *ahead = &s->ahead;
-	bool leaves = ahead->seen && (ahead->block != block || end < ahead->position);
+	prefetch_passed(&s->prefetch, &s->blocks, block, end);
+}
 
-	if (leaves)
-		s->blocks.block[ahead->block].passed = true;
-	if (leaves || !ahead->known)
-		ahead->looked = 0;
-	ahead->known = true;
-	ahead->seen = true;
-	ahead->block = block;
-	ahead->position = end;
+bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run *run)
+{
+	const struct ram_block *block;
+	uint64_t start;
+
+	if (wire_parse_compress(msg, len, &run->message))
+		return false;
+	block = block_at(s, run->message.block);
+	if (!block)
+		return false;
+	start = run->message.addr - block->offset;
+	if (run->message.addr < block->offset || start >= block->length || !run->message.length ||
+	    run->message.length > block->length - start)
+		return false;
+	run->remote.start = block->host_addr + start;
+	run->remote.end = run->remote.start + run->message.length;
+	source_passed(s, run->message.block, start + run->message.length);
+	return true;
 }
 
 static struct data_run_place place_in(const struct source *s, const struct ram_block *block)
@@ -113,13 +121,6 @@ static uint64_t passed_end(const struct source *s, struct range want)
 	return end > want.end ? end : want.end;
 }
 
-/* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
- * guest that writes there again finds no other: it is ended (SIGBUS). */
-static bool bridges(const struct source *s, const struct ram_block *block)
-{
-	return s->options.bridge && !block->huge;
-}
-
 /* What to ask for where QEMU asks for `want`; false when it overlaps an extent. */
 static bool widen(const struct source *s, const struct ram_block *block, struct range want,
 		  struct range *wide)
@@ -134,17 +135,18 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	/* Where its memory is here shows with the first chunk of a block. */
 	if (s->single || !block->local_known)
 		return true;
-	if (s->ahead.on)
-		shift = ahead_shift(&block->remote, shift);
+	if (s->prefetch.on)
+		shift = prefetch_shift(&block->remote, shift);
 	if (!block->passed)
-		run = ahead_piece(&block->remote, block->length, want.start, shift);
+		run = prefetch_piece(&block->remote, block->length, want.start, shift);
 	else if (run.end > passed_end(s, want))
 		run.end = passed_end(s, want);
 	if (run.end <= want.end)
 		return true;
 	/* QEMU writes all that it asks for: only the last chunk of it matters. */
 	run.start = (want.end - 1) & ~(s->chunk_size - 1);
-	wide->end = data_run_end(&place, run, bridges(s, block) && !block->passed);
+	wide->end =
+		data_run_end(&place, run, prefetch_bridges(&s->prefetch, block) && !block->passed);
 	return true;
 }
 
@@ -161,9 +163,9 @@ struct range source_bounds(const struct source *s, const struct ram_block *block
 	return bounds;
 }
 
-bool source_may_be_too_much(const struct source *s)
+bool source_may_be_too_much(const struct source *s, bool asked)
 {
-	return s->widened && (s->request.stage == SOURCE_REQUEST_SENT || s->ahead.asked);
+	return s->widened && (s->request.stage == SOURCE_REQUEST_SENT || asked);
 }
 
 /* The request for `range`, which begins with a chunk. */
@@ -178,7 +180,7 @@ static struct wire_register request_for(const struct source *s, uint32_t block, 
 }
 
 static enum source_verdict send_register(struct source *s, const void *msg, size_t len,
-					 bool can_answer, struct source_reply *reply)
+					 bool can_answer, struct wire_message *reply)
 {
 	struct source_request *request = &s->request;
 	const struct extent *extent;
@@ -200,7 +202,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 	request->offset = request->asked.addr - block->offset;
 	if (!s->chunk_size) {
 		source_passed(s, request->asked.block, request->offset + 1);
-		s->ahead.known = false;
+		s->prefetch.known = false;
 		return SOURCE_FORWARD;
 	}
 	if (!widen_chunk_range(block->length, request->offset, request->asked.chunks, s->chunk_size,
@@ -222,12 +224,12 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 		return SOURCE_FORWARD;
 	s->widened = true;
 	changed = request_for(s, request->asked.block, wide);
-	reply->len = wire_build_register_request(reply->message, &changed);
+	reply->len = wire_build_register_request(reply->bytes, &changed);
 	return SOURCE_REPLACE;
 }
 
 static enum source_verdict send_unregister(struct source *s, const void *msg, size_t len,
-					   bool can_answer, struct source_reply *reply)
+					   bool can_answer, struct wire_message *reply)
 {
 	const struct extent *extent;
 	struct wire_register reg;
@@ -261,12 +263,12 @@ static enum source_verdict send_unregister(struct source *s, const void *msg, si
 	 */
 	if (!can_answer)
 		return SOURCE_FAIL;
-	reply->len = wire_build_empty(reply->message, WIRE_UNREGISTER_FINISHED);
+	reply->len = wire_build_empty(reply->bytes, WIRE_UNREGISTER_FINISHED);
 	return SOURCE_ANSWER;
 }
 
 enum source_verdict source_send(struct source *s, const void *msg, size_t len, bool can_answer,
-				struct source_reply *reply)
+				struct wire_message *reply)
 {
 	enum source_verdict verdict = SOURCE_FORWARD;
 	struct wire_header header;
@@ -364,135 +366,48 @@ struct ram_block *source_register(struct source *s, uint64_t addr, uint64_t leng
 	return ram_blocks_find_local(&s->blocks, addr, length, want);
 }
 
-bool source_look(const struct source *s, struct source_look *look)
+bool source_scan(const struct source *s, struct prefetch_scan *scan)
 {
-	const struct source_ahead *ahead = &s->ahead;
-	uint64_t position, start, limit;
-	const struct ram_block *block;
-	struct range gap;
-
-	if (!ahead->on || !ahead->known || ahead->asked || !s->widening || s->single ||
-	    !s->chunk_size)
-		return false;
-	block = &s->blocks.block[ahead->block];
-	/* A run of zeros may end within a chunk. */
-	position = ahead->position & ~(s->chunk_size - 1);
-	if (!block->local_known || block->passed ||
-	    !ahead_start(&block->remote, block->length, position, ahead->looked, s->options.shift,
-			 &start))
-		return false;
-	limit = s->chunk_size > LOOK_AHEAD ? s->chunk_size : LOOK_AHEAD;
-	if (start - position >= limit ||
-	    !extent_map_gap(&block->remote, (struct range){start, block->length},
-			    (struct range){start, start + 1}, &gap))
-		return false;
-	*look = (struct source_look){
-		.block = ahead->block,
-		.range = {start, gap.end - start > limit ? start + limit : gap.end},
-		.end = gap.end,
-		.position = ahead->position,
-		.place = place_in(s, block),
-		.shift = ahead_shift(&block->remote, s->options.shift),
-		.bridge = bridges(s, block),
-	};
-	return true;
+	return s->widening && !s->single && s->chunk_size &&
+	       prefetch_next(&s->prefetch, &s->blocks, s->chunk_size, scan);
 }
 
-struct range source_find(const struct source_look *look)
+bool source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found,
+		    bool can_ask, struct wire_register *request)
 {
-	uint64_t start = data_run_find(&look->place, look->range);
-	uint64_t size = UINT64_C(1) << look->shift;
-	struct range run = {start, (start & ~(size - 1)) + size};
+	const struct range *asked = &s->prefetch.asked;
 
-	if (start == look->range.end)
-		return (struct range){start, start};
-	/* In whole chunks: one may be longer than a piece. */
-	if (run.end - start < look->place.chunk)
-		run.end = start + look->place.chunk;
-	if (run.end > look->end)
-		run.end = look->end;
-	run.end = data_run_end(&look->place, run, look->bridge);
-	return run;
-}
-
-bool source_looked(struct source *s, const struct source_look *look, struct range found,
-		   bool can_ask, struct wire_register *request)
-{
-	struct ram_block *block = &s->blocks.block[look->block];
-	struct source_ahead *ahead = &s->ahead;
-	struct range piece;
-
-	/* Meanwhile QEMU may have gone back, or to another block. */
-	if (look->block != ahead->block || ahead->position < look->position)
+	if (!prefetch_scanned(&s->prefetch, &s->blocks, scan, found, can_ask && s->widening))
 		return false;
-	ahead->looked = found.start;
-	if (found.start == found.end || !can_ask || ahead->asked || !s->widening || block->passed ||
-	    !extent_map_gap(&block->remote, found, (struct range){found.start, found.start + 1},
-			    &piece))
-		return false;
-	if (extent_map_insert(&block->remote, piece, SOURCE_NO_RKEY_YET)) {
-		/* There is no memory: QEMU asks for what it needs. */
-		ahead->on = false;
-		return false;
-	}
-	ahead->asked = true;
-	ahead->asked_block = look->block;
-	ahead->range = piece;
-	s->widened |= piece.end - piece.start > s->chunk_size;
-	*request = request_for(s, look->block, piece);
+	s->widened |= asked->end - asked->start > s->chunk_size;
+	*request = request_for(s, scan->block, *asked);
 	return true;
 }
 
 void source_withdraw(struct source *s)
 {
-	extent_map_remove(&s->blocks.block[s->ahead.asked_block].remote, s->ahead.range.start);
-	s->ahead.asked = false;
+	prefetch_answered(&s->prefetch, &s->blocks, PREFETCH_NO_RKEY_YET);
 }
 
-int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
-			struct source_reply *reply)
+int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+		      struct wire_message *reply)
 {
-	struct ram_block *block = &s->blocks.block[s->ahead.asked_block];
+	struct ram_block *block = &s->blocks.block[s->prefetch.asked_block];
 	struct wire_result result;
 
-	if (!s->ahead.asked || wire_parse_result(msg, len, &result))
+	if (wire_parse_result(msg, len, &result))
 		return -EBADMSG;
-	s->ahead.asked = false;
 	block->host_addr = result.host_addr;
-	extent_map_set(&block->remote, s->ahead.range.start, result.rkey);
-	*held = s->ahead.held;
-	s->ahead.held = false;
+	prefetch_answered(&s->prefetch, &s->blocks, result.rkey);
+	*held = s->request.stage == SOURCE_REQUEST_HELD;
 	if (*held)
 		answer_register(s, block, result.rkey, reply);
 	return 0;
 }
 
-/* The part of what the destination has, or will have, registered that comes next. */
-static bool next_of_remote(const struct ram_block *block, uint64_t position, struct range *range)
+bool source_prefetch_local(const struct source *s, struct ram_block **block, struct range *range)
 {
-	uint64_t at = position;
-
-	for (;;) {
-		struct range asked, rest;
-
-		if (!extent_map_next(&block->remote, at, &asked))
-			return false;
-		at = extent_map_free_at(&block->local, at > asked.start ? at : asked.start);
-		if (at >= asked.end)
-			continue;
-		rest = (struct range){at, asked.end};
-		return extent_map_gap(&block->local, rest, (struct range){at, at + 1}, range);
-	}
-}
-
-bool source_register_ahead(const struct source *s, struct ram_block **block, struct range *range)
-{
-	const struct source_ahead *ahead = &s->ahead;
-
 	/* What QEMU registers next is its own to register, in one. */
-	if (!ahead->known || s->request.stage == SOURCE_REQUEST_ANSWERED)
-		return false;
-	*block = &s->blocks.block[ahead->block];
-	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, ahead->position, range);
+	return s->request.stage != SOURCE_REQUEST_ANSWERED &&
+	       prefetch_local(&s->prefetch, &s->blocks, block, range);
 }

@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include "core/data_run.h"
+#include "core/prefetch.h"
 #include "core/ram_blocks.h"
 #include "core/wire.h"
+#include "core/zero_queue.h"
 
 /*
  * The sending end of a migration: which registrations the destination has made,
@@ -23,6 +25,7 @@
 enum source_request_stage {
 	SOURCE_REQUEST_NONE,
 	SOURCE_REQUEST_SENT,	 /* on the wire, no result yet */
+	SOURCE_REQUEST_HELD,	 /* its chunk is in a request of our own, not answered yet */
 	SOURCE_REQUEST_ANSWERED, /* QEMU registers its chunk next */
 };
 
@@ -39,31 +42,6 @@ struct source_request {
 };
 
 /*
- * A registration that QEMU has not asked for yet. From when it is made until the
- * destination answers, its extent is in the block's map with this in the place
- * of an rkey, so that nothing else is asked for there.
- */
-#define SOURCE_NO_RKEY_YET UINT64_MAX
-
-struct source_ahead {
-	bool on;
-	/* Where QEMU is: the end of what it asked for or zeroed last. */
-	bool known;
-	/* It was in `block` before, if we do not know any better. */
-	bool seen;
-	uint32_t block;
-	uint64_t position;
-	/* Up to here there is no data in memory that is not registered. */
-	uint64_t looked;
-	/* The request that the destination has not answered. */
-	bool asked;
-	struct range range; /* of ahead.asked_block */
-	uint32_t asked_block;
-	/* QEMU asks for a chunk of it, and waits. */
-	bool held;
-};
-
-/*
  * What the destination cannot register ends the migration there, so it is asked for
  * runs of chunks with data only. In a block that QEMU has been through such a run
  * has SOURCE_PASSED_BYTES at most, and nothing is asked for ahead of it: a page that
@@ -76,7 +54,7 @@ struct source_ahead {
 
 struct source_options {
 	unsigned int shift; /* regions of 2^shift bytes */
-	bool ahead;	    /* begin with less, and offer more by source_look() */
+	bool prefetch;	    /* begin with less, and offer more by source_scan() */
 	bool bridge;	    /* gaps in a run may be bridged */
 	struct guest_memory memory;
 };
@@ -94,20 +72,15 @@ struct source {
 	/* The destination has been asked for more than a chunk at once. */
 	bool widened;
 	struct source_request request;
-	struct source_ahead ahead;
+	struct prefetch prefetch;
 };
 
 enum source_verdict {
 	SOURCE_FORWARD, /* send what QEMU wrote */
 	SOURCE_REPLACE, /* send `message` in its place */
 	SOURCE_ANSWER,	/* send nothing; QEMU receives `message`, then a READY */
-	SOURCE_HOLD,	/* send nothing; the answer comes with source_ahead_result() */
+	SOURCE_HOLD,	/* send nothing; the answer comes with source_prefetched() */
 	SOURCE_FAIL,	/* neither is safe: fail the connection */
-};
-
-struct source_reply {
-	uint8_t message[64];
-	size_t len;
 };
 
 /* All zero, then this. */
@@ -120,38 +93,27 @@ void source_clear(struct source *s);
  * for SOURCE_REPLACE and SOURCE_ANSWER.
  */
 enum source_verdict source_send(struct source *s, const void *msg, size_t len, bool can_answer,
-				struct source_reply *reply);
+				struct wire_message *reply);
 
 /* The control message `msg` has come from the destination. Call it before QEMU
  * is given the message. */
 void source_receive(struct source *s, const void *msg, size_t len);
 
+/* QEMU sends a COMPRESS. True when it is of memory that we know: sets *run. */
+bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run *run);
+
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void source_passed(struct source *s, uint32_t block, uint64_t end);
 
-/*
- * Is it time to register more, ahead of QEMU? Then *look is the memory in which
- * source_find(), which needs no lock, finds the next run of data. Report that to
- * source_looked().
- */
-struct source_look {
-	uint32_t block;
-	struct range range; /* where the run may begin */
-	uint64_t end;	    /* and where it ends at the latest */
-	uint64_t position;  /* where QEMU was */
-	struct data_run_place place;
-	unsigned int shift; /* 2^shift bytes at most */
-	bool bridge;
-};
-bool source_look(const struct source *s, struct source_look *look);
-
-/* What to ask for; empty, at the end of look->range, when there is no data in that. */
-struct range source_find(const struct source_look *look);
+/* Is it time to register more, ahead of QEMU? Then *scan is the memory in which to look for
+ * the next run of data. Report what prefetch_find() finds there to source_scanned(). Not while
+ * a request of our own is not answered. */
+bool source_scan(const struct source *s, struct prefetch_scan *scan);
 
 /* True when *request is to be sent to the destination, ahead of QEMU, which `can_ask`
- * must allow; its result goes to source_ahead_result(). */
-bool source_looked(struct source *s, const struct source_look *look, struct range found,
-		   bool can_ask, struct wire_register *request);
+ * must allow; its result goes to source_prefetched(). */
+bool source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found,
+		    bool can_ask, struct wire_register *request);
 
 /* That request could not be sent, and is taken back. */
 void source_withdraw(struct source *s);
@@ -160,12 +122,13 @@ void source_withdraw(struct source *s);
  * The result of that request, in the place of source_receive(). 0, or -EBADMSG
  * when it is none. True in *held: QEMU waits for an answer, which is *reply.
  */
-int source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
-			struct source_reply *reply);
+int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+		      struct wire_message *reply);
 
-/* Has the destination not answered a request, after it was asked for more than QEMU's
- * own chunks? If the migration ends like this, that may have been too much for it. */
-bool source_may_be_too_much(const struct source *s);
+/* Has the destination not answered a request, QEMU's or (`asked`) our own, after it was asked
+ * for more than QEMU's own chunks? If the migration ends like this, that may have been too
+ * much for it. */
+bool source_may_be_too_much(const struct source *s, bool asked);
 
 /* What to register here where QEMU registers `want` of the block: no more than the
  * destination was asked for. */
@@ -174,7 +137,7 @@ struct range source_bounds(const struct source *s, const struct ram_block *block
 
 /* What to register next in this process, ahead of QEMU: a part of *block that the
  * destination has been asked for, and that is watched. False when there is none. */
-bool source_register_ahead(const struct source *s, struct ram_block **block, struct range *range);
+bool source_prefetch_local(const struct source *s, struct ram_block **block, struct range *range);
 
 /*
  * QEMU registers [addr, addr + length) of its own memory. Returns the RAM block

@@ -17,6 +17,17 @@ void transmit_init(struct transmit *t)
 	send_queue_init(&t->sends);
 }
 
+static bool is_broken(const struct transmit *t)
+{
+	return t->qp != TRANSMIT_QP_WORKS;
+}
+
+/* It is on the wire, and the READY after its result has not come. */
+static bool request_is_out(const struct transmit *t)
+{
+	return t->request.state >= TRANSMIT_REQUEST_SENT;
+}
+
 static unsigned int room(const struct transmit *t, unsigned int reserve)
 {
 	return t->in_flight + reserve < TRANSMIT_SEND_QUEUE
@@ -71,7 +82,7 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	int ret;
 
 	/* Nobody would complete it any more: failed WRITEs are told of once. */
-	if (t->policy.early && t->broken) {
+	if (t->policy.early && is_broken(t)) {
 		if (write->goes_on)
 			return 0;
 		wc.status = VERBS_WC_WR_FLUSH_ERR;
@@ -119,19 +130,24 @@ int transmit_strict(struct transmit *t, const struct transmit_strict *strict)
 
 bool transmit_can_request(const struct transmit *t)
 {
-	return t->registering && t->credits && !t->broken && !t->strict.pending &&
-	       !t->request.pending && !t->request.unacknowledged && !t->zeros.unacknowledged;
+	return t->registering && t->credits && !is_broken(t) && !t->strict.pending &&
+	       t->request.state == TRANSMIT_REQUEST_NONE && !t->zeros.unacknowledged;
 }
 
 void transmit_request(struct transmit *t, const struct wire_register *message)
 {
 	t->request.message = *message;
-	t->request.pending = true;
+	t->request.state = TRANSMIT_REQUEST_QUEUED;
 }
 
 void transmit_withdraw_request(struct transmit *t)
 {
-	t->request.pending = false;
+	t->request.state = TRANSMIT_REQUEST_NONE;
+}
+
+void transmit_request_answered(struct transmit *t)
+{
+	t->request.state = TRANSMIT_REQUEST_ANSWERED;
 }
 
 void transmit_abandon_strict(struct transmit *t)
@@ -154,7 +170,7 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (t->broken || !run || slot == SEND_NO_SLOT || !room(t, 0) || t->request.unacknowledged ||
+	if (is_broken(t) || !run || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
 	    (!t->credits && !wanted))
 		return false;
 	*out = (struct transmit_out){
@@ -170,8 +186,8 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 /* What QEMU waits for goes first: the destination takes one message at a time. */
 static bool request_is_due(const struct transmit *t)
 {
-	return t->request.pending && t->registering && !t->broken && !t->strict.pending &&
-	       !t->zeros.unacknowledged && t->credits;
+	return t->request.state == TRANSMIT_REQUEST_QUEUED && t->registering && !is_broken(t) &&
+	       !t->strict.pending && !t->zeros.unacknowledged && t->credits;
 }
 
 static bool batch_request(struct transmit *t, struct transmit_out *out)
@@ -191,7 +207,7 @@ static bool batch_request(struct transmit *t, struct transmit_out *out)
 /* Is it time to post the writes that have gathered? */
 static bool writes_are_due(const struct transmit *t)
 {
-	return t->flush || t->broken || t->strict.pending || !t->policy.early ||
+	return t->flush || is_broken(t) || t->strict.pending || !t->policy.early ||
 	       t->in_flight < IN_FLIGHT_LOW || t->writes.count >= TRANSMIT_BATCH;
 }
 
@@ -208,7 +224,7 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 	for (; n < max && n < t->writes.count; n++) {
 		const struct write *write = write_queue_at(&t->writes, n);
 
-		if (!t->broken && zero_queue_fences(&t->zeros, write)) {
+		if (!is_broken(t) && zero_queue_fences(&t->zeros, write)) {
 			if (!t->fence_counted)
 				t->counters.fenced++;
 			t->fence_counted = true;
@@ -241,13 +257,13 @@ static bool batch_strict(struct transmit *t, struct transmit_out *out)
 
 	if (!t->strict.pending || !room(t, 0))
 		return false;
-	if (waits && !t->strict.urgent && !t->broken)
+	if (waits && !t->strict.urgent && !is_broken(t))
 		return false;
 	*out = (struct transmit_out){
 		.kind = TRANSMIT_STRICT,
 		.serial = t->sends.next,
 		.signaled = true,
-		.slot = t->strict.own ? SEND_SLOT_STRICT : SEND_NO_SLOT,
+		.slot = t->strict.own.len ? SEND_SLOT_STRICT : SEND_NO_SLOT,
 		.strict = t->strict,
 	};
 	return true;
@@ -257,6 +273,8 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 {
 	unsigned int n;
 
+	if (t->stalled)
+		return 0;
 	if (batch_zero(t, out) || batch_request(t, out))
 		return 1;
 	n = batch_writes(t, out);
@@ -276,6 +294,7 @@ static void record_posted(struct transmit *t, const struct transmit_out *out)
 		.message = out->kind == TRANSMIT_STRICT,
 		.kind = (int)out->kind,
 		.slot = out->slot,
+		.signaled = out->signaled,
 	};
 	uint64_t serial;
 
@@ -292,8 +311,7 @@ static void record_posted(struct transmit *t, const struct transmit_out *out)
 		t->counters.zeros_sent++;
 		break;
 	case TRANSMIT_REQUEST:
-		t->request.pending = false;
-		t->request.unacknowledged = true;
+		t->request.state = TRANSMIT_REQUEST_SENT;
 		t->credits--;
 		break;
 	case TRANSMIT_STRICT:
@@ -327,6 +345,35 @@ void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigne
 		t->counters.doorbells++;
 }
 
+int transmit_take_back(struct transmit *t, const struct transmit_out *out, unsigned int posted,
+		       unsigned int count)
+{
+	int ret = 0;
+
+	if (!posted)
+		t->counters.doorbells--;
+	for (unsigned int i = count; i-- > posted;) {
+		send_queue_take_back(&t->sends);
+		t->in_flight--;
+		t->writes_in_flight--;
+		t->counters.write_wrs--;
+		t->counters.wrs--;
+		t->counters.signaled -= out[i].signaled;
+		ret |= write_queue_put_back(&t->writes, &out[i].write);
+	}
+	t->unsignaled = send_queue_silent(&t->sends);
+	return ret;
+}
+
+bool transmit_stall(struct transmit *t, uint64_t completions)
+{
+	/* What completed meanwhile has made room. */
+	if (t->completions != completions)
+		return true;
+	t->stalled = true;
+	return t->in_flight > t->unsignaled;
+}
+
 /* What QEMU is due for one WR that has completed. 0, or -ENOSPC: it is lost. */
 static int settle(struct transmit *t, const struct send_record *record, const struct completion *wc,
 		  struct completion_queue *due)
@@ -339,12 +386,12 @@ static int settle(struct transmit *t, const struct send_record *record, const st
 	if (record->kind == TRANSMIT_WRITE) {
 		t->ahead_bytes -= record->length;
 		/* QEMU has had this one, unless it failed and nobody said so yet. */
-		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || t->broken))
+		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || is_broken(t)))
 			return 0;
 	} else if (record->kind == TRANSMIT_ZERO || record->kind == TRANSMIT_REQUEST) {
 		/* QEMU believes it sent, or knows nothing of it: a failure has no
 		 * request of its own there. */
-		if (wc->status == VERBS_WC_SUCCESS || t->broken)
+		if (wc->status == VERBS_WC_SUCCESS || is_broken(t))
 			return 0;
 	}
 	return completion_queue_push(due, &own);
@@ -362,6 +409,8 @@ int transmit_completed(struct transmit *t, uint64_t serial, const struct complet
 	before.status = VERBS_WC_SUCCESS;
 	if (serial < t->sends.oldest || serial >= t->sends.next)
 		return -ENOENT;
+	t->completions++;
+	t->stalled = false;
 	while (t->sends.oldest < serial) {
 		send_queue_complete(&t->sends, t->sends.oldest, &record);
 		ret |= settle(t, &record, &before, due);
@@ -380,8 +429,8 @@ bool transmit_ready(struct transmit *t)
 	t->credits++;
 	if (t->zeros.unacknowledged)
 		zero_queue_acknowledge(&t->zeros);
-	else if (t->request.unacknowledged)
-		t->request.unacknowledged = false;
+	else if (request_is_out(t))
+		t->request.state = TRANSMIT_REQUEST_NONE;
 	else
 		return false;
 	return true;
@@ -389,9 +438,11 @@ bool transmit_ready(struct transmit *t)
 
 void transmit_break(struct transmit *t, struct completion_queue *due)
 {
-	if (t->broken)
+	if (is_broken(t))
 		return;
-	t->broken = true;
+	t->qp = TRANSMIT_QP_BROKEN;
+	/* It flushes what it is given, however much that is. */
+	t->stalled = false;
 	release_withheld(t, VERBS_WC_WR_FLUSH_ERR, due);
 }
 
@@ -419,10 +470,29 @@ bool transmit_waits_for_room(const struct transmit *t)
 
 bool transmit_expects_ready(const struct transmit *t)
 {
-	return t->zeros.unacknowledged || t->request.unacknowledged;
+	return t->zeros.unacknowledged || request_is_out(t);
 }
 
 bool transmit_waits_for_ready(const struct transmit *t)
 {
-	return !t->broken && transmit_expects_ready(t) && (t->strict.pending || t->writes.count);
+	return !is_broken(t) && transmit_expects_ready(t) && (t->strict.pending || t->writes.count);
+}
+
+const char *transmit_check(const struct transmit *t)
+{
+	unsigned int writes = 0;
+
+	if (t->in_flight > TRANSMIT_SEND_QUEUE)
+		return "the send queue is overrun";
+	if (t->in_flight != t->sends.next - t->sends.oldest)
+		return "the send queue is lost count of";
+	for (uint64_t i = t->sends.oldest; i < t->sends.next; i++)
+		writes += t->sends.ring[i % SEND_QUEUE_ROOM].kind == TRANSMIT_WRITE;
+	if (writes != t->writes_in_flight)
+		return "the writes on the wire are lost count of";
+	/* Merging must never leave the NIC without work. */
+	if (t->writes.count && !t->in_flight && !is_broken(t) &&
+	    !zero_queue_overlaps(&t->zeros, write_queue_at(&t->writes, 0)))
+		return "a write is held back from an idle NIC";
+	return NULL;
 }

@@ -72,18 +72,32 @@ struct transmit_counters {
 struct transmit_strict {
 	bool pending;
 	bool urgent; /* READY and ERROR: needs no credit and waits for nothing */
-	bool own;    /* the message is in SEND_SLOT_STRICT, not where QEMU has it */
 	uint64_t wr_id;
 	uint64_t addr; /* QEMU's message */
 	uint32_t length;
 	uint32_t lkey;
+	/* What is sent in the place of that; empty where nothing is. */
+	struct wire_message own;
 };
 
 /* A REGISTER_REQUEST that QEMU knows nothing of; one at a time. */
+enum transmit_request_state {
+	TRANSMIT_REQUEST_NONE,
+	TRANSMIT_REQUEST_QUEUED,   /* waits for its turn */
+	TRANSMIT_REQUEST_SENT,	   /* its result has not come */
+	TRANSMIT_REQUEST_ANSWERED, /* the READY after that has not come */
+};
+
 struct transmit_request {
-	bool pending;	     /* waits for its turn */
-	bool unacknowledged; /* sent, and the READY after its result has not come */
+	enum transmit_request_state state;
 	struct wire_register message;
+};
+
+/* The QP, as far as its completions have told. */
+enum transmit_qp {
+	TRANSMIT_QP_WORKS,
+	TRANSMIT_QP_BROKEN,  /* it is in error: it flushes whatever it is given */
+	TRANSMIT_QP_FLUSHED, /* and the receive queue is being flushed, too */
 };
 
 struct transmit {
@@ -103,9 +117,12 @@ struct transmit {
 	unsigned int unsignaled;       /* WRs posted since the last signalled one */
 	/* wr_ids of WRITEs whose completions are kept back */
 	struct completion_queue withheld;
-	bool flush;  /* QEMU is about to sleep: hold nothing back */
-	bool broken; /* the QP is in error: it flushes whatever it is given */
+	bool flush; /* QEMU is about to sleep: hold nothing back */
+	enum transmit_qp qp;
 	bool fence_counted;
+	/* The NIC would take no more: wait for a completion. */
+	bool stalled;
+	uint64_t completions; /* of WRs, so far */
 	struct transmit_counters counters;
 };
 
@@ -148,8 +165,11 @@ bool transmit_can_request(const struct transmit *t);
 /* Send one; transmit_can_request() held just before. */
 void transmit_request(struct transmit *t, const struct wire_register *message);
 
-/* It is pending still, and is not to be sent. */
+/* It is queued still, and is not to be sent. */
 void transmit_withdraw_request(struct transmit *t);
+
+/* Its result has come. */
+void transmit_request_answered(struct transmit *t);
 
 /* The pending SEND is given up: it will neither go out nor complete. */
 void transmit_abandon_strict(struct transmit *t);
@@ -164,6 +184,21 @@ void transmit_flush(struct transmit *t);
  */
 unsigned int transmit_batch(struct transmit *t, struct transmit_out *out);
 void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigned int count);
+
+/*
+ * Of the WRITEs that were posted last, `count` in `out`, the NIC took only `posted`, after
+ * all: the others are the first in the queue again. 0, or -ENOSPC when they do not fit:
+ * then some are lost.
+ */
+int transmit_take_back(struct transmit *t, const struct transmit_out *out, unsigned int posted,
+		       unsigned int count);
+
+/*
+ * The NIC's send queue was full. `completions` is what transmit.completions was before it
+ * was given anything. Nothing more is offered before something completes; false when
+ * nothing will, because what is on the wire is silent.
+ */
+bool transmit_stall(struct transmit *t, uint64_t completions);
 
 /*
  * WR `serial` completed with `wc`. Pushes to `due` what QEMU is due for that. A
@@ -189,6 +224,9 @@ bool transmit_expects_ready(const struct transmit *t);
 
 /* Could our request go, but for room in the send queue? */
 bool transmit_waits_for_room(const struct transmit *t);
+
+/* For tests: what is wrong when transmit_batch() has nothing; NULL when nothing is. */
+const char *transmit_check(const struct transmit *t);
 
 /* Is anything kept back until a READY comes? Then somebody must be listening. */
 bool transmit_waits_for_ready(const struct transmit *t);

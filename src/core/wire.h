@@ -41,6 +41,14 @@ enum wire_type {
 	WIRE_TYPES
 };
 
+/* A message of our own making; none of ours is longer. */
+#define WIRE_OWN_MAX 64
+
+struct wire_message {
+	uint8_t bytes[WIRE_OWN_MAX];
+	size_t len; /* 0: none */
+};
+
 /* RDMACapabilities: the private data of rdma_connect() and rdma_accept() */
 struct wire_caps {
 	uint32_t version;

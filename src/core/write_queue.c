@@ -39,6 +39,16 @@ void write_queue_drop(struct write_queue *q, unsigned int n)
 	q->count -= n;
 }
 
+int write_queue_put_back(struct write_queue *q, const struct write *write)
+{
+	if (q->count == WRITE_QUEUE_ROOM)
+		return -ENOSPC;
+	q->head = (q->head + WRITE_QUEUE_ROOM - 1) % WRITE_QUEUE_ROOM;
+	q->ring[q->head] = *write;
+	q->count++;
+	return 0;
+}
+
 bool write_queue_overlaps(const struct write_queue *q, struct range remote)
 {
 	for (unsigned int i = 0; i < q->count; i++)

@@ -45,6 +45,9 @@ const struct write *write_queue_at(const struct write_queue *q, unsigned int i);
 /* Drop the `n` oldest; `n` must be at most q->count. */
 void write_queue_drop(struct write_queue *q, unsigned int n);
 
+/* The one that was dropped last is the oldest again. 0, or -ENOSPC when the queue is full. */
+int write_queue_put_back(struct write_queue *q, const struct write *write);
+
 /* Does any write here reach into `remote`, a range of destination addresses? */
 bool write_queue_overlaps(const struct write_queue *q, struct range remote);
 

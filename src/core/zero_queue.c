@@ -53,15 +53,27 @@ void zero_queue_acknowledge(struct zero_queue *q)
 	q->unacknowledged = false;
 }
 
+/* A run that is kept. */
+static bool reaches_into_run(const struct zero_queue *q, const struct write *write)
+{
+	for (unsigned int i = 0; i < q->count; i++)
+		if (write_overlaps(write, q->ring[(q->head + i) % ZERO_QUEUE_ROOM].remote))
+			return true;
+	return false;
+}
+
+bool zero_queue_overlaps(const struct zero_queue *q, const struct write *write)
+{
+	return (q->unacknowledged && write_overlaps(write, q->sent.remote)) ||
+	       reaches_into_run(q, write);
+}
+
 bool zero_queue_fences(struct zero_queue *q, const struct write *write)
 {
 	if (q->unacknowledged && write_overlaps(write, q->sent.remote))
 		return true;
-	for (unsigned int i = 0; i < q->count; i++) {
-		if (!write_overlaps(write, q->ring[(q->head + i) % ZERO_QUEUE_ROOM].remote))
-			continue;
-		q->closed = true;
-		return true;
-	}
-	return false;
+	if (!reaches_into_run(q, write))
+		return false;
+	q->closed = true;
+	return true;
 }

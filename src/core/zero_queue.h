@@ -51,4 +51,7 @@ void zero_queue_acknowledge(struct zero_queue *q);
 /* Must this write wait? Closes the newest run when the write waits for it. */
 bool zero_queue_fences(struct zero_queue *q, const struct write *write);
 
+/* Does it reach into a run that the destination has not answered? */
+bool zero_queue_overlaps(const struct zero_queue *q, const struct write *write);
+
 #endif

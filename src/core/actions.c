@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "core/conn.h"
+#include "core/conn_private.h"
+
+/* What is to be done, and what becomes of it: see core/conn.h. */
+
+static bool next_abort(struct conn *c, struct conn_action *a)
+{
+	struct failure *f = &c->failure;
+
+	if (!f->error || f->told)
+		return false;
+	f->told = true;
+	a->abort.error = f->error;
+	a->abort.cause = f->cause;
+	a->abort.reason = f->reason;
+	a->abort.wr = posting_nothing();
+	return true;
+}
+
+static bool next_shun(struct conn *c, struct conn_action *a)
+{
+	(void)a;
+	if (c->refusal != REFUSAL_SEEN)
+		return false;
+	c->refusal = REFUSAL_TOLD;
+	return true;
+}
+
+static bool next_recv(struct conn *c, struct conn_action *a)
+{
+	struct recv_request request;
+
+	if (c->recvs_due && recv_queue_take(&c->delivery.recvs, &request)) {
+		a->recv = (struct conn_recv){
+			.wr_id = request.wr_id,
+			.addr = (uintptr_t)request.addr,
+			.length = request.length,
+			.lkey = request.lkey,
+		};
+		return true;
+	}
+	return posting_next_recv(&c->posting, &a->recv);
+}
+
+static bool next_post(struct conn *c, struct conn_action *a, bool message, bool writes)
+{
+	if (c->state != CONN_ACTIVE)
+		return false;
+	a->post.count = posting_next(&c->posting, &c->transmit, message, writes, a->post.wr);
+	return a->post.count > 0;
+}
+
+static bool next_message(struct conn *c, struct conn_action *a)
+{
+	return next_post(c, a, true, false);
+}
+
+static bool next_writes(struct conn *c, struct conn_action *a)
+{
+	return next_post(c, a, false, true);
+}
+
+static bool next_deregister(struct conn *c, struct conn_action *a)
+{
+	a->mr = conn_is_writing(c) ? NULL : mrs_take_stale(&c->mrs);
+	return a->mr;
+}
+
+static bool next_listen(struct conn *c, struct conn_action *a)
+{
+	a->cq = c->asleep == CONN_SEND_CQ ? CONN_RECV_CQ : CONN_SEND_CQ;
+	return conn_needs_help(c, c->asleep);
+}
+
+/* Where to look for what to ask the destination for next. */
+static bool scan(const struct conn *c, struct prefetch_scan *scan)
+{
+	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->scanning &&
+	       transmit_can_request(&c->transmit) && source_scan(&c->source, scan);
+}
+
+static bool next_scan(struct conn *c, struct conn_action *a)
+{
+	if (!scan(c, &a->scan))
+		return false;
+	c->scanning = true;
+	return true;
+}
+
+/* What may be registered next in this process. */
+static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
+{
+	const struct registration_policy *policy = &c->mrs.policy;
+
+	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->ahead || policy->ahead_failed ||
+	    !policy->access_known)
+		return false;
+	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
+				      : destination_prefetch(&c->destination, block, range);
+}
+
+static bool next_register(struct conn *c, struct conn_action *a)
+{
+	struct ram_block *block;
+	struct range range;
+
+	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
+		return false;
+	a->memory.addr = block->local_addr + range.start;
+	a->memory.length = range.end - range.start;
+	a->memory.access = c->mrs.policy.access;
+	return true;
+}
+
+static bool (*const next_of[CONN_KINDS])(struct conn *c, struct conn_action *a) = {
+	[CONN_ABORT] = next_abort,	  [CONN_SHUN] = next_shun,
+	[CONN_POST_RECV] = next_recv,	  [CONN_POST_MESSAGE] = next_message,
+	[CONN_POST_WRITES] = next_writes, [CONN_DEREGISTER] = next_deregister,
+	[CONN_LISTEN] = next_listen,	  [CONN_SCAN] = next_scan,
+	[CONN_REGISTER] = next_register,
+};
+
+bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action)
+{
+	for (unsigned int kind = 0; kind < CONN_KINDS; kind++) {
+		if (!(kinds & CONN_KIND(kind)) || !next_of[kind](c, action))
+			continue;
+		action->kind = (enum conn_action_kind)kind;
+		return true;
+	}
+	return false;
+}
+
+static bool has_writes(struct conn *c)
+{
+	struct transmit_out out[TRANSMIT_BATCH];
+
+	return c->state == CONN_ACTIVE && c->posting.state == POSTING_NOTHING &&
+	       transmit_batch(&c->transmit, out) && out[0].kind == TRANSMIT_WRITE;
+}
+
+bool conn_has(struct conn *c, unsigned int kinds)
+{
+	struct prefetch_scan place;
+	struct ram_block *block;
+	struct range range;
+
+	if (kinds & CONN_KIND(CONN_POST_WRITES) && has_writes(c))
+		return true;
+	if (kinds & CONN_KIND(CONN_LISTEN) && conn_needs_help(c, c->asleep))
+		return true;
+	if (kinds & CONN_KIND(CONN_SCAN) && scan(c, &place))
+		return true;
+	return kinds & CONN_KIND(CONN_REGISTER) && local_piece(c, &block, &range);
+}
+
+/* Of those that were given to the NIC in this batch. */
+static void count_own(struct conn *c, unsigned int posted)
+{
+	for (unsigned int i = 0; i < posted; i++) {
+		if (c->posting.out[i].kind == TRANSMIT_ZERO) {
+			c->counters.sent[WIRE_COMPRESS]++;
+		} else if (c->posting.out[i].kind == TRANSMIT_REQUEST) {
+			c->counters.sent[WIRE_REGISTER_REQUEST]++;
+			c->counters.requests_ahead++;
+		}
+	}
+}
+
+static void posted(struct conn *c, const struct conn_result *result)
+{
+	unsigned int count = result->error ? result->posted : c->posting.count;
+
+	count_own(c, count);
+	if (!posting_done(&c->posting, &c->transmit, count, result->error == ENOMEM))
+		conn_fail(c, result->error ? result->error : EPROTO, "posting to the send queue");
+	/* It has failed meanwhile: what came back from the NIC is lost as well. */
+	if (c->state == CONN_FAILED)
+		transmit_fail(&c->transmit, conn_due(c, CONN_SEND_CQ));
+}
+
+static void scanned(struct conn *c, const struct prefetch_scan *place, struct range found)
+{
+	bool can_ask = c->state == CONN_ACTIVE && transmit_can_request(&c->transmit);
+	struct wire_register request;
+
+	c->scanning = false;
+	if (source_scanned(&c->source, place, found, can_ask, &request))
+		transmit_request(&c->transmit, &request);
+}
+
+void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result)
+{
+	switch (action->kind) {
+	case CONN_POST_RECV:
+		/* Until then the caller can do without. */
+		if (result->error && c->state == CONN_ACTIVE)
+			conn_fail(c, result->error, "a receive buffer could not be posted");
+		break;
+	case CONN_POST_MESSAGE:
+	case CONN_POST_WRITES:
+		posted(c, result);
+		break;
+	case CONN_SCAN:
+		scanned(c, &action->scan, result->found);
+		break;
+	case CONN_REGISTER:
+		mrs_end(&c->mrs, result->error ? NULL : &result->mr);
+		break;
+	default:
+		break;
+	}
+}
+
+void *conn_end(struct conn *c)
+{
+	return mrs_take_last(&c->mrs);
+}
+
+void conn_figures(const struct conn *c, struct conn_figures *figures)
+{
+	*figures = (struct conn_figures){
+		.messages = c->counters,
+		.transmit = c->transmit.counters,
+		.mrs = c->mrs.counters,
+		.fallbacks = c->mrs.policy.fallbacks,
+		.shift = c->options.shift,
+		.shift_works = c->mrs.policy.shift,
+		.chunk = c->source.chunk_size,
+		.window_bytes = c->transmit.ahead_bytes,
+		.window_writes = c->transmit.writes.count + c->transmit.writes_in_flight,
+	};
+}
+
+const char *conn_check(const struct conn *c)
+{
+	return c->state == CONN_ACTIVE ? transmit_check(&c->transmit) : NULL;
+}
+
+const char *conn_state_name(enum conn_state state)
+{
+	static const char *const names[] = {
+		[CONN_CANDIDATE] = "candidate",
+		[CONN_PASSTHROUGH] = "passthrough",
+		[CONN_ACTIVE] = "active",
+		[CONN_FAILED] = "failed",
+	};
+
+	return names[state];
+}
+
+const char *conn_role_name(enum conn_role role)
+{
+	static const char *const names[] = {
+		[CONN_NO_ROLE] = "none",
+		[CONN_SOURCE] = "source",
+		[CONN_DESTINATION] = "destination",
+	};
+
+	return names[role];
+}

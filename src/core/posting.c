@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/posting.h"
+
+#include <string.h>
+
+/*
+ * Our wr_ids carry a mark in their top 16 bits. QEMU's have the type in the low
+ * 16 and, for writes, a chunk number above bit 30; none of QEMU's is on a queue
+ * whose completions we read, except its own RECVs at a destination (4000 + n).
+ */
+#define MARK_SEND    (UINT64_C(0x5d4c) << 48)
+#define MARK_RECV    (UINT64_C(0x5d4d) << 48)
+#define MARK_NOTHING (UINT64_C(0x5d4e) << 48)
+#define MARK_MASK    (UINT64_C(0xffff) << 48)
+
+enum posting_of posting_of(uint64_t wr_id, uint64_t *number)
+{
+	*number = wr_id & ~MARK_MASK;
+	switch (wr_id & MARK_MASK) {
+	case MARK_SEND:
+		return POSTING_OF_SEND;
+	case MARK_RECV:
+		return POSTING_OF_RECV;
+	case MARK_NOTHING:
+		return POSTING_OF_NOTHING;
+	default:
+		return POSTING_OF_QEMU;
+	}
+}
+
+static uint8_t *buffer_at(const struct posting *p, unsigned int buffer)
+{
+	return p->memory + buffer * (size_t)WIRE_MESSAGE_MAX;
+}
+
+const void *posting_buffer(const struct posting *p, uint64_t buffer)
+{
+	return buffer_at(p, (unsigned int)buffer);
+}
+
+bool posting_next_recv(struct posting *p, struct conn_recv *recv)
+{
+	unsigned int buffer = 0;
+
+	if (!p->buffers_due)
+		return false;
+	while (!(p->buffers_due & 1u << buffer))
+		buffer++;
+	p->buffers_due &= ~(1u << buffer);
+	*recv = (struct conn_recv){
+		.wr_id = MARK_RECV | buffer,
+		.addr = (uintptr_t)buffer_at(p, buffer),
+		.length = WIRE_MESSAGE_MAX,
+		.lkey = p->lkey,
+	};
+	return true;
+}
+
+struct conn_send posting_nothing(void)
+{
+	return (struct conn_send){.wr_id = MARK_NOTHING, .signaled = true, .ours = true};
+}
+
+/* The bytes of a message of our own, into the slot that the NIC reads it from; how many. */
+static size_t render(const struct transmit_out *out, uint8_t *slot)
+{
+	switch (out->kind) {
+	case TRANSMIT_ZERO:
+		return wire_build_compress(slot, &out->zero);
+	case TRANSMIT_REQUEST:
+		return wire_build_register_request(slot, &out->request);
+	default:
+		memcpy(slot, out->strict.own.bytes, out->strict.own.len);
+		return out->strict.own.len;
+	}
+}
+
+static void compose(const struct posting *p, const struct transmit_out *out, struct conn_send *wr)
+{
+	*wr = (struct conn_send){
+		.wr_id = MARK_SEND | out->serial,
+		.message = out->kind != TRANSMIT_WRITE,
+		.signaled = out->signaled,
+		.ours = out->kind == TRANSMIT_ZERO || out->kind == TRANSMIT_REQUEST,
+	};
+	if (out->kind == TRANSMIT_WRITE) {
+		wr->addr = out->write.local_addr;
+		wr->length = out->write.length;
+		wr->lkey = out->write.lkey;
+		wr->remote_addr = out->write.remote_addr;
+		wr->rkey = out->write.rkey;
+	} else if (out->slot != SEND_NO_SLOT) {
+		uint8_t *slot = buffer_at(p, RECV_QUEUE_BUFFERS) + out->slot * WIRE_OWN_MAX;
+
+		wr->addr = (uintptr_t)slot;
+		wr->length = render(out, slot);
+		wr->lkey = p->lkey;
+	} else {
+		wr->addr = out->strict.addr;
+		wr->length = out->strict.length;
+		wr->lkey = out->strict.lkey;
+	}
+}
+
+unsigned int posting_next(struct posting *p, struct transmit *t, bool message, bool writes,
+			  struct conn_send *wr)
+{
+	unsigned int count;
+	bool write;
+
+	if (p->state != POSTING_NOTHING)
+		return 0;
+	count = transmit_batch(t, p->out);
+	if (!count)
+		return 0;
+	write = p->out[0].kind == TRANSMIT_WRITE;
+	if (write ? !writes : !message)
+		return 0;
+	for (unsigned int i = 0; i < count; i++)
+		compose(p, &p->out[i], &wr[i]);
+	p->count = count;
+	p->completions = t->completions;
+	p->state = write ? POSTING_WRITES : POSTING_MESSAGE;
+	/* Nothing may be added to what the NIC is reading. */
+	if (write)
+		transmit_posted(t, p->out, count);
+	return count;
+}
+
+bool posting_done(struct posting *p, struct transmit *t, unsigned int posted, bool full)
+{
+	bool ok = true;
+
+	if (p->state == POSTING_MESSAGE)
+		transmit_posted(t, p->out, posted);
+	else if (posted < p->count && transmit_take_back(t, p->out, posted, p->count))
+		ok = false;
+	p->state = POSTING_NOTHING;
+	if (posted < p->count)
+		ok = ok && full && transmit_stall(t, p->completions);
+	return ok;
+}
