@@ -156,7 +156,7 @@ void driver_start(struct driver *d, enum conn_role role, void *memory)
 	conn_set_role(d->conn, role);
 	if (role == CONN_SOURCE)
 		conn_take_over(d->conn, memory,
-			       nic_register(w, (uintptr_t)memory, CONN_MEMORY_LEN));
+			       nic_register(w, (uintptr_t)memory, POSTING_MEMORY_LEN));
 	else
 		conn_keep_recvs(d->conn);
 	driver_run(d);

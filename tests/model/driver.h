@@ -56,7 +56,7 @@ struct driver {
 void driver_init(struct world *w, struct driver *d, struct nic_qp *qp,
 		 const struct conn_options *options);
 
-/* The connection is made. `memory`: CONN_MEMORY_LEN bytes for a source. */
+/* The connection is made. `memory`: POSTING_MEMORY_LEN bytes for a source. */
 void driver_start(struct driver *d, enum conn_role role, void *memory);
 
 /* QEMU gives back its registrations and destroys the QP; `late`: the other way around. Nothing

@@ -7,6 +7,9 @@
 
 #include "world.h"
 
+#ifndef WIDE_ERROR
+#define WIDE_ERROR ENOMEM
+#endif
 #define PREFETCH (CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER))
 
 static void *mr_of(uint32_t key)
@@ -29,9 +32,9 @@ static int fails(struct driver *d, uint64_t length)
 	if (d->refuse)
 		return -ENOTSUP;
 	if (length > d->asked && random_percent(&w->random, w->settings.wide_fail_percent))
-		return -ENOMEM;
+		return -WIDE_ERROR;
 	if (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION))
-		return -ENOMEM;
+		return -WIDE_ERROR;
 	return 0;
 }
 

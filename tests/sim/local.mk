@@ -14,19 +14,21 @@ tests_sim_sim_SOURCES = $(core_sources) $(model_sources) \
 	tests/sim/seed.c tests/sim/seed.h \
 	tests/sim/sim.c \
 	tests/sim/totals.c tests/sim/totals.h
-tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 -I$(srcdir)/tests/model $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
-	-Wl,--wrap=conn_arm \
-	-Wl,--wrap=conn_writing \
+	-Wl,--wrap=conn_done \
+	-Wl,--wrap=conn_has \
+	-Wl,--wrap=conn_next \
 	-Wl,--wrap=discard_map_reset \
 	-Wl,--wrap=discard_map_round \
 	-Wl,--wrap=discard_map_test \
+	-Wl,--wrap=nic_post_send \
 	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=realloc \
 	-Wl,--wrap=registration_end \
 	-Wl,--wrap=registration_get \
 	-Wl,--wrap=registration_renew \
-	-Wl,--wrap=source_ahead_result \
+	-Wl,--wrap=source_prefetched \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \
 	-Wl,--wrap=transmit_flush \

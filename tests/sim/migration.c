@@ -7,7 +7,7 @@
 #include "rules.h"
 
 /* The source's shim's, for its receive buffers and messages; nothing has to be cleared. */
-static uint8_t memory[CONN_MEMORY_LEN];
+static uint8_t memory[POSTING_MEMORY_LEN];
 
 /* guest_memory.has_data */
 static bool has_data(void *context, uint64_t addr, uint64_t length, uint64_t *budget)
