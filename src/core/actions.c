@@ -70,10 +70,18 @@ static bool next_deregister(struct conn *c, struct conn_action *a)
 	return a->mr;
 }
 
+/*
+ * A QEMU that needs nobody may well be awake, and poll the other CQ itself, which we are not
+ * told. So whether it needs anybody is settled when it arms or polls, for good.
+ */
 static bool next_listen(struct conn *c, struct conn_action *a)
 {
+	if (!conn_needs_help(c, c->asleep)) {
+		c->asleep = CONN_AWAKE;
+		return false;
+	}
 	a->cq = c->asleep == CONN_SEND_CQ ? CONN_RECV_CQ : CONN_SEND_CQ;
-	return conn_needs_help(c, c->asleep);
+	return true;
 }
 
 /* Where to look for what to ask the destination for next. */

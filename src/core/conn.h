@@ -254,7 +254,8 @@ struct conn_result {
  * What is to be done next, of these kinds (a mask of CONN_KIND()s); false when there is
  * nothing. Each that is taken must be done and reported by conn_done(), before the next
  * of its kind is taken. While CONN_POST_WRITES is being done no message is offered either.
- * CONN_LISTEN is offered for as long as somebody has to listen.
+ * CONN_LISTEN is offered for as long as somebody has to listen: ask for it after each event,
+ * when nothing else is to be done any more.
  */
 bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
 void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result);
