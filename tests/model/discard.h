@@ -62,8 +62,8 @@ struct discards {
 	struct discard call[DISCARDS];
 	/* Calls that have not returned. */
 	uint8_t under_way[MEMORY_PAGES], under_way_there[MEMORY_PAGES];
-	unsigned int calls, pages;	 /* so far */
-	bool unwatched[MEMORY_PAGES];	 /* see below */
+	unsigned int calls, pages;    /* so far */
+	bool unwatched[MEMORY_PAGES]; /* see below */
 	struct discard_write write[DISCARD_WRITES];
 };
 

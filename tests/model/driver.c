@@ -206,6 +206,7 @@ void driver_run(struct driver *d)
 	}
 	if (d->poster && conn_has(d->conn, WRITES))
 		d->post.woken = true;
+	d->listens = conn_next(d->conn, LISTEN, &d->listen);
 	rules_check(d);
 }
 
@@ -264,6 +265,8 @@ bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
 	bool taken;
 
 	conn_polls(d->conn, cq);
+	/* Two that poll one CQ would get its completions out of order. */
+	d->listens = conn_next(d->conn, LISTEN, &d->listen);
 	do {
 		if (!conn_count_due(d->conn, cq)) {
 			if (!nic_poll(real_cq(d, cq), &cqe))
@@ -293,22 +296,16 @@ void driver_arm(struct driver *d, enum conn_cq cq)
 
 bool driver_can_listen(struct driver *d)
 {
-	struct conn_action action;
-
-	return !d->locked && conn_has(d->conn, LISTEN) && conn_next(d->conn, LISTEN, &action) &&
-	       real_cq(d, action.cq)->count;
+	return !d->locked && d->listens && real_cq(d, d->listen.cq)->count;
 }
 
 void driver_listen(struct driver *d)
 {
 	struct conn_result result = {.posted = 0};
-	struct conn_action action;
 
-	if (!conn_next(d->conn, LISTEN, &action))
-		return;
 	world_trace(d->world, "progress", "looks after the other CQ");
-	driver_perform(d, &action, &result);
-	conn_done(d->conn, &action, &result);
+	driver_perform(d, &d->listen, &result);
+	conn_done(d->conn, &d->listen, &result);
 	driver_run(d);
 }
 

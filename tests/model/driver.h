@@ -32,6 +32,8 @@ struct driver {
 	struct nic_qp *qp;
 	bool poster; /* a thread posts the WRITEs */
 	struct worker post, prefetch;
+	bool listens; /* one does, so: */
+	struct conn_action listen;
 	uint32_t pinning;    /* key of what is just being registered ahead of QEMU, or 0 */
 	unsigned int locked; /* the session is, by a thread that lets others act */
 	bool inside;	     /* a thread is in the core, and the others wait for the lock */

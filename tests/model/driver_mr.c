@@ -7,9 +7,6 @@
 
 #include "world.h"
 
-#ifndef WIDE_ERROR
-#define WIDE_ERROR ENOMEM
-#endif
 #define PREFETCH (CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER))
 
 static void *mr_of(uint32_t key)
@@ -22,19 +19,21 @@ static bool is_source(const struct driver *d)
 	return d == &d->world->source_driver;
 }
 
-/* The source's registrations fail as the seed says. */
+/* The source's registrations fail as the seed says: the device's longest MR is too short, or there
+ * is no room, for this one or for any. */
 static int fails(struct driver *d, uint64_t length)
 {
 	struct world *w = d->world;
+	bool none = w->settings.fault == FAULT_LOCAL_REGISTRATION && w->fault_fired;
 
 	if (!is_source(d))
 		return 0;
 	if (d->refuse)
 		return -ENOTSUP;
+	if (none || (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION)))
+		return -ENOMEM;
 	if (length > d->asked && random_percent(&w->random, w->settings.wide_fail_percent))
-		return -WIDE_ERROR;
-	if (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION))
-		return -WIDE_ERROR;
+		return w->seed & 4 ? -EINVAL : -ENOMEM;
 	return 0;
 }
 

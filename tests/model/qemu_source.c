@@ -354,8 +354,9 @@ static int register_memory(struct world *w, uint64_t addr, uint64_t length, uint
 {
 	int ret = driver_register(&w->source_driver, addr, length, 0, lkey);
 
-	return ret == -ENOTSUP ? driver_register(&w->source_driver, addr, length, OTHER_ACCESS, lkey)
-			       : ret;
+	return ret == -ENOTSUP
+		       ? driver_register(&w->source_driver, addr, length, OTHER_ACCESS, lkey)
+		       : ret;
 }
 
 static int register_chunk(struct world *w, const struct guest_block *b, uint64_t offset)
@@ -603,7 +604,8 @@ void qemu_source_poll_rest(struct world *w)
 	do {
 		any = world_step(w);
 		for (int cq = CONN_RECV_CQ; cq >= 0; cq--) {
-			while (driver_poll(&w->source_driver, w->settings.one_cq ? CONN_SEND_CQ : (enum conn_cq)cq,
+			while (driver_poll(&w->source_driver,
+					   w->settings.one_cq ? CONN_SEND_CQ : (enum conn_cq)cq,
 					   &wc)) {
 				account(w, &wc);
 				any = true;

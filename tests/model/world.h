@@ -95,9 +95,9 @@ struct world {
 	bool fault_due;	  /* its step has come */
 	bool fault_fired; /* it has had an effect */
 	bool cancelled;
-	bool hang_up;	   /* the destination goes away */
-	bool disconnected; /* and the source knows */
-	bool succeeded;	   /* the migration */
+	bool hang_up;		     /* the destination goes away */
+	bool disconnected;	     /* and the source knows */
+	bool succeeded;		     /* the migration */
 	struct conn_figures figures; /* of the source's shim, at its end */
 
 	/* From here on nothing is cleared: it is looked at only as far as it is used. */

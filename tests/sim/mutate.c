@@ -144,9 +144,9 @@ void mutate_list(void)
 bool __real_zero_queue_fences(struct zero_queue *q, const struct write *write);
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write);
 int __real_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			       struct wire_message *reply);
+			     struct wire_message *reply);
 int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			       struct wire_message *reply);
+			     struct wire_message *reply);
 unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out);
 unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
 bool __real_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
@@ -342,7 +342,7 @@ int __wrap_transmit_write(struct transmit *t, const struct write *write,
 }
 
 int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			       struct wire_message *reply)
+			     struct wire_message *reply)
 {
 	int ret = __real_source_prefetched(s, msg, len, held, reply);
 

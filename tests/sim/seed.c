@@ -18,7 +18,8 @@ static void choose_guest(struct world *w)
 	s->blocks = 1 + random_below(&w->random, GUEST_BLOCKS);
 	for (unsigned int i = 0; i < s->blocks; i++)
 		s->block_pages[i] =
-			1 + random_below(&w->random, large ? 600 : RANDOM_OF(&w->random, 8, 32, 64, 128));
+			1 + random_below(&w->random,
+					 large ? 600 : RANDOM_OF(&w->random, 8, 32, 64, 128));
 	s->zero_percent = RANDOM_OF(&w->random, 0, 10, 20, 50, 80, 100);
 	s->guest_zero_percent = RANDOM_OF(&w->random, 0, 20, 50);
 	s->guest_percent = RANDOM_OF(&w->random, 1, 5, 20);
