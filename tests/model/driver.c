@@ -11,6 +11,8 @@
 
 /* Completions taken in one go from a CQ that QEMU is not looking at. */
 #define DRAIN 16
+/* No call is made as often. */
+#define WAITS_MAX 100000
 
 /* What only a thread does. */
 #define LISTEN	 CONN_KIND(CONN_LISTEN)
@@ -229,6 +231,7 @@ void driver_wait(struct driver *d)
 {
 	struct world *w = d->world;
 
+	world_expect(w, ++d->waits < WAITS_MAX, "a call is to be made again without an end");
 	driver_run(d);
 	if (conn_waits(d->conn) == CONN_WAITS_FOR_WRITES) {
 		drain(d, CONN_SEND_CQ);
@@ -250,6 +253,7 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	}
 	/* What was registered once can be again, piece by piece. */
 	d->asked = UINT64_MAX;
+	d->waits = 0;
 	while ((ret = conn_post_send(d->conn, &seen)) == -EAGAIN)
 		driver_wait(d);
 	driver_run(d);

@@ -38,6 +38,7 @@ struct driver {
 	unsigned int locked; /* the session is, by a thread that lets others act */
 	bool inside;	     /* a thread is in the core, and the others wait for the lock */
 	uint64_t asked;	     /* bytes that QEMU registers: these can always be had */
+	unsigned int waits;  /* since QEMU's call */
 	bool refuse;	     /* not with these access flags */
 	/* What QEMU has registered through the core, and without it. */
 	struct mr *handle[MEMORY_PAGES];

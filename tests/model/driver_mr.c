@@ -119,6 +119,7 @@ int driver_register(struct driver *d, uint64_t addr, uint64_t length, int access
 	int ret;
 
 	d->asked = length;
+	d->waits = 0;
 	d->refuse = !access && discards->refused &&
 		    random_percent(&discards->random, discards->refused);
 	while ((ret = ask(d, &want, &mr)) == -EAGAIN && is_source(d))
