@@ -6,36 +6,29 @@ check_PROGRAMS += tests/sim/sim tests/sim/sim-small
 TESTS += tests/sim/test-sim
 EXTRA_DIST += tests/sim/test-sim
 
-tests_sim_sim_SOURCES = $(core_sources) \
-	tests/sim/destination_mr.c tests/sim/destination_mr.h \
-	tests/sim/discard.c tests/sim/discard.h \
-	tests/sim/engine.c tests/sim/engine.h \
-	tests/sim/engine_mr.c tests/sim/engine_mr.h \
-	tests/sim/guest.c tests/sim/guest.h \
+tests_sim_sim_SOURCES = $(core_sources) $(model_sources) \
 	tests/sim/interpose.c tests/sim/interpose.h \
-	tests/sim/memory.c tests/sim/memory.h \
-	tests/sim/message.h \
+	tests/sim/migration.c tests/sim/migration.h \
 	tests/sim/mutate.c tests/sim/mutate.h \
-	tests/sim/nic.c tests/sim/nic.h \
-	tests/sim/qemu_destination.c tests/sim/qemu_destination.h \
-	tests/sim/qemu_source.c tests/sim/qemu_source.h \
-	tests/sim/random.h \
+	tests/sim/schedule.c tests/sim/schedule.h \
+	tests/sim/seed.c tests/sim/seed.h \
 	tests/sim/sim.c \
-	tests/sim/totals.c tests/sim/totals.h \
-	tests/sim/world.c tests/sim/world.h
-tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 $(TEST_CFLAGS)
+	tests/sim/totals.c tests/sim/totals.h
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 -I$(srcdir)/tests/model $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
-	-Wl,--wrap=conn_arm \
-	-Wl,--wrap=conn_writing \
+	-Wl,--wrap=conn_done \
+	-Wl,--wrap=conn_has \
+	-Wl,--wrap=conn_next \
 	-Wl,--wrap=discard_map_reset \
 	-Wl,--wrap=discard_map_round \
 	-Wl,--wrap=discard_map_test \
+	-Wl,--wrap=nic_post_send \
 	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=realloc \
 	-Wl,--wrap=registration_end \
 	-Wl,--wrap=registration_get \
 	-Wl,--wrap=registration_renew \
-	-Wl,--wrap=source_ahead_result \
+	-Wl,--wrap=source_prefetched \
 	-Wl,--wrap=transmit_batch \
 	-Wl,--wrap=transmit_completed \
 	-Wl,--wrap=transmit_flush \

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "mutate.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/conn.h"
+#include "core/conn_private.h"
 #include "core/registration.h"
 #include "core/transmit.h"
 #include "core/widen.h"
 #include "core/zero_queue.h"
 #include "interpose.h"
+#include "nic.h"
 
 enum mutation {
 	MUTATE_NOTHING,
@@ -39,6 +41,12 @@ enum mutation {
 	MUTATE_LEAK,
 	MUTATE_MERGE,
 	MUTATE_THERE,
+	MUTATE_ABORT,
+	MUTATE_RECV,
+	MUTATE_MESSAGE,
+	MUTATE_REST,
+	MUTATE_SCAN,
+	MUTATE_REGISTER,
 	MUTATIONS
 };
 
@@ -96,6 +104,18 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_MERGE] = "merge",
 	/* a destination's QEMU is given an MR made before a discard */
 	[MUTATE_THERE] = "there",
+	/* no event wakes QEMU when the connection fails */
+	[MUTATE_ABORT] = "abort",
+	/* a receive buffer is not posted again */
+	[MUTATE_RECV] = "recv",
+	/* a message never reaches the NIC */
+	[MUTATE_MESSAGE] = "message",
+	/* of WRITEs that the NIC had no room for the rest is forgotten */
+	[MUTATE_REST] = "rest",
+	/* the destination is asked for other memory than has data */
+	[MUTATE_SCAN] = "scan",
+	/* what was registered ahead is forgotten */
+	[MUTATE_REGISTER] = "register",
 };
 
 /* An access flag that only a destination sets, IBV_ACCESS_LOCAL_WRITE. */
@@ -123,14 +143,22 @@ void mutate_list(void)
 /* The linker's names. */
 bool __real_zero_queue_fences(struct zero_queue *q, const struct write *write);
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write);
-int __real_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
-			       struct source_reply *reply);
-int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
-			       struct source_reply *reply);
+int __real_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+			     struct wire_message *reply);
+int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+			     struct wire_message *reply);
 unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out);
 unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
-bool __real_conn_arm(struct conn *c, enum conn_cq cq);
-bool __wrap_conn_arm(struct conn *c, enum conn_cq cq);
+bool __real_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
+bool __wrap_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
+bool __real_conn_has(struct conn *c, unsigned int kinds);
+bool __wrap_conn_has(struct conn *c, unsigned int kinds);
+void __real_conn_done(struct conn *c, const struct conn_action *action,
+		      const struct conn_result *result);
+void __wrap_conn_done(struct conn *c, const struct conn_action *action,
+		      const struct conn_result *result);
+bool __real_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);
+bool __wrap_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);
 void __real_transmit_flush(struct transmit *t);
 void __wrap_transmit_flush(struct transmit *t);
 bool __real_transmit_ready(struct transmit *t);
@@ -142,8 +170,6 @@ int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
 			      struct completion_queue *due);
 
-bool __real_conn_writing(const struct conn *c);
-bool __wrap_conn_writing(const struct conn *c);
 void __real_discard_map_reset(struct discard_map *map, struct range range);
 void __wrap_discard_map_reset(struct discard_map *map, struct range range);
 struct range __real_discard_map_round(const struct discard_map *map, struct range range);
@@ -205,9 +231,68 @@ unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
 	return n;
 }
 
-bool __wrap_conn_arm(struct conn *c, enum conn_cq cq)
+/* Kinds that are never done. */
+static unsigned int forgotten(void)
 {
-	return __real_conn_arm(c, cq) && chosen != MUTATE_WAKE;
+	if (chosen == MUTATE_WAKE)
+		return CONN_KIND(CONN_LISTEN);
+	if (chosen == MUTATE_RECV)
+		return CONN_KIND(CONN_POST_RECV);
+	return chosen == MUTATE_LEAK ? CONN_KIND(CONN_DEREGISTER) : 0;
+}
+
+/* An MR that may be in use still. */
+static bool next_too_early(struct conn *c, unsigned int kinds, struct conn_action *action)
+{
+	if (!(kinds & CONN_KIND(CONN_DEREGISTER)) || chosen < MUTATE_SWEEP ||
+	    chosen > MUTATE_SWEEP_WIRE || (chosen == MUTATE_SWEEP_WIRE && c->transmit.writes.count))
+		return false;
+	action->kind = CONN_DEREGISTER;
+	action->mr = mrs_take_stale(&c->mrs);
+	return action->mr;
+}
+
+bool __wrap_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action)
+{
+	const struct conn_result posted = {.posted = 1};
+
+	/* The first buffers are needed. */
+	if (conn_state(c) == CONN_ACTIVE)
+		kinds &= ~forgotten();
+	if (next_too_early(c, kinds, action))
+		return true;
+	while (__real_conn_next(c, kinds, action)) {
+		if (chosen != MUTATE_MESSAGE || action->kind != CONN_POST_MESSAGE)
+			return true;
+		__real_conn_done(c, action, &posted);
+	}
+	return false;
+}
+
+bool __wrap_conn_has(struct conn *c, unsigned int kinds)
+{
+	return __real_conn_has(c, kinds & ~forgotten());
+}
+
+void __wrap_conn_done(struct conn *c, const struct conn_action *action,
+		      const struct conn_result *result)
+{
+	struct conn_result other = *result;
+
+	if (chosen == MUTATE_REST && action->kind == CONN_POST_WRITES && result->posted)
+		other = (struct conn_result){.posted = action->post.count};
+	if (chosen == MUTATE_SCAN && result->found.start < result->found.end)
+		other.found.end += UINT64_C(1) << 30;
+	if (chosen == MUTATE_REGISTER && action->kind == CONN_REGISTER)
+		other = (struct conn_result){.error = ENOMEM};
+	__real_conn_done(c, action, &other);
+}
+
+/* Nothing else is as short. */
+bool __wrap_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr)
+{
+	return (chosen == MUTATE_ABORT && !wr->message && !wr->length) ||
+	       __real_nic_post_send(w, qp, wr);
 }
 
 void __wrap_transmit_flush(struct transmit *t)
@@ -251,28 +336,19 @@ int __wrap_transmit_write(struct transmit *t, const struct write *write,
 {
 	int ret = __real_transmit_write(t, write, due);
 
-	if (chosen == MUTATE_LATE && !ret && t->broken && due->count)
+	if (chosen == MUTATE_LATE && !ret && t->qp != TRANSMIT_QP_WORKS && due->count)
 		due->ring[(due->head + due->count - 1) % COMPLETION_QUEUE_ROOM].status = 0;
 	return ret;
 }
 
-int __wrap_source_ahead_result(struct source *s, const void *msg, size_t len, bool *held,
-			       struct source_reply *reply)
+int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+			     struct wire_message *reply)
 {
-	int ret = __real_source_ahead_result(s, msg, len, held, reply);
+	int ret = __real_source_prefetched(s, msg, len, held, reply);
 
 	if (chosen == MUTATE_HELD)
 		*held = false;
 	return ret;
-}
-
-bool __wrap_conn_writing(const struct conn *c)
-{
-	if (chosen == MUTATE_LEAK)
-		return true;
-	if (chosen == MUTATE_SWEEP_WIRE)
-		return c->transmit.writes.count;
-	return __real_conn_writing(c) && chosen != MUTATE_SWEEP;
 }
 
 struct range __wrap_discard_map_round(const struct discard_map *map, struct range range)
@@ -307,7 +383,7 @@ int __wrap_registration_get(const struct registration_ops *ops, void *context,
 		__real_discard_map_reset(&block->discards, want);
 	ret = __real_registration_get(ops, context, policy, block, want, bounds, access,
 				      registration);
-	if (!ret && chosen == MUTATE_RESET && !registration->shared)
+	if (!ret && chosen == MUTATE_RESET && registration->state != REGISTRATION_EXISTING)
 		discard_map_reset(&block->discards, registration->range);
 	return ret;
 }

@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "migration.h"
 #include "mutate.h"
+#include "seed.h"
 #include "totals.h"
-#include "world.h"
 
 static struct world world;
 static uint64_t seed;
@@ -112,8 +113,8 @@ int main(int argc, char **argv)
 			signal(crashes[i], handler);
 	}
 	for (seed = first; seed - first < seeds; seed++) {
-		world_init(&world, seed, discards, trace);
-		if (world_run(&world)) {
+		seed_init(&world, seed, discards, trace);
+		if (migration_run(&world)) {
 			totals_add(&totals, &world);
 			continue;
 		}

@@ -8,25 +8,25 @@
 
 void totals_add(struct totals *t, const struct world *w)
 {
-	const struct transmit_counters *c = &w->engine.conn.transmit.counters;
+	const struct conn_figures *f = &w->figures;
 
 	t->seeds++;
 	t->steps += w->steps;
 	t->succeeded += w->succeeded;
-	t->transmit.writes += c->writes;
-	t->transmit.write_wrs += c->write_wrs;
-	t->transmit.withheld += c->withheld;
-	t->transmit.fenced += c->fenced;
-	t->transmit.zeros_kept += c->zeros_kept;
-	t->transmit.zeros_sent += c->zeros_sent;
-	t->requests_seen += w->engine.conn.counters.requests_seen;
-	t->requests_answered += w->engine.conn.counters.requests_answered;
-	t->requests_held += w->engine.conn.counters.requests_held;
-	t->requests_ahead += w->engine.conn.counters.requests_ahead;
+	t->transmit.writes += f->transmit.writes;
+	t->transmit.write_wrs += f->transmit.write_wrs;
+	t->transmit.withheld += f->transmit.withheld;
+	t->transmit.fenced += f->transmit.fenced;
+	t->transmit.zeros_kept += f->transmit.zeros_kept;
+	t->transmit.zeros_sent += f->transmit.zeros_sent;
+	t->requests_seen += f->messages.requests_seen;
+	t->requests_answered += f->messages.requests_answered;
+	t->requests_held += f->messages.requests_held;
+	t->requests_ahead += f->messages.requests_ahead;
 	t->discards += w->discards.calls;
 	t->pages_discarded += w->discards.pages;
-	t->renewed += w->engine.mrs.renewed;
-	t->given_back += w->engine.mrs.given_back;
+	t->renewed += f->mrs.renewed;
+	t->given_back += w->source_driver.given_back;
 }
 
 void totals_print(const struct totals *t)

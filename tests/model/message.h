@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_MESSAGE_H
-#define RDMACHUNK_TESTS_SIM_MESSAGE_H
+#ifndef RDMACHUNK_TESTS_MODEL_MESSAGE_H
+#define RDMACHUNK_TESTS_MODEL_MESSAGE_H
 
 #include <stddef.h>
 #include <stdint.h>

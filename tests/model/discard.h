@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_DISCARD_H
-#define RDMACHUNK_TESTS_SIM_DISCARD_H
+#ifndef RDMACHUNK_TESTS_MODEL_DISCARD_H
+#define RDMACHUNK_TESTS_MODEL_DISCARD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "random.h"
 
+struct driver;
 struct world;
 
 /*
@@ -59,9 +60,10 @@ struct discards {
 	unsigned int scarce, refused;
 	unsigned int destination; /* per cent of the calls are there; 0: it has no shim */
 	struct discard call[DISCARDS];
-	uint8_t under_way[MEMORY_PAGES]; /* calls that have not returned */
-	unsigned int calls, pages;	 /* so far */
-	bool unwatched[MEMORY_PAGES];	 /* see below */
+	/* Calls that have not returned. */
+	uint8_t under_way[MEMORY_PAGES], under_way_there[MEMORY_PAGES];
+	unsigned int calls, pages;    /* so far */
+	bool unwatched[MEMORY_PAGES]; /* see below */
 	struct discard_write write[DISCARD_WRITES];
 };
 
@@ -84,9 +86,9 @@ void discard_check_write(struct world *w, unsigned int number, unsigned int page
 /* QEMU itself has registered memory, which no shim watches: it is as in stock QEMU. */
 void discard_unwatched(struct world *w, uint64_t addr, uint64_t length);
 
-/* A thread of the shim's, or QEMU's in it, is busy in the kernel: others act, but for
- * those that need the session's lock. */
-void discard_meanwhile(struct world *w);
+/* QEMU's thread is in this shim, and busy in the kernel: others act, but for those that
+ * need the session's lock. */
+void discard_meanwhile(struct world *w, struct driver *d);
 
 /* A thread that holds no lock is busy there: is it the others' turn? */
 bool discard_interrupts(struct world *w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_QEMU_DESTINATION_H
-#define RDMACHUNK_TESTS_SIM_QEMU_DESTINATION_H
+#ifndef RDMACHUNK_TESTS_MODEL_QEMU_DESTINATION_H
+#define RDMACHUNK_TESTS_MODEL_QEMU_DESTINATION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 struct world;
 
 /*
- * The destination of a migration without a shim: QEMU's
+ * The destination of a migration, with a shim or without: QEMU's
  * qemu_rdma_registration_handle() and qemu_rdma_exchange_recv() in
  * migration/rdma.c, as a state machine. Its CPU acts when it likes.
  */
@@ -36,6 +36,7 @@ struct qemu_destination {
 	uint8_t control[NIC_MESSAGE];
 	uint32_t control_key;
 	unsigned int zeroed_pages;
+	bool asked[GUEST_PAGES];    /* it has registered them */
 	uint32_t rkey[GUEST_PAGES]; /* of the chunk's slot, by its first page */
 };
 

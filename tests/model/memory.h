@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_MEMORY_H
-#define RDMACHUNK_TESTS_SIM_MEMORY_H
+#ifndef RDMACHUNK_TESTS_MODEL_MEMORY_H
+#define RDMACHUNK_TESTS_MODEL_MEMORY_H
 
 #include <stdint.h>
 

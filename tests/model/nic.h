@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_NIC_H
-#define RDMACHUNK_TESTS_SIM_NIC_H
+#ifndef RDMACHUNK_TESTS_MODEL_NIC_H
+#define RDMACHUNK_TESTS_MODEL_NIC_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,6 +92,9 @@ struct nic_mr {
 	unsigned int pages, pins; /* their place in nic_pins */
 	unsigned int pinned;
 	bool gone;
+	/* For rules_check_mrs() */
+	uint64_t mapped;
+	bool private;
 };
 
 struct nic {
@@ -106,6 +109,7 @@ void nic_init(struct world *w);
 uint32_t nic_register(struct world *w, uint64_t addr, uint64_t length);
 uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length);
 bool nic_pin(struct world *w, uint32_t key);
+bool nic_pins(const struct world *w, uint32_t key);
 
 /* No WR that is not done may use it. */
 void nic_deregister(struct world *w, uint32_t key);
@@ -115,7 +119,7 @@ bool nic_covers(const struct world *w, uint32_t key, uint64_t addr, uint64_t len
 /* False when the send queue is full. */
 bool nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);
 void nic_post_recv(struct world *w, struct nic_qp *qp, const struct nic_recv *recv);
-bool nic_poll(struct nic_cq *cq, struct completion *wc);
+bool nic_poll(struct nic_cq *cq, struct nic_cqe *cqe);
 void nic_arm(struct nic_cq *cq);
 
 /* The two things that it does on its own; the first of each pair tells whether

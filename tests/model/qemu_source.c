@@ -18,6 +18,10 @@ enum {
 #define WRID_BLOCK_SHIFT 16
 #define WRID_CHUNK_SHIFT 30
 
+/* An access flag, IBV_ACCESS_LOCAL_WRITE, in the place of the one that QEMU tries when it may not
+ * register without any, IBV_ACCESS_ON_DEMAND: with that nothing is ever stale. */
+#define OTHER_ACCESS 1
+
 /* How a byte count is spelled in one of these. */
 typedef unsigned long long ull;
 
@@ -32,7 +36,7 @@ static int post_recv_control(struct world *w, unsigned int idx)
 	int ret;
 
 	world_trace(w, "qemu", "posts RECV %u", idx);
-	ret = engine_post_recv(w, &request);
+	ret = driver_post_recv(&w->source_driver, &request);
 	if (!ret)
 		q->owed_recvs[idx]++;
 	return -ret;
@@ -52,6 +56,11 @@ static unsigned int first_page_of(const struct guest *g, unsigned int block, uin
 	return g->block[block].first + (unsigned int)(chunk * (g->chunk_size / g->page_size));
 }
 
+static bool has_failed(const struct world *w)
+{
+	return conn_state(w->source_driver.conn) == CONN_FAILED;
+}
+
 /* Every wr_id that was posted completes once. */
 static void account(struct world *w, const struct completion *wc)
 {
@@ -67,8 +76,6 @@ static void account(struct world *w, const struct completion *wc)
 		world_expect(w, block < w->guest.blocks && page < w->guest.pages,
 			     "a wr_id that QEMU never made");
 		if (q->owed[page]) {
-			world_expect(w, !q->late[page] || wc->status != VERBS_WC_SUCCESS,
-				     "a WRITE that QEMU posted after the failure succeeds");
 			q->owed[page]--;
 			q->owed_writes--;
 			return;
@@ -94,7 +101,7 @@ static void account(struct world *w, const struct completion *wc)
 		return;
 	}
 	/* The connection has failed, and QEMU is about to sleep. */
-	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS && w->engine.conn.state == CONN_FAILED)
+	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS && has_failed(w))
 		return;
 	/* The failure of a COMPRESS that QEMU believes sent, or of a request of ours. */
 	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS &&
@@ -116,7 +123,7 @@ static int poll_cq(struct world *w, enum conn_cq cq, uint64_t *wr_id_out, uint32
 
 	world_yield(w);
 	*wr_id_out = WRID_NONE;
-	if (!engine_poll(w, cq, &wc))
+	if (!driver_poll(&w->source_driver, cq, &wc))
 		return 0;
 	account(w, &wc);
 	type = wc.wr_id & WRID_TYPE_MASK;
@@ -155,10 +162,10 @@ static void check_asleep(struct world *w, const struct nic_cq *cq)
 	if (cq->count || (send && qp->completed < qp->posted))
 		return;
 	/* What a thread is about to post will complete. */
-	if (send && w->engine.poster.wanted)
+	if (send && driver_is_posting(&w->source_driver))
 		return;
 	world_expect(w,
-		     !conn_due(&w->engine.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ)->count ||
+		     !conn_count_due(w->source_driver.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ) ||
 			     (!send && qp->error),
 		     "a completion is due, and QEMU sleeps on the %s channel",
 		     send ? "send" : "receive");
@@ -178,7 +185,7 @@ static int wait_comp_channel(struct world *w, struct nic_cq *cq)
 			return -EPIPE;
 		/* It has forgotten that the NIC failed, and waits until it is cancelled; so
 		 * it would without us. */
-		if (q->swallowed && w->nic.source.error && w->engine.conn.state != CONN_FAILED) {
+		if (q->swallowed && w->nic.source.error && !has_failed(w)) {
 			if (world_step(w))
 				continue;
 			w->cancelled = true;
@@ -216,7 +223,7 @@ static int block_for_wrid(struct world *w, unsigned int wanted, uint32_t *byte_l
 	bool found;
 	int ret;
 
-	engine_arm(w, cq);
+	driver_arm(&w->source_driver, cq);
 	ret = poll_for(w, cq, wanted, byte_len, &found);
 	if (ret < 0 || found)
 		return ret;
@@ -225,7 +232,7 @@ static int block_for_wrid(struct world *w, unsigned int wanted, uint32_t *byte_l
 		if (ret)
 			goto err;
 		channel->events--;
-		engine_arm(w, cq);
+		driver_arm(&w->source_driver, cq);
 		ret = poll_for(w, cq, wanted, byte_len, &found);
 		if (ret < 0)
 			goto err;
@@ -251,7 +258,7 @@ static int post_send_control(struct world *w, enum wire_type type, const void *b
 	world_yield(w);
 	wr.length = message_build(q->control, type, body, len);
 	world_trace(w, "qemu", "sends %s", wire_type_name(type));
-	ret = engine_post_send(w, &wr);
+	ret = driver_post_send(&w->source_driver, &wr);
 	if (ret) {
 		world_expect(w, w->fault_fired, "a SEND is refused: %s", strerror(ret));
 		q->refused_sends++;
@@ -343,6 +350,15 @@ static int send_compress(struct world *w, const struct guest_block *b, uint64_t 
 			     WIRE_NONE);
 }
 
+static int register_memory(struct world *w, uint64_t addr, uint64_t length, uint32_t *lkey)
+{
+	int ret = driver_register(&w->source_driver, addr, length, 0, lkey);
+
+	return ret == -ENOTSUP
+		       ? driver_register(&w->source_driver, addr, length, OTHER_ACCESS, lkey)
+		       : ret;
+}
+
 static int register_chunk(struct world *w, const struct guest_block *b, uint64_t offset)
 {
 	struct qemu_source *q = &w->source;
@@ -361,10 +377,10 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 	if (ret < 0)
 		return ret;
 	world_yield(w);
-	q->lkey[first] =
-		engine_register(w, b->local + start, guest_chunk_end(&w->guest, b, chunk) - start);
-	if (!q->lkey[first])
-		return -EINVAL;
+	ret = register_memory(w, b->local + start, guest_chunk_end(&w->guest, b, chunk) - start,
+			      &q->lkey[first]);
+	if (ret)
+		return ret;
 	world_expect(w,
 		     !wire_parse_result(q->recv[SOURCE_RECV_DATA],
 					WIRE_HEADER_LEN + WIRE_RESULT_LEN, &result),
@@ -412,7 +428,7 @@ retry:
 	wr.remote_addr = q->remote_base[index] + offset;
 	world_trace(w, "qemu", "WRITE pages %u to %u", page, page + pages - 1);
 	discard_note_write(w, q->written_pages, page, pages);
-	ret = engine_post_send(w, &wr);
+	ret = driver_post_send(&w->source_driver, &wr);
 	if (ret == ENOMEM) {
 		world_trace(w, "qemu", "has to wait");
 		world_expect(w, q->owed_writes, "QEMU has to wait for a WRITE and is owed none");
@@ -427,7 +443,6 @@ retry:
 		return -ret;
 	}
 	q->written_pages += pages;
-	q->late[first] = w->engine.failed;
 	q->transit[first] = true;
 	q->owed[first]++;
 	q->owed_writes++;
@@ -589,7 +604,8 @@ void qemu_source_poll_rest(struct world *w)
 	do {
 		any = world_step(w);
 		for (int cq = CONN_RECV_CQ; cq >= 0; cq--) {
-			while (engine_poll(w, w->settings.one_cq ? CONN_SEND_CQ : (enum conn_cq)cq,
+			while (driver_poll(&w->source_driver,
+					   w->settings.one_cq ? CONN_SEND_CQ : (enum conn_cq)cq,
 					   &wc)) {
 				account(w, &wc);
 				any = true;

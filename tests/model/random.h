@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_RANDOM_H
-#define RDMACHUNK_TESTS_SIM_RANDOM_H
+#ifndef RDMACHUNK_TESTS_MODEL_RANDOM_H
+#define RDMACHUNK_TESTS_MODEL_RANDOM_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,5 +30,16 @@ static inline bool random_percent(struct random *r, unsigned int percent)
 {
 	return random_below(r, 100) < percent;
 }
+
+static inline unsigned int random_of(struct random *r, const unsigned int *values,
+				     unsigned int count)
+{
+	return values[random_below(r, count)];
+}
+
+/* One of the values. */
+#define RANDOM_OF(r, ...)                                   \
+	random_of((r), (const unsigned int[]){__VA_ARGS__}, \
+		  sizeof((const unsigned int[]){__VA_ARGS__}) / sizeof(unsigned int))
 
 #endif

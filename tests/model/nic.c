@@ -47,11 +47,16 @@ uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length)
 	return w->nic.mrs++;
 }
 
+bool nic_pins(const struct world *w, uint32_t key)
+{
+	return w->mr[key].pinned < w->mr[key].pages;
+}
+
 bool nic_pin(struct world *w, uint32_t key)
 {
 	struct nic_mr *mr = &w->mr[key];
 
-	if (mr->pinned == mr->pages)
+	if (!nic_pins(w, key))
 		return false;
 	w->pinned[mr->pins + mr->pinned] = memory_pin(w, mr->memory, mr->first + mr->pinned);
 	mr->pinned++;
@@ -119,13 +124,11 @@ static void push(struct world *w, struct nic_cq *cq, const struct nic_cqe *cqe)
 	cq->armed = false;
 }
 
-bool nic_poll(struct nic_cq *cq, struct completion *wc)
+bool nic_poll(struct nic_cq *cq, struct nic_cqe *cqe)
 {
-	struct nic_cqe *cqe = &cq->ring[cq->head];
-
 	if (!cq->count)
 		return false;
-	*wc = cqe->wc;
+	*cqe = cq->ring[cq->head];
 	if (cqe->qp)
 		cqe->qp->freed = cqe->frees;
 	cq->head = (cq->head + 1) % NIC_CQ;
@@ -210,28 +213,30 @@ static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr
 	qp->executed++;
 }
 
-/* A page of it at a time. */
+/* A page of it at a time; of one that it holds only a part of, that. */
 static void execute_write(struct world *w, struct nic_qp *qp, const struct nic_wr *wr)
 {
 	struct guest *g = &w->guest;
 	int from = guest_page_here(g, wr->addr + qp->offset);
 	int to = guest_page_there(g, wr->remote_addr + qp->offset);
+	uint64_t within = (wr->addr + qp->offset) % g->page_size;
+	uint64_t part = g->page_size - within, rest = wr->length - qp->offset;
 	struct physical_page *here, *there;
 
 	world_expect(w, nic_covers(w, wr->lkey, wr->addr, wr->length),
 		     "a WRITE from memory that its lkey does not cover");
 	world_expect(w, nic_covers(w, wr->rkey, wr->remote_addr, wr->length),
 		     "a WRITE to memory that its rkey does not cover");
-	world_expect(w, from >= 0 && to >= 0 && !(wr->length % g->page_size),
-		     "a WRITE outside guest memory");
+	world_expect(w, from >= 0 && to >= 0 && rest, "a WRITE outside guest memory");
 	here = pinned(w, wr->lkey, (unsigned int)from);
 	there = pinned(w, wr->rkey, (unsigned int)to);
 	there->content = here->content;
 	world_trace(w, qp->name, "WRITE %llu places page %d = %u", (unsigned long long)qp->executed,
 		    to, there->content);
 	discard_check_write(w, qp->written_pages, (unsigned int)from, here);
-	qp->written_pages++;
-	qp->offset += g->page_size;
+	if (part <= rest)
+		qp->written_pages++;
+	qp->offset += part < rest ? part : rest;
 	if (qp->offset < wr->length)
 		return;
 	qp->offset = 0;

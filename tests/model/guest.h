@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_GUEST_H
-#define RDMACHUNK_TESTS_SIM_GUEST_H
+#ifndef RDMACHUNK_TESTS_MODEL_GUEST_H
+#define RDMACHUNK_TESTS_MODEL_GUEST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_WORLD_H
-#define RDMACHUNK_TESTS_SIM_WORLD_H
+#ifndef RDMACHUNK_TESTS_MODEL_WORLD_H
+#define RDMACHUNK_TESTS_MODEL_WORLD_H
 
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "destination_mr.h"
 #include "discard.h"
-#include "engine.h"
-#include "engine_mr.h"
+#include "driver.h"
 #include "guest.h"
 #include "memory.h"
 #include "nic.h"
@@ -18,10 +16,9 @@
 #include "random.h"
 
 /*
- * One migration, decided by a seed. QEMU's source is plain sequential code; at
- * each of its steps, and while it sleeps, the scheduler lets any of the others
- * act, in any order: the NICs, the destination's CPU, the shim's progress
- * thread, the guest. There is no clock and there are no threads.
+ * A migration: QEMU's two ends, the shims between them and their NICs, the guest. There is no
+ * clock and there are no threads: QEMU's source is plain sequential code, the others act when
+ * they are told to.
  */
 
 /* What goes wrong, at a step that the seed chooses. */
@@ -89,19 +86,19 @@ struct world {
 	struct guest guest;
 	struct discards discards;
 	struct nic nic;
-	struct engine engine;
 	struct qemu_source source;
+	struct driver source_driver;
 	struct qemu_destination destination;
-	struct destination_mr destination_mr;
+	struct driver destination_driver; /* without a conn when there is no shim */
 
 	unsigned int steps;
 	bool fault_due;	  /* its step has come */
 	bool fault_fired; /* it has had an effect */
 	bool cancelled;
-	bool hang_up;	   /* the destination goes away */
-	bool disconnected; /* and the source knows */
-	bool succeeded;	   /* the migration */
-	uint64_t extents;  /* their sum when they were last checked */
+	bool hang_up;		     /* the destination goes away */
+	bool disconnected;	     /* and the source knows */
+	bool succeeded;		     /* the migration */
+	struct conn_figures figures; /* of the source's shim, at its end */
 
 	/* From here on nothing is cleared: it is looked at only as far as it is used. */
 	uint32_t physical_pages;
@@ -110,23 +107,16 @@ struct world {
 	uint32_t pinned[NIC_PINS];
 };
 
-/* The settings that a seed makes, with or without QEMU's discards. */
-void world_init(struct world *w, uint64_t seed, bool discards, bool trace);
-
-/* One migration. False when it broke a rule; w->why says which. */
-bool world_run(struct world *w);
-
-/* Let the others act, as much as the seed says. */
-void world_yield(struct world *w);
-
-/* Let one of them act; false when none of them has anything to do. */
-bool world_step(struct world *w);
-
 /* The fault that the seed chose takes effect now, if it is of this kind. */
 bool world_fault(struct world *w, enum fault fault);
 
 void world_trace(const struct world *w, const char *who, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* These three are whoever's who has a world. Let the others act, as much as they should;
+ * let one of them act: false when none of them has anything to do; a rule is broken. */
+void world_yield(struct world *w);
+bool world_step(struct world *w);
 _Noreturn void world_fail(struct world *w, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "qemu_destination.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/verbs_values.h"
@@ -9,12 +10,57 @@
 
 #define WRID_SEND 2000
 #define WRID_RECV 4000
+/* Access flags; the source's are 0. */
+#define ACCESS 7
+
+static bool has_shim(const struct world *w)
+{
+	return w->destination_driver.conn;
+}
 
 static void post_recv(struct world *w)
 {
 	struct nic_recv recv = {.wr_id = WRID_RECV, .data = w->destination.recv};
+	struct recv_request request = {
+		.wr_id = WRID_RECV,
+		.addr = w->destination.recv,
+		.length = sizeof(w->destination.recv),
+	};
 
-	nic_post_recv(w, &w->nic.destination, &recv);
+	if (has_shim(w))
+		world_expect(w, !driver_post_recv(&w->destination_driver, &request),
+			     "a RECV of the destination's is refused");
+	else
+		nic_post_recv(w, &w->nic.destination, &recv);
+}
+
+static bool post_send(struct world *w, const struct nic_wr *wr)
+{
+	struct conn_wr seen = {
+		.wr_id = wr->wr_id,
+		.message = true,
+		.data = (const void *)(uintptr_t)wr->addr,
+		.length = wr->length,
+		.local_addr = wr->addr,
+		.lkey = wr->lkey,
+	};
+
+	if (has_shim(w))
+		return !driver_post_send(&w->destination_driver, &seen);
+	return nic_post_send(w, &w->nic.destination, wr);
+}
+
+static bool poll_cq(struct world *w, struct nic_cq *cq, struct completion *wc)
+{
+	bool send = cq == w->nic.destination.send_cq;
+	struct nic_cqe cqe;
+
+	if (has_shim(w))
+		return driver_poll(&w->destination_driver, send ? CONN_SEND_CQ : CONN_RECV_CQ, wc);
+	if (!nic_poll(cq, &cqe))
+		return false;
+	*wc = cqe.wc;
+	return true;
 }
 
 void qemu_destination_init(struct world *w)
@@ -37,7 +83,7 @@ static void send_control(struct world *w, size_t len, enum destination_state nex
 		.lkey = d->control_key,
 	};
 
-	world_expect(w, nic_post_send(w, &w->nic.destination, &wr),
+	world_expect(w, post_send(w, &wr) || w->nic.destination.error,
 		     "the destination's send queue overruns");
 	d->state = next;
 }
@@ -69,8 +115,29 @@ static void handle_blocks(struct world *w)
 	}
 	len = message_build(w->destination.control, WIRE_RAM_BLOCKS_RESULT, body,
 			    g->blocks * WIRE_RAM_BLOCK_LEN);
-	destination_mr_list(w, w->destination.control, len);
 	send_control(w, len, DESTINATION_WAIT_ANSWER_SENT);
+}
+
+/* False when it has to wait. */
+static bool register_memory(struct world *w, uint64_t addr, uint64_t length, uint32_t *rkey)
+{
+	unsigned int first = (unsigned int)guest_page_there(&w->guest, addr);
+	unsigned int count = (unsigned int)(length / w->guest.page_size);
+	int ret;
+
+	if (!has_shim(w)) {
+		*rkey = nic_register(w, addr, length);
+		return true;
+	}
+	/* It is the same QEMU, and discards nothing that it is about to write to. */
+	for (unsigned int i = first; i < first + count; i++)
+		if (w->discards.under_way_there[i])
+			return false;
+	for (unsigned int i = first; i < first + count; i++)
+		w->destination.asked[i] = true;
+	ret = driver_register(&w->destination_driver, addr, length, ACCESS, rkey);
+	world_expect(w, !ret || ret == -EAGAIN, "the destination cannot register");
+	return !ret;
 }
 
 static void handle_register(struct world *w)
@@ -101,7 +168,7 @@ static void handle_register(struct world *w)
 	/* A slot that has an MR keeps it, however short. */
 	if (!d->rkey[first]) {
 		end = guest_chunk_end(g, b, chunk + request.chunks);
-		if (!destination_mr_register(w, b->remote + start, end - start, &d->rkey[first]))
+		if (!register_memory(w, b->remote + start, end - start, &d->rkey[first]))
 			return;
 		world_trace(w, "dest", "registers pages %u to %u", first,
 			    b->first + (unsigned int)(end / g->page_size) - 1);
@@ -202,6 +269,13 @@ static struct nic_cq *waits_on(const struct world *w)
 	}
 }
 
+static bool is_due(const struct world *w, const struct nic_cq *cq)
+{
+	bool send = cq == w->nic.destination.send_cq;
+
+	return conn_count_due(w->destination_driver.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ);
+}
+
 bool qemu_destination_can_act(const struct world *w)
 {
 	const struct nic_cq *cq = waits_on(w);
@@ -209,16 +283,18 @@ bool qemu_destination_can_act(const struct world *w)
 	if (w->nic.destination.dead || w->destination.state == DESTINATION_DONE ||
 	    w->destination.state == DESTINATION_FAILED)
 		return false;
-	return !cq || cq->count;
+	return !cq || cq->count || (has_shim(w) && is_due(w, cq));
 }
 
 void qemu_destination_act(struct world *w)
 {
 	struct qemu_destination *d = &w->destination;
 	struct nic_cq *cq = waits_on(w);
-	struct completion wc;
+	struct completion wc = {.wr_id = 0};
 
-	if (cq && (!nic_poll(cq, &wc) || wc.status != VERBS_WC_SUCCESS)) {
+	if (cq && !poll_cq(w, cq, &wc))
+		return;
+	if (cq && wc.status != VERBS_WC_SUCCESS) {
 		fail(w, "a failed completion");
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "discard.h"
 
+#include "driver_mr.h"
 #include "world.h"
 
 /* Apart from the seed's own stream. */
@@ -49,10 +50,11 @@ static struct memory *memory_of(struct world *w, const struct discard *call)
 static unsigned int choose_page(struct world *w)
 {
 	struct random *r = &w->discards.random;
-	const struct nic_mr *mr = &w->mr[w->engine.ahead_key];
+	uint32_t pinning = w->source_driver.pinning;
+	const struct nic_mr *mr = &w->mr[pinning];
 	unsigned int pages = w->guest.pages;
 
-	if (w->engine.ahead_key && random_percent(r, 70))
+	if (pinning && random_percent(r, 70))
 		return mr->first + random_below(r, mr->pages < 8 ? mr->pages : 8);
 	if (random_percent(r, 70))
 		return (w->source.scanned + pages - 8 % pages + random_below(r, 24)) % pages;
@@ -63,12 +65,13 @@ static unsigned int choose_page(struct world *w)
 static unsigned int choose_page_there(struct world *w)
 {
 	struct random *r = &w->discards.random;
-	const struct nic_mr *mr = &w->mr[w->destination_mr.ahead_key];
+	uint32_t pinning = w->destination_driver.pinning;
+	const struct nic_mr *mr = &w->mr[pinning];
 	unsigned int page = random_below(r, w->guest.pages);
 
-	if (w->destination_mr.ahead_key && random_percent(r, 70))
+	if (pinning && random_percent(r, 70))
 		return mr->first + random_below(r, mr->pages);
-	while (w->destination_mr.asked[page] && page + 1 < w->guest.pages)
+	while (w->destination.asked[page] && page + 1 < w->guest.pages)
 		page++;
 	return page;
 }
@@ -83,14 +86,14 @@ static unsigned int clip(const struct world *w, const struct discard *call, unsi
 	while (call->first >= b->first + b->pages)
 		b++;
 	while (n < count && call->first + n < b->first + b->pages &&
-	       !(call->there && w->destination_mr.asked[call->first + n]))
+	       !(call->there && w->destination.asked[call->first + n]))
 		n++;
 	return n;
 }
 
 static uint8_t *under_way(struct world *w, const struct discard *call)
 {
-	uint8_t *pages = call->there ? w->destination_mr.under_way : w->discards.under_way;
+	uint8_t *pages = call->there ? w->discards.under_way_there : w->discards.under_way;
 
 	return pages + call->first;
 }
@@ -165,13 +168,14 @@ void discard_step(struct world *w)
 	struct discard *call;
 
 	/* Most of what can go wrong does while the NIC pins. */
-	bool pinning = w->engine.ahead_key || w->engine.locked || w->destination_mr.ahead_key;
+	bool pinning = w->source_driver.pinning || w->source_driver.locked ||
+		       w->destination_driver.pinning;
 	unsigned int pace = pinning ? 4 * d->pace : d->pace;
 
 	if (!d->pace || random_below(&d->random, 1000) >= pace)
 		return;
 	if (d->destination && random_percent(&d->random, 30)) {
-		destination_mr_step(w);
+		driver_prefetch(&w->destination_driver);
 		return;
 	}
 	call = &d->call[random_below(&d->random, DISCARDS)];
@@ -183,10 +187,8 @@ void discard_step(struct world *w)
 		take_pages(w, call);
 		break;
 	case DISCARD_GONE:
-		if (call->there)
-			destination_mr_discarded(w, call->first, call->count);
-		else
-			engine_discarded(w, call->first, call->count);
+		driver_mr_discarded(call->there ? &w->destination_driver : &w->source_driver,
+				    call->first, call->count);
 		call->stage = DISCARD_MARKED;
 		break;
 	case DISCARD_MARKED:
@@ -205,13 +207,14 @@ bool discard_interrupts(struct world *w)
 	return d->meanwhile && random_below(&d->random, 1000) < d->meanwhile;
 }
 
-void discard_meanwhile(struct world *w)
+void discard_meanwhile(struct world *w, struct driver *d)
 {
 	discard_step(w);
-	while (discard_interrupts(w)) {
-		w->engine.locked++;
+	/* The scheduler's others are those of the source. */
+	while (d == &w->source_driver && discard_interrupts(w)) {
+		d->locked++;
 		world_step(w);
-		w->engine.locked--;
+		d->locked--;
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_SIM_QEMU_SOURCE_H
-#define RDMACHUNK_TESTS_SIM_QEMU_SOURCE_H
+#ifndef RDMACHUNK_TESTS_MODEL_QEMU_SOURCE_H
+#define RDMACHUNK_TESTS_MODEL_QEMU_SOURCE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,8 +44,7 @@ struct qemu_source {
 	unsigned int extra;
 	uint32_t statuses; /* of completions: bit n is status n */
 	bool gave_up_a_send;
-	bool swallowed;		/* an error */
-	bool late[GUEST_PAGES]; /* by the chunk's first page: written after the failure */
+	bool swallowed; /* an error */
 };
 
 void qemu_source_init(struct world *w);

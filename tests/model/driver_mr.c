@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "driver_mr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define PREFETCH (CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER))
+
+static void *mr_of(uint32_t key)
+{
+	return (void *)(uintptr_t)key;
+}
+
+static bool is_source(const struct driver *d)
+{
+	return d == &d->world->source_driver;
+}
+
+/* The source's registrations fail as the seed says: the device's longest MR is too short, or there
+ * is no room, for this one or for any. */
+static int fails(struct driver *d, uint64_t length)
+{
+	struct world *w = d->world;
+	bool none = w->settings.fault == FAULT_LOCAL_REGISTRATION && w->fault_fired;
+
+	if (!is_source(d))
+		return 0;
+	if (d->refuse)
+		return -ENOTSUP;
+	if (none || (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION)))
+		return -ENOMEM;
+	if (length > d->asked && random_percent(&w->random, w->settings.wide_fail_percent))
+		return w->seed & 4 ? -EINVAL : -ENOMEM;
+	return 0;
+}
+
+/* mrs_ops.reg: with the session's lock */
+static int reg(void *context, uint64_t addr, uint64_t length, int access, struct mrs_real *real)
+{
+	struct driver *d = context;
+	struct world *w = d->world;
+	int ret = fails(d, length);
+	uint32_t key;
+
+	(void)access;
+	if (ret)
+		return ret;
+	key = nic_register_begin(w, addr, length);
+	d->registered++;
+	while (nic_pin(w, key))
+		discard_meanwhile(w, d);
+	*real = (struct mrs_real){mr_of(key), key};
+	return 0;
+}
+
+void driver_mr_give_back(struct driver *d, void *mr)
+{
+	nic_deregister(d->world, (uint32_t)(uintptr_t)mr);
+	d->registered--;
+}
+
+void driver_mr_put_handles(struct driver *d)
+{
+	void *mr;
+
+	while (d->handles)
+		if ((mr = mrs_put(d->handle[--d->handles])))
+			driver_mr_give_back(d, mr);
+	while (d->owns)
+		driver_mr_give_back(d, mr_of(d->own[--d->owns]));
+}
+
+static void dereg(void *context, void *real)
+{
+	driver_mr_give_back(context, real);
+}
+
+/* mrs_ops.watch, which may fail */
+static int watch(void *context, struct ram_blocks *blocks, struct ram_block *block)
+{
+	struct driver *d = context;
+	struct world *w = d->world;
+	struct discards *discards = &w->discards;
+
+	(void)blocks;
+	if (discards->scarce && random_percent(&discards->random, discards->scarce)) {
+		world_trace(w, "shim", "cannot watch a block");
+		return -ENOMEM;
+	}
+	world_expect(w, !discard_map_init(&block->discards, block->length), "no memory");
+	block->watched = true;
+	return 0;
+}
+
+struct mrs_ops driver_mr_ops(struct driver *d)
+{
+	return (struct mrs_ops){.reg = reg, .dereg = dereg, .watch = watch, .context = d};
+}
+
+static int ask(struct driver *d, const struct conn_registration *want, struct mr **mr)
+{
+	int ret;
+
+	d->inside = true;
+	ret = conn_register(d->conn, want, mr);
+	d->inside = false;
+	return ret;
+}
+
+int driver_register(struct driver *d, uint64_t addr, uint64_t length, int access, uint32_t *lkey)
+{
+	struct conn_registration want = {.addr = addr, .length = length, .access = access};
+	struct discards *discards = &d->world->discards;
+	struct mrs_real real;
+	struct mr *mr;
+	int ret;
+
+	d->asked = length;
+	d->waits = 0;
+	d->refuse = !access && discards->refused &&
+		    random_percent(&discards->random, discards->refused);
+	while ((ret = ask(d, &want, &mr)) == -EAGAIN && is_source(d))
+		driver_wait(d);
+	if (ret)
+		goto out;
+	if (mr) {
+		*lkey = mr->real.lkey;
+		d->handle[d->handles++] = mr;
+		goto out;
+	}
+	if (is_source(d))
+		discard_unwatched(d->world, addr, length);
+	ret = reg(d, addr, length, access, &real);
+	if (ret)
+		goto out;
+	*lkey = real.lkey;
+	d->own[d->owns++] = real.lkey;
+out:
+	d->refuse = false;
+	driver_run(d);
+	return ret;
+}
+
+void driver_mr_register(struct driver *d, const struct conn_action *action,
+			struct conn_result *result)
+{
+	struct world *w = d->world;
+	uint32_t key = d->pinning;
+
+	if (!key)
+		key = nic_register(w, action->memory.addr, action->memory.length);
+	d->pinning = 0;
+	world_trace(w, is_source(d) ? "ahead" : "dahead", "has registered memory");
+	d->registered++;
+	if (is_source(d) && random_percent(&w->random, w->settings.wide_fail_percent)) {
+		driver_mr_give_back(d, mr_of(key));
+		result->error = ENOMEM;
+		return;
+	}
+	result->mr = (struct mrs_real){mr_of(key), key};
+}
+
+/* The lock may be let go between what is done here and what is below. */
+static void take(struct driver *d)
+{
+	struct worker *p = &d->prefetch;
+
+	d->inside = true;
+	p->busy = conn_next(d->conn, PREFETCH, &p->action);
+	d->inside = false;
+	if (p->busy && p->action.kind == CONN_REGISTER)
+		d->pinning = nic_register_begin(d->world, p->action.memory.addr,
+						p->action.memory.length);
+}
+
+static bool is_locked(const struct driver *d)
+{
+	return d->locked || d->inside;
+}
+
+bool driver_can_prefetch(struct driver *d)
+{
+	if (is_locked(d))
+		return d->pinning && nic_pins(d->world, d->pinning);
+	return d->prefetch.busy || conn_has(d->conn, PREFETCH);
+}
+
+void driver_prefetch(struct driver *d)
+{
+	struct conn_result result = {.posted = 0};
+	struct worker *p = &d->prefetch;
+
+	while (d->pinning && nic_pin(d->world, d->pinning))
+		if (discard_interrupts(d->world))
+			return;
+	if (is_locked(d))
+		return;
+	if (!p->busy) {
+		take(d);
+		return;
+	}
+	d->inside = true;
+	driver_perform(d, &p->action, &result);
+	conn_done(d->conn, &p->action, &result);
+	d->inside = false;
+	p->busy = false;
+	driver_run(d);
+}
+
+void driver_mr_discarded(struct driver *d, unsigned int first, unsigned int count)
+{
+	struct ram_blocks *blocks = conn_blocks(d->conn);
+	const struct guest *g = &d->world->guest;
+	uint64_t length = count * g->page_size;
+
+	for (unsigned int i = 0; i < g->blocks && i < blocks->count; i++) {
+		const struct guest_block *b = &g->block[i];
+		uint64_t start = (first - b->first) * g->page_size;
+
+		if (first < b->first || first >= b->first + b->pages || !blocks->block[i].watched)
+			continue;
+		ram_blocks_discard(blocks, &blocks->block[i],
+				   (struct range){start, start + length});
+	}
+}

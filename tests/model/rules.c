@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "rules.h"
+
+#include "core/prefetch.h"
+#include "core/verbs_values.h"
+#include "world.h"
+
+static bool is_source(const struct driver *d)
+{
+	return d == &d->world->source_driver;
+}
+
+void rules_posted(struct driver *d, const struct nic_wr *wr)
+{
+	struct world *w = d->world;
+	struct wire_header header;
+
+	if (!is_source(d))
+		return;
+	if (!wr->message) {
+		world_expect(w, wr->length <= w->settings.max_message, "a WRITE of %llu bytes",
+			     (unsigned long long)wr->length);
+		return;
+	}
+	/* A message needs a READY that has come, unless it answers to nothing. */
+	if (wire_parse_header((const void *)(uintptr_t)wr->addr, wr->length, &header) ||
+	    header.type == WIRE_ERROR)
+		return;
+	world_trace(w, "shim", "sends %s", wire_type_name(header.type));
+	d->messages++;
+	world_expect(w, d->qp->error || d->messages <= d->qp->readies,
+		     "%s is sent without a credit", wire_type_name(header.type));
+}
+
+void rules_completed(struct driver *d, const struct nic_cqe *cqe)
+{
+	if (cqe->wc.status == VERBS_WC_SUCCESS || d->failed)
+		return;
+	d->failed = true;
+	d->due = conn_count_due(d->conn, CONN_SEND_CQ);
+	if (cqe->qp)
+		d->failure = cqe->wc.status;
+}
+
+void rules_told(struct driver *d, enum conn_cq cq, const struct completion *wc)
+{
+	struct world *w = d->world;
+
+	if (!d->failed || !w->settings.writes || (cq == CONN_RECV_CQ && !w->settings.one_cq))
+		return;
+	if (d->due) {
+		d->due--;
+		return;
+	}
+	/* Nobody would tell QEMU of their failure any more. */
+	world_expect(w, wc->status != VERBS_WC_SUCCESS || wc->opcode != VERBS_WC_RDMA_WRITE,
+		     "a WRITE succeeds after the failure");
+}
+
+/* Its key, or 0 for one that is just being registered. */
+static uint32_t key_of(const struct extent *extent, bool local)
+{
+	const struct mr *mr = (void *)(uintptr_t)extent->value;
+
+	if (!local)
+		return extent->value == PREFETCH_NO_RKEY_YET ? 0 : (uint32_t)extent->value;
+	return mr ? mr->real.lkey : 0;
+}
+
+static void check_map(struct world *w, const struct ram_block *block, const struct extent_map *map)
+{
+	bool local = map == &block->local;
+	uint64_t base = local ? block->local_addr : block->host_addr;
+
+	for (size_t i = 0; i < map->count; i++) {
+		struct range r = map->extent[i].range;
+		uint32_t key = key_of(&map->extent[i], local);
+
+		world_expect(w, !i || map->extent[i - 1].range.end <= r.start, "extents overlap");
+		world_expect(w, r.start < r.end && r.end <= block->length,
+			     "an extent leaves its block");
+		world_expect(w, !key || nic_covers(w, key, base + r.start, r.end - r.start),
+			     "an extent is more than its key allows");
+	}
+}
+
+/* Changes whenever an extent comes, goes, or gets its key. */
+static uint64_t sum_of(const struct ram_blocks *blocks)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int b = 0; b < blocks->count; b++) {
+		const struct ram_block *block = &blocks->block[b];
+
+		for (size_t i = 0; i < block->remote.count; i++)
+			sum += 1 + block->remote.extent[i].value;
+		for (size_t i = 0; i < block->local.count; i++)
+			sum += 1 + block->local.extent[i].value;
+	}
+	return sum;
+}
+
+static void check_extents(struct driver *d)
+{
+	const struct ram_blocks *blocks = conn_blocks(d->conn);
+	uint64_t sum = sum_of(blocks);
+
+	if (sum == d->extents)
+		return;
+	d->extents = sum;
+	for (unsigned int b = 0; b < blocks->count; b++) {
+		check_map(d->world, &blocks->block[b], &blocks->block[b].remote);
+		check_map(d->world, &blocks->block[b], &blocks->block[b].local);
+	}
+}
+
+void rules_check(struct driver *d)
+{
+	struct world *w = d->world;
+	/* The thread that posts has not got to it. */
+	const char *wrong = driver_is_posting(d) ? NULL : conn_check(d->conn);
+
+	world_expect(w, !wrong, "%s", wrong);
+	world_expect(w, w->fault_fired || conn_state(d->conn) != CONN_FAILED,
+		     "the connection has failed");
+	check_extents(d);
+}
+
+/* Of each extent in this process the bytes, by MR; and the MRs that are in no map. */
+static void sum_mrs(struct driver *d)
+{
+	const struct ram_blocks *blocks = conn_blocks(d->conn);
+	struct nic_mr *made = d->world->mr;
+
+	for (unsigned int b = 0; b < blocks->count; b++) {
+		const struct extent_map *local = &blocks->block[b].local;
+
+		for (size_t i = 0; i < local->count; i++)
+			made[key_of(&local->extent[i], true)].mapped +=
+				local->extent[i].range.end - local->extent[i].range.start;
+	}
+	for (unsigned int i = 0; i < d->handles; i++)
+		made[d->handle[i]->real.lkey].private |= d->handle[i]->state == MR_PRIVATE;
+	for (unsigned int i = 0; i < d->owns; i++)
+		made[d->own[i]].private = true;
+}
+
+void rules_check_mrs(struct driver *d)
+{
+	const struct ram_blocks *blocks = conn_blocks(d->conn);
+	struct world *w = d->world;
+
+	driver_run(d);
+	sum_mrs(d);
+	for (unsigned int b = 0; b < blocks->count; b++) {
+		const struct extent_map *local = &blocks->block[b].local;
+
+		for (size_t i = 0; i < local->count; i++) {
+			const struct mr *mr = (void *)(uintptr_t)local->extent[i].value;
+
+			world_expect(w, !mr || w->mr[mr->real.lkey].mapped == mr->mapped,
+				     "an MR is not where it is said to be");
+		}
+	}
+	for (unsigned int key = 1; key < w->nic.mrs; key++) {
+		const struct nic_mr *mr = &w->mr[key];
+
+		world_expect(w,
+			     mr->memory != &w->guest.here || mr->gone || mr->private || mr->mapped,
+			     "an MR of which nothing is left is kept");
+	}
+}
