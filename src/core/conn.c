@@ -48,7 +48,10 @@ enum conn_role conn_role(const struct conn *c)
 
 int conn_error(const struct conn *c)
 {
-	return c->state == CONN_FAILED ? -c->failure.error : 0;
+	if (c->state != CONN_FAILED)
+		return 0;
+	/* For ENOMEM QEMU would wait until a WRITE completes, and none will. */
+	return c->failure.error == ENOMEM ? -EIO : -c->failure.error;
 }
 
 struct ram_blocks *conn_blocks(struct conn *c)

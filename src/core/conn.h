@@ -74,8 +74,8 @@ void conn_free(struct conn *c);
 
 enum conn_state conn_state(const struct conn *c);
 enum conn_role conn_role(const struct conn *c);
-/* With what everything that is posted to a failed connection ends, a negative errno; 0 for
- * one that has not failed. */
+/* With what everything that is posted to a failed connection ends, a negative errno, never
+ * -ENOMEM; 0 for one that has not failed. */
 int conn_error(const struct conn *c);
 const char *conn_state_name(enum conn_state state);
 const char *conn_role_name(enum conn_role role);
@@ -165,7 +165,7 @@ unsigned int conn_count_due(const struct conn *c, enum conn_cq cq);
 void conn_disconnected(struct conn *c);
 
 /* Something that only the caller knows of makes it impossible to keep the connection
- * right. `error`: what posting to it returns from now on, a positive errno. `reason` is a
+ * right. `error`: for conn_error() and the message, a positive errno. `reason` is a
  * literal. */
 void conn_fail(struct conn *c, int error, const char *reason);
 
