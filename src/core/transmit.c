@@ -163,9 +163,11 @@ void transmit_flush(struct transmit *t)
 static bool batch_zero(struct transmit *t, struct transmit_out *out)
 {
 	bool wanted = t->strict.pending && !t->strict.urgent;
-	const struct zero_run *run = zero_queue_next(&t->zeros, wanted);
+	const struct zero_run *run;
 	int slot;
 
+	/* Mostly there is none, and this is asked for each WRITE. */
+	run = t->zeros.count ? zero_queue_next(&t->zeros, wanted) : NULL;
 	if (!run)
 		return false;
 	slot = send_queue_free_slot(&t->sends);
