@@ -259,6 +259,8 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	driver_run(d);
 	if (!ret && conn_state(d->conn) == CONN_FAILED)
 		ret = conn_error(d->conn);
+	if (!ret && !wr->message)
+		rules_written(d);
 	return -ret;
 }
 
