@@ -273,7 +273,7 @@ bool nic_can_complete(const struct nic_qp *qp)
 	return qp->completed < qp->executed;
 }
 
-static void flush_recv(struct world *w, struct nic_qp *qp)
+void nic_flush_recv(struct world *w, struct nic_qp *qp)
 {
 	struct nic_cqe cqe = {
 		.wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV},
@@ -316,7 +316,7 @@ void nic_complete(struct world *w, struct nic_qp *qp)
 {
 	if (qp->error && qp->rq_count &&
 	    (qp->completed == qp->posted || random_percent(&w->random, 50)))
-		flush_recv(w, qp);
+		nic_flush_recv(w, qp);
 	else
 		nic_complete_send(w, qp);
 }

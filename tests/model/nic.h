@@ -130,8 +130,10 @@ void nic_execute(struct world *w, struct nic_qp *qp);
 bool nic_can_complete(const struct nic_qp *qp);
 void nic_complete(struct world *w, struct nic_qp *qp);
 
-/* The parts of those: its oldest WR completes; a message comes, and there is a RECV for it. */
+/* The parts of those: its oldest WR completes; its oldest RECV
+ * is flushed; a message comes, and there is a RECV for it. */
 void nic_complete_send(struct world *w, struct nic_qp *qp);
+void nic_flush_recv(struct world *w, struct nic_qp *qp);
 bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t len);
 
 /* The oldest WR fails so, when there is one, and the QP with it. */

@@ -10,8 +10,8 @@
 /* Registration ahead of QEMU through a connection: what is on the wire, and what QEMU
  * sees of it, which is its own answers and nothing else. */
 
-#define LOCAL  UINT64_C(0x7f0000000000)
-#define LENGTH (128 * MIB)
+#define LOCAL  BENCH_LOCAL
+#define LENGTH BENCH_LENGTH
 #define FIRST  (UINT64_C(1) << AHEAD_FIRST_SHIFT)
 #define RKEY   4711 /* of what was registered ahead */
 
@@ -69,7 +69,7 @@ static void start_writing(unsigned int mode)
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
-	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + MIB, MIB, &want));
+	bench_register(&b, LOCAL + MIB, MIB);
 	bench_post_answer_recvs(&b);
 	b.outgoing_count = 0;
 }
@@ -124,7 +124,7 @@ START_TEST(its_result_and_ready_are_not_shown)
 	struct message m;
 
 	start_writing((unsigned int)_i);
-	readys = b.conn.counters.received[WIRE_READY];
+	readys = bench_figures(&b).messages.received[WIRE_READY];
 	ask();
 	ck_assert(bench_complete_send(&b));
 	bench_expect_nothing(&b, CONN_SEND_CQ);
@@ -133,24 +133,23 @@ START_TEST(its_result_and_ready_are_not_shown)
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
 	ck_assert_uint_eq(b.conn.recvs.count, 2);
 	/* The buffers are the NIC's again. */
-	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	ck_assert_uint_eq(b.qp->rq_count, RECV_QUEUE_BUFFERS);
 	/* QEMU's own request there is answered with it. */
 	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	expect_result(RKEY);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_ahead, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_seen, 3);
-	ck_assert_uint_eq(b.conn.counters.requests_sent, 2);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_REGISTER_REQUEST], 3);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_REGISTER_RESULT], 3);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_READY], readys + 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 0);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_answered, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_seen, 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_sent, 2);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_REGISTER_REQUEST], 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_REGISTER_RESULT], 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_READY], readys + 1);
+	bench_end(&b);
 }
 END_TEST
 
@@ -165,8 +164,8 @@ START_TEST(qemus_request_waits_for_ours)
 	/* It is sent, as far as QEMU knows, but not answered. */
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_answered, 1);
 	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
 	incoming_result(RKEY);
 	ck_assert(bench_complete_recv(&b));
@@ -175,11 +174,10 @@ START_TEST(qemus_request_waits_for_ours)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + 20 * MIB, MIB, &want));
+	bench_register(&b, LOCAL + 20 * MIB, MIB);
 	ck_assert_uint_eq(want.start, 20 * MIB);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -212,7 +210,7 @@ START_TEST(a_message_goes_after_it)
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(bench_complete_recv(&b));
 	expect_result(102);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -242,7 +240,7 @@ START_TEST(somebody_sees_to_the_send_queue)
 	incoming_result(RKEY);
 	ck_assert(bench_complete_recv(&b));
 	expect_result(RKEY);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -258,7 +256,7 @@ START_TEST(a_failed_connection_needs_no_help)
 	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	expect_no_look();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -275,12 +273,12 @@ START_TEST(a_result_that_is_none_fails_the_connection)
 	m.data[11] = 2;
 	bench_incoming(&b, &m);
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -293,16 +291,16 @@ START_TEST(a_second_result_fails_the_connection)
 	ask();
 	incoming_result(RKEY);
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	ck_assert_int_eq(conn_state(b.conn), CONN_ACTIVE);
 	/* A message that waits completes too. */
 	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
 	incoming_result(RKEY);
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -321,7 +319,7 @@ START_TEST(an_error_in_place_of_the_result)
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(message_get32(b.memory[1], 4), WIRE_ERROR);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -337,7 +335,7 @@ START_TEST(a_request_that_fails)
 	ck_assert_uint_eq(c.status, VERBS_WC_LOC_LEN_ERR);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	expect_no_look();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -354,13 +352,12 @@ START_TEST(only_between_registrations)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
 	expect_no_look();
 	zero(2 * MIB, MIB);
 	ck_assert_uint_eq(b.conn.source.ahead.position, 3 * MIB);
 	b.outgoing_count = 0;
 	ask();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -378,15 +375,15 @@ START_TEST(what_is_found_too_late)
 	ck_assert(!b.conn.transmit.request.pending);
 	bench_pump(&b);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_ahead, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 0);
+	bench_end(&b);
 
 	start_writing(0);
 	ck_assert(conn_look(&b.conn, &look));
 	conn_fail(&b.conn);
 	conn_looked(&b.conn, &look, source_find(&look));
 	ck_assert(!b.conn.transmit.request.pending);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -399,21 +396,21 @@ START_TEST(who_looks)
 	start(0);
 	expect_no_look();
 	ck_assert(!conn_register_ahead(&b.conn, &block, &range));
-	conn_clear(&b.conn);
+	bench_end(&b);
 	/* RDMACHUNK_AHEAD=off */
 	start_writing(0);
 	b.conn.source.ahead.on = false;
 	expect_no_look();
-	conn_clear(&b.conn);
+	bench_end(&b);
 	/* A destination */
 	start_writing(0);
 	b.conn.role = CONN_DESTINATION;
 	expect_no_look();
-	conn_clear(&b.conn);
+	bench_end(&b);
 	/* Nobody but an active connection */
 	bench_init(&b, BENCH_AHEAD, 30);
 	expect_no_look();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -483,9 +480,9 @@ START_TEST(a_source_registers_what_was_asked_for)
 	block->watched = false;
 	check_nothing_to_register();
 	block->watched = true;
-	b.conn.state = CONN_FAILED;
+	conn_state(b.conn) = CONN_FAILED;
 	check_nothing_to_register();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -523,7 +520,7 @@ START_TEST(a_destination_registers_what_comes_next)
 	b.conn.policy.ahead = false;
 	bounds = conn_bounds(&b.conn, block, want);
 	ck_assert_uint_eq(bounds.end, 20 * MIB);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -548,8 +545,8 @@ START_TEST(a_request_that_qemu_cannot_wait_for_is_taken_back)
 	ck_assert_uint_eq(message_get64(sent.data, 16), FIRST);
 	/* Whose extent comes with its RESULT. */
 	ck_assert_ptr_null(extent_map_find(map, (struct range){FIRST, FIRST + MIB}));
-	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 0);
+	bench_end(&b);
 }
 END_TEST
 
@@ -562,14 +559,14 @@ START_TEST(a_result_that_comes_after_the_failure_goes_nowhere)
 	ask();
 	ck_assert_int_eq(request(&m, FIRST), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 1);
 	conn_fail(&b.conn);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	incoming_result(RKEY);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -610,7 +607,7 @@ START_TEST(without_help_there_is_no_need_for_it)
 	expect_no_look();
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 

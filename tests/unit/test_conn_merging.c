@@ -13,8 +13,8 @@
  * test_transmit_order.c's.
  */
 
-#define LOCAL  UINT64_C(0x7f0000000000)
-#define LENGTH (128 * MIB)
+#define LOCAL  BENCH_LOCAL
+#define LENGTH BENCH_LENGTH
 
 static struct bench b;
 
@@ -88,17 +88,16 @@ START_TEST(zero_runs_are_answered_and_merged)
 	ck_assert_uint_eq(b.outgoing_count, 2);
 	ck_assert_mem_eq(b.wire.data, file.data, file.len);
 	/* The buffer of the READY that QEMU never saw is the NIC's again. */
-	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	ck_assert_uint_eq(b.qp->rq_count, RECV_QUEUE_BUFFERS);
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 128);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 1);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_READY], 5);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 128);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_READY], 5);
+	bench_end(&b);
 }
 END_TEST
 
@@ -117,10 +116,10 @@ START_TEST(switched_off_each_is_sent)
 		ck_assert(bench_complete_recv(&b));
 		bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 	}
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 10);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 10);
-	ck_assert_uint_eq(b.conn.transmit.counters.zeros_kept, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 10);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 10);
+	ck_assert_uint_eq(bench_figures(&b).transmit.zeros_kept, 0);
+	bench_end(&b);
 }
 END_TEST
 
@@ -150,9 +149,9 @@ START_TEST(a_strange_run_is_sent_as_it_is)
 	ck_assert_msg(bench_send(&b, &m) == BENCH_SENT, "%s", strange[_i].what);
 	ck_assert_uint_eq(b.wire.len, m.len);
 	ck_assert_mem_eq(b.wire.data, m.data, m.len);
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 1);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 1);
+	bench_end(&b);
 }
 END_TEST
 
@@ -165,7 +164,7 @@ START_TEST(a_message_with_several_commands_is_sent_as_it_is)
 	m.data[11] = 2;
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -182,8 +181,8 @@ START_TEST(a_run_that_cannot_be_answered_is_sent)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	check_wire_is_zero(MIB, MIB);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 2);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 2);
+	bench_end(&b);
 }
 END_TEST
 
@@ -200,8 +199,7 @@ START_TEST(a_request_is_answered_while_a_run_is_kept)
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -228,7 +226,7 @@ START_TEST(who_listens_for_the_ready)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -254,7 +252,7 @@ START_TEST(a_fenced_write_is_listened_for)
 	if (!(_i & BENCH_WRITES))
 		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -268,7 +266,7 @@ START_TEST(arming_posts_what_has_gathered)
 	ck_assert_uint_lt(b.written, 10 * MIB);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert_uint_eq(b.written, 10 * MIB);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -292,11 +290,11 @@ START_TEST(merged_writes_end_where_the_port_and_the_region_do)
 		ck_assert_int_eq(
 			bench_write_at(&b, 1, LOCAL + i * MIB, BENCH_REMOTE + i * MIB, MIB), 0);
 	ck_assert(bench_complete_send(&b));
-	for (unsigned int i = 0; i < b.send_count; i++)
+	for (unsigned int i = 0; i < bench_in_flight(&b); i++)
 		if (b.sends[i].write.length > longest)
 			longest = b.sends[i].write.length;
 	ck_assert_uint_eq(longest, cases[_i].longest);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -311,7 +309,7 @@ START_TEST(a_destination_merges_nothing)
 	compress_of(&m, 0, 0, 4096);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -337,7 +335,7 @@ START_TEST(a_failure_ends_what_waits)
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
 	ck_assert_uint_eq(b.written, 0);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -361,7 +359,7 @@ START_TEST(a_broken_qp_ends_what_waits)
 	/* And nothing is kept or answered any more. */
 	compress_of(&m, 0, MIB, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -379,7 +377,7 @@ START_TEST(an_error_takes_the_place_of_a_message_that_waits)
 	ck_assert_int_eq(bench_send(&b, &error), BENCH_SENT);
 	ck_assert_mem_eq(b.wire.data, error.data, error.len);
 	ck_assert_uint_eq(b.outgoing_count, 2);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -396,7 +394,7 @@ START_TEST(a_second_message_while_one_waits_is_refused)
 	ck_assert_int_eq(bench_send(&b, &file), BENCH_WAITS);
 	ck_assert_int_eq(bench_post(&b, &wr), -EIO);
 	ck_assert_uint_eq(b.conn.transmit.strict.wr_id, WRID_SEND);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
