@@ -41,7 +41,7 @@ void bench_init(struct bench *b, enum conn_role role, unsigned int mode, unsigne
 		.shift = shift,
 		.writes = mode & BENCH_WRITES,
 		.zeros = mode & BENCH_ZEROS,
-		.prefetch = mode & BENCH_AHEAD,
+		.prefetch = mode & BENCH_PREFETCH,
 		.memory = fake_memory_of(&b->guest),
 	};
 	struct world *w = &b->world;

@@ -27,7 +27,7 @@
 #define BENCH_ZEROS  4u /* RDMACHUNK_ZEROS=on */
 #define BENCH_MODES  8
 /* RDMACHUNK_AHEAD=on; not one of the rounds, for it changes what is on the wire. */
-#define BENCH_AHEAD 8u
+#define BENCH_PREFETCH 8u
 
 struct bench {
 	struct fake_memory guest;

@@ -30,12 +30,8 @@ static void compress_of(struct message *m, uint32_t block, uint64_t addr, uint64
 /* One block at destination ram_addr_t 0; one credit; RECVs of the tests' own. */
 static void start(unsigned int mode)
 {
-	struct recv_request r;
-
 	bench_start(&b, CONN_SOURCE, mode, 30);
 	bench_learn(&b, LENGTH, MIB, LOCAL);
-	while (recv_queue_take(&b.conn.recvs, &r))
-		;
 }
 
 /* QEMU sends COMPRESS, with a RECV for the READY. */
@@ -278,12 +274,11 @@ START_TEST(merged_writes_end_where_the_port_and_the_region_do)
 		uint64_t max_message, longest;
 	} cases[] = {
 		{30, GIB, 32 * MIB}, {22, GIB, 4 * MIB}, {30, 8 * MIB, 8 * MIB}, {20, MIB, MIB}};
-	const struct conn_options options = {.shift = cases[_i].shift, .writes = true};
 	uint64_t longest = 0;
 
-	bench_init(&b, BENCH_WRITES, 30);
-	conn_init(&b.conn, false, &options);
-	conn_start(&b.conn, CONN_SOURCE, cases[_i].max_message);
+	bench_init(&b, CONN_SOURCE, BENCH_WRITES, cases[_i].shift);
+	b.world.settings.max_message = cases[_i].max_message;
+	bench_connect(&b, CONN_SOURCE);
 	ck_assert_int_eq(bench_write(&b, 1, 4096), 0);
 	ck_assert_int_eq(bench_write(&b, 1, 4096), 0);
 	for (uint64_t i = 0; i < 32; i++)
@@ -291,8 +286,8 @@ START_TEST(merged_writes_end_where_the_port_and_the_region_do)
 			bench_write_at(&b, 1, LOCAL + i * MIB, BENCH_REMOTE + i * MIB, MIB), 0);
 	ck_assert(bench_complete_send(&b));
 	for (unsigned int i = 0; i < bench_in_flight(&b); i++)
-		if (b.sends[i].write.length > longest)
-			longest = b.sends[i].write.length;
+		if (bench_at(&b, i)->length > longest)
+			longest = bench_at(&b, i)->length;
 	ck_assert_uint_eq(longest, cases[_i].longest);
 	bench_end(&b);
 }
@@ -326,7 +321,8 @@ START_TEST(a_failure_ends_what_waits)
 	message_begin(&m, WIRE_QEMU_FILE, 1);
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
-	conn_fail(&b.conn);
+	conn_fail(b.conn, EPROTO, "a test");
+	bench_run(&b);
 	if (!(_i & BENCH_WRITES))
 		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
@@ -342,7 +338,6 @@ END_TEST
 /* The QP breaks while the message waits: it goes, and comes back flushed. */
 START_TEST(a_broken_qp_ends_what_waits)
 {
-	struct completion wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV};
 	struct message m;
 
 	start((unsigned int)_i | BENCH_ZEROS);
@@ -350,7 +345,7 @@ START_TEST(a_broken_qp_ends_what_waits)
 	message_begin(&m, WIRE_QEMU_FILE, 1);
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
-	conn_recv_completed(&b.conn, 0, &wc, b.buffers);
+	bench_flush_recv(&b);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	bench_fail_sends(&b, VERBS_WC_WR_FLUSH_ERR);
@@ -393,7 +388,7 @@ START_TEST(a_second_message_while_one_waits_is_refused)
 	wr.length = file.len;
 	ck_assert_int_eq(bench_send(&b, &file), BENCH_WAITS);
 	ck_assert_int_eq(bench_post(&b, &wr), -EIO);
-	ck_assert_uint_eq(b.conn.transmit.strict.wr_id, WRID_SEND);
+	ck_assert_uint_eq(b.outgoing_count, 1);
 	bench_end(&b);
 }
 END_TEST
