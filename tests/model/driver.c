@@ -93,7 +93,7 @@ static void post_recv(struct driver *d, const struct conn_action *action)
 	nic_post_recv(d->world, d->qp, &recv);
 }
 
-static void drain(struct driver *d, enum conn_cq cq)
+void driver_drain(struct driver *d, enum conn_cq cq)
 {
 	struct nic_cqe cqe;
 
@@ -125,7 +125,7 @@ void driver_perform(struct driver *d, const struct conn_action *action, struct c
 		d->given_back++;
 		break;
 	case CONN_LISTEN:
-		drain(d, action->cq);
+		driver_drain(d, action->cq);
 		break;
 	case CONN_SCAN:
 		world_trace(d->world, "ahead", "has looked for data");
@@ -234,8 +234,8 @@ void driver_wait(struct driver *d)
 	world_expect(w, ++d->waits < WAITS_MAX, "a call is to be made again without an end");
 	driver_run(d);
 	if (conn_waits(d->conn) == CONN_WAITS_FOR_WRITES) {
-		drain(d, CONN_SEND_CQ);
-		drain(d, CONN_RECV_CQ);
+		driver_drain(d, CONN_SEND_CQ);
+		driver_drain(d, CONN_RECV_CQ);
 		driver_run(d);
 	}
 	if (conn_waits(d->conn) != CONN_WAITS_FOR_NOTHING)
@@ -248,7 +248,7 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	int ret;
 
 	if (conn_expects_message(d->conn)) {
-		drain(d, CONN_RECV_CQ);
+		driver_drain(d, CONN_RECV_CQ);
 		driver_run(d);
 	}
 	/* What was registered once can be again, piece by piece. */
@@ -259,6 +259,8 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	driver_run(d);
 	if (!ret && conn_state(d->conn) == CONN_FAILED)
 		ret = conn_error(d->conn);
+	if (!ret && !wr->message)
+		rules_written(d);
 	return -ret;
 }
 

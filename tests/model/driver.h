@@ -75,6 +75,9 @@ void driver_run(struct driver *d);
 /* The one switch: does it. */
 void driver_perform(struct driver *d, const struct conn_action *action, struct conn_result *result);
 
+/* Takes in what has completed on this CQ. */
+void driver_drain(struct driver *d, enum conn_cq cq);
+
 /* A call has returned -EAGAIN: lets go of the lock until it may be made again. */
 void driver_wait(struct driver *d);
 

@@ -178,12 +178,26 @@ static void check_order(struct world *w, const struct nic_qp *qp, uint32_t type)
 		     wire_type_name(type));
 }
 
+bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t len)
+{
+	struct nic_cqe cqe = {.wc = {.opcode = VERBS_WC_RECV, .byte_len = (uint32_t)len}};
+	struct wire_header header;
+	struct nic_recv recv;
+
+	if (!pop_recv(qp, &recv))
+		return false;
+	memcpy(recv.data, data, len);
+	cqe.wc.wr_id = recv.wr_id;
+	if (!wire_parse_header(data, len, &header) && header.type == WIRE_READY)
+		qp->readies++;
+	push(w, qp->recv_cq, &cqe);
+	return true;
+}
+
 static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr)
 {
 	const void *data = (const void *)(uintptr_t)wr->addr;
 	struct wire_header header;
-	struct nic_cqe cqe = {.wc = {.opcode = VERBS_WC_RECV}};
-	struct nic_recv recv;
 
 	world_expect(w, nic_covers(w, wr->lkey, wr->addr, wr->length),
 		     "a SEND from memory that is not registered");
@@ -193,7 +207,7 @@ static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr
 		world_expect(w, w->source.gave_up_a_send, "a malformed message");
 		header.type = WIRE_NONE;
 	}
-	if (!pop_recv(qp->peer, &recv)) {
+	if (!qp->peer->rq_count) {
 		/* Only an ERROR goes out unasked. */
 		world_expect(w, header.type == WIRE_ERROR || w->fault_fired,
 			     "%s has no RECV to go to", wire_type_name(header.type));
@@ -202,14 +216,9 @@ static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr
 	}
 	if (!wr->unasked)
 		check_order(w, qp, header.type);
-	memcpy(recv.data, data, wr->length);
-	cqe.wc.wr_id = recv.wr_id;
-	cqe.wc.byte_len = (uint32_t)wr->length;
 	world_trace(w, qp->name, "SEND %llu delivered: %s", (unsigned long long)qp->executed,
 		    wire_type_name(header.type));
-	if (header.type == WIRE_READY)
-		qp->peer->readies++;
-	push(w, qp->peer->recv_cq, &cqe);
+	nic_receive(w, qp->peer, data, wr->length);
 	qp->executed++;
 }
 
@@ -264,7 +273,7 @@ bool nic_can_complete(const struct nic_qp *qp)
 	return qp->completed < qp->executed;
 }
 
-static void flush_recv(struct world *w, struct nic_qp *qp)
+void nic_flush_recv(struct world *w, struct nic_qp *qp)
 {
 	struct nic_cqe cqe = {
 		.wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV},
@@ -277,7 +286,7 @@ static void flush_recv(struct world *w, struct nic_qp *qp)
 	push(w, qp->recv_cq, &cqe);
 }
 
-void nic_complete(struct world *w, struct nic_qp *qp)
+void nic_complete_send(struct world *w, struct nic_qp *qp)
 {
 	const struct nic_wr *wr = &qp->sq[qp->completed % NIC_SEND_QUEUE];
 	struct nic_cqe cqe = {
@@ -287,11 +296,6 @@ void nic_complete(struct world *w, struct nic_qp *qp)
 		.frees = qp->completed + 1,
 	};
 
-	if (qp->error && qp->rq_count &&
-	    (qp->completed == qp->posted || random_percent(&w->random, 50))) {
-		flush_recv(w, qp);
-		return;
-	}
 	if (qp->error) {
 		cqe.wc.status = qp->error_code;
 		qp->error_code = VERBS_WC_WR_FLUSH_ERR;
@@ -306,4 +310,13 @@ void nic_complete(struct world *w, struct nic_qp *qp)
 	world_trace(w, qp->name, "completes %s %llu, status %u", wr->message ? "SEND" : "WRITE",
 		    (unsigned long long)qp->completed - 1, cqe.wc.status);
 	push(w, qp->send_cq, &cqe);
+}
+
+void nic_complete(struct world *w, struct nic_qp *qp)
+{
+	if (qp->error && qp->rq_count &&
+	    (qp->completed == qp->posted || random_percent(&w->random, 50)))
+		nic_flush_recv(w, qp);
+	else
+		nic_complete_send(w, qp);
 }

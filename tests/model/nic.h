@@ -3,6 +3,7 @@
 #define RDMACHUNK_TESTS_MODEL_NIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/completion_queue.h"
@@ -128,6 +129,12 @@ bool nic_can_execute(const struct nic_qp *qp);
 void nic_execute(struct world *w, struct nic_qp *qp);
 bool nic_can_complete(const struct nic_qp *qp);
 void nic_complete(struct world *w, struct nic_qp *qp);
+
+/* The parts of those: its oldest WR completes; its oldest RECV
+ * is flushed; a message comes, and there is a RECV for it. */
+void nic_complete_send(struct world *w, struct nic_qp *qp);
+void nic_flush_recv(struct world *w, struct nic_qp *qp);
+bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t len);
 
 /* The oldest WR fails so, when there is one, and the QP with it. */
 void nic_fail(struct world *w, struct nic_qp *qp, uint32_t status);

@@ -20,9 +20,11 @@ static inline uint64_t random_next(struct random *r)
 }
 
 /* From 0 to below - 1. */
-static inline unsigned int random_below(struct random *r, unsigned int below)
+static inline uint64_t random_below(struct random *r, uint64_t below)
 {
-	return (unsigned int)((random_next(r) >> 32) * below >> 32);
+	uint64_t next = random_next(r);
+
+	return below >> 32 ? next % below : (next >> 32) * below >> 32;
 }
 
 /* True `percent` times out of a hundred. */

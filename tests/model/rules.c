@@ -145,6 +145,28 @@ static void sum_mrs(struct driver *d)
 		made[d->own[i]].private = true;
 }
 
+/* The parts of one WRITE are taken in together. */
+static unsigned int parts_max(const struct world *w)
+{
+	return w->discards.calls ? (unsigned int)(w->guest.chunk_size / DISCARD_GRANULE) +
+					   w->settings.chunk_pages
+				 : 1;
+}
+
+void rules_written(struct driver *d)
+{
+	struct world *w = d->world;
+	struct conn_figures figures;
+
+	if (!w->settings.writes)
+		return;
+	conn_figures(d->conn, &figures);
+	world_expect(w, figures.window_bytes <= TRANSMIT_WINDOW_BYTES + w->guest.chunk_size,
+		     "the window of bytes is passed");
+	world_expect(w, figures.window_writes <= TRANSMIT_WINDOW_WRITES + 1 + parts_max(w),
+		     "the window of writes is passed");
+}
+
 void rules_check_mrs(struct driver *d)
 {
 	const struct ram_blocks *blocks = conn_blocks(d->conn);

@@ -13,6 +13,9 @@ void rules_posted(struct driver *d, const struct nic_wr *wr);
 void rules_completed(struct driver *d, const struct nic_cqe *cqe);
 void rules_told(struct driver *d, enum conn_cq cq, const struct completion *wc);
 
+/* It has taken a WRITE of QEMU's. */
+void rules_written(struct driver *d);
+
 /* Whenever the lock is let go. */
 void rules_check(struct driver *d);
 

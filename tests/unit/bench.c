@@ -1,118 +1,112 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bench.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/verbs_values.h"
 
-void bench_init(struct bench *b, unsigned int mode, unsigned int shift)
+/* For receive buffers and messages of the connection's own. */
+static uint8_t own_memory[POSTING_MEMORY_LEN];
+
+/* What the model leaves to us: nobody acts but the test. */
+void world_yield(struct world *w)
+{
+	(void)w;
+}
+
+bool world_step(struct world *w)
+{
+	(void)w;
+	return false;
+}
+
+void world_fail(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(w->why, sizeof(w->why), format, args);
+	va_end(args);
+	ck_abort_msg("%s", w->why);
+	abort();
+}
+
+void bench_init(struct bench *b, enum conn_role role, unsigned int mode, unsigned int shift)
 {
 	const struct conn_options options = {
+		.one_cq = mode & BENCH_ONE_CQ,
 		.shift = shift,
 		.writes = mode & BENCH_WRITES,
 		.zeros = mode & BENCH_ZEROS,
-		.ahead = mode & BENCH_AHEAD,
+		.prefetch = mode & BENCH_PREFETCH,
 		.memory = fake_memory_of(&b->guest),
 	};
+	struct world *w = &b->world;
+	bool source = role != CONN_DESTINATION;
 
-	memset(b, 0, sizeof(*b));
-	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
-		b->buffers[i] = b->buffer_memory[i];
-		b->posted[b->posted_count++] = i;
-	}
-	conn_init(&b->conn, mode & BENCH_ONE_CQ, &options);
-	expect(b->conn.state == CONN_CANDIDATE, "candidate", 0);
+	memset(b, 0, offsetof(struct bench, world) + offsetof(struct world, physical));
+	w->settings.one_cq = options.one_cq;
+	w->settings.writes = options.writes;
+	w->settings.max_message = BENCH_MAX_MESSAGE;
+	/* A test may break what a migration would not survive. */
+	w->fault_fired = true;
+	nic_init(w);
+	b->qp = source ? &w->nic.source : &w->nic.destination;
+	if (!source && options.one_cq)
+		b->qp->recv_cq = b->qp->send_cq;
+	b->driver = source ? &w->source_driver : &w->destination_driver;
+	driver_init(w, b->driver, b->qp, &options);
+	b->conn = b->driver->conn;
+	expect(conn_state(b->conn) == CONN_CANDIDATE, "candidate", 0);
+}
+
+void bench_connect(struct bench *b, enum conn_role role)
+{
+	driver_start(b->driver, role, own_memory);
+	expect(conn_state(b->conn) == CONN_ACTIVE, "active", role);
 }
 
 void bench_start(struct bench *b, enum conn_role role, unsigned int mode, unsigned int shift)
 {
-	bench_init(b, mode, shift);
+	bench_init(b, role, mode, shift);
 	if (role == CONN_SOURCE)
 		bench_post_recv(b, 0);
-	conn_start(&b->conn, role, BENCH_MAX_MESSAGE);
-	expect(b->conn.state == CONN_ACTIVE, "active", role);
+	bench_connect(b, role);
 }
 
-static void repost(struct bench *b)
+void bench_end(struct bench *b)
 {
-	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++) {
-		if (!(b->conn.repost & 1u << i))
-			continue;
-		b->conn.repost &= ~(1u << i);
-		expect(b->posted_count < RECV_QUEUE_BUFFERS, "reposted twice", i);
-		b->posted[b->posted_count++] = i;
-	}
+	/* Nothing is read any more. */
+	b->qp->error = true;
+	driver_end(b->driver, false);
 }
 
-/* A message of our own must not be overwritten while it is on the wire. */
-static bool slot_is_free(const struct bench *b, int slot)
+static void to_wire(struct bench *b, const struct nic_wr *wr)
 {
-	for (unsigned int i = 0; i < b->send_count; i++)
-		if (b->sends[i].slot == slot)
-			return false;
-	return true;
-}
-
-static void to_wire(struct bench *b, const struct transmit_out *out)
-{
-	struct message *m = &b->wire;
-
-	if (out->slot != SEND_NO_SLOT) {
-		expect(out->slot >= 0 && out->slot < SEND_SLOTS, "a slot", out->serial);
-		/* The answer to a request says as well that its slot is free. */
-		expect(out->kind == TRANSMIT_REQUEST ? !b->conn.transmit.request.unacknowledged
-						     : slot_is_free(b, out->slot),
-		       "a free slot", out->serial);
-	}
-	switch (out->kind) {
-	case TRANSMIT_WRITE:
-		expect(out->slot == SEND_NO_SLOT, "a write has no slot", out->serial);
-		b->written += out->write.length;
+	if (!wr->message) {
+		b->written += wr->length;
 		return;
-	case TRANSMIT_ZERO:
-		expect(out->slot != SEND_SLOT_STRICT && out->slot != SEND_SLOT_REQUEST &&
-			       out->slot != SEND_NO_SLOT,
-		       "a zero run's own slot", out->serial);
-		m->len = wire_build_compress(m->data, &out->zero);
-		break;
-	case TRANSMIT_REQUEST:
-		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
-		m->len = wire_build_register_request(m->data, &out->request);
-		break;
-	case TRANSMIT_STRICT:
-		m->len = out->strict.own ? b->slots[out->slot].len : out->strict.length;
-		if (m->len)
-			memcpy(m->data,
-			       out->strict.own ? b->slots[out->slot].message
-					       : (const void *)(uintptr_t)out->strict.addr,
-			       m->len);
-		break;
 	}
+	b->wire.len = wr->length;
+	if (wr->length)
+		memcpy(b->wire.data, (const void *)(uintptr_t)wr->addr, wr->length);
 	if (b->outgoing_count < BENCH_QUEUE)
-		b->outgoing[b->outgoing_count++] = *m;
+		b->outgoing[b->outgoing_count++] = b->wire;
 }
 
-/* What the engine does after each call. */
-static void settle(struct bench *b)
+static void look(struct bench *b)
 {
-	struct transmit_out out[TRANSMIT_BATCH];
-	unsigned int count;
-
-	repost(b);
-	while ((count = conn_batch(&b->conn, out)) > 0) {
-		expect(count <= TRANSMIT_BATCH, "a batch", count);
-		expect(b->send_count + count <= TRANSMIT_SEND_QUEUE, "room in the NIC", count);
-		for (unsigned int i = 0; i < count; i++) {
-			to_wire(b, &out[i]);
-			b->sends[b->send_count++] = out[i];
-		}
-		conn_posted(&b->conn, out, count);
-	}
+	for (; b->seen < b->qp->posted; b->seen++)
+		to_wire(b, &b->qp->sq[b->seen % NIC_SEND_QUEUE]);
 }
 
-void bench_pump(struct bench *b)
+void bench_run(struct bench *b)
 {
-	settle(b);
+	driver_run(b->driver);
+	look(b);
 }
 
 void bench_post_recv(struct bench *b, unsigned int n)
@@ -123,8 +117,8 @@ void bench_post_recv(struct bench *b, unsigned int n)
 		.length = BENCH_MEMORY,
 	};
 
-	expect(!conn_post_recv(&b->conn, &request, b->buffers), "RECV posted", n);
-	settle(b);
+	expect(!driver_post_recv(b->driver, &request), "RECV posted", n);
+	look(b);
 }
 
 void bench_post_answer_recvs(struct bench *b)
@@ -135,15 +129,10 @@ void bench_post_answer_recvs(struct bench *b)
 
 int bench_post(struct bench *b, const struct conn_wr *wr)
 {
-	struct source_reply own;
-	int ret = conn_post_send(&b->conn, wr, &own);
+	int ret = driver_post_send(b->driver, wr);
 
-	if (!ret && own.len) {
-		expect(slot_is_free(b, SEND_SLOT_STRICT), "a free slot", wr->wr_id);
-		b->slots[SEND_SLOT_STRICT] = own;
-	}
-	settle(b);
-	return ret;
+	look(b);
+	return -ret;
 }
 
 enum bench_sent bench_send(struct bench *b, const struct message *m)
@@ -155,14 +144,15 @@ enum bench_sent bench_send(struct bench *b, const struct message *m)
 		.length = m->len,
 		.local_addr = (uintptr_t)m->data,
 	};
-	unsigned int before = b->send_count;
+	unsigned int due = conn_count_due(b->conn, CONN_SEND_CQ);
+	uint64_t before = b->qp->posted;
+	const struct nic_wr *last;
 
 	expect(!bench_post(b, &wr), "posted", wr.wr_id);
-	if (b->conn.transmit.strict.pending)
-		return BENCH_WAITS;
-	if (b->send_count == before || b->sends[b->send_count - 1].kind != TRANSMIT_STRICT)
-		return BENCH_NOTHING;
-	return b->sends[b->send_count - 1].strict.own ? BENCH_REPLACED : BENCH_SENT;
+	last = &b->qp->sq[(b->qp->posted - 1) % NIC_SEND_QUEUE];
+	if (b->qp->posted != before && last->message && !last->unasked)
+		return last->addr == wr.local_addr ? BENCH_SENT : BENCH_REPLACED;
+	return conn_count_due(b->conn, CONN_SEND_CQ) > due ? BENCH_NOTHING : BENCH_WAITS;
 }
 
 int bench_write_at(struct bench *b, uint64_t wr_id, uint64_t local, uint64_t remote,
@@ -187,10 +177,25 @@ int bench_write(struct bench *b, uint64_t wr_id, uint64_t length)
 
 bool bench_arm(struct bench *b, enum conn_cq cq)
 {
-	conn_arm(&b->conn, cq);
-	settle(b);
-	/* What has just gone out may be what a READY is due for. */
-	return conn_arm(&b->conn, cq);
+	driver_arm(b->driver, cq);
+	look(b);
+	return b->driver->listens;
+}
+
+void bench_register(struct bench *b, uint64_t addr, uint64_t length)
+{
+	unsigned int handles = b->driver->handles;
+	uint32_t lkey = 0;
+
+	ck_assert_int_eq(driver_register(b->driver, addr, length, 0, &lkey), 0);
+	ck_assert_uint_ne(lkey, 0);
+	ck_assert_msg(b->driver->handles > handles, "it is guest memory");
+	look(b);
+}
+
+uint32_t bench_rkey(struct bench *b)
+{
+	return nic_register(&b->world, BENCH_REMOTE, GIB);
 }
 
 void bench_incoming(struct bench *b, const struct message *m)
@@ -216,70 +221,65 @@ bool bench_outgoing(struct bench *b, struct message *m)
 	return true;
 }
 
-static void complete(struct bench *b, const struct transmit_out *done, uint32_t status)
+unsigned int bench_in_flight(const struct bench *b)
 {
-	struct completion wc = {
-		.status = status,
-		.opcode = done->kind == TRANSMIT_WRITE ? VERBS_WC_RDMA_WRITE : VERBS_WC_SEND,
-	};
-
-	expect(!conn_send_completed(&b->conn, done->serial, &wc), "a WR of ours", done->serial);
+	return (unsigned int)(b->qp->posted - b->qp->completed);
 }
 
-static bool take_send(struct bench *b, struct transmit_out *done)
+const struct nic_wr *bench_at(const struct bench *b, unsigned int i)
 {
-	if (!b->send_count)
-		return false;
-	*done = b->sends[0];
-	memmove(b->sends, b->sends + 1, --b->send_count * sizeof(*done));
-	return true;
+	ck_assert_uint_lt(i, bench_in_flight(b));
+	return &b->qp->sq[(b->qp->completed + i) % NIC_SEND_QUEUE];
+}
+
+/* The NIC's completions are taken in, by whoever looks after that CQ. */
+static void take(struct bench *b, enum conn_cq cq)
+{
+	driver_drain(b->driver, cq);
+	bench_run(b);
 }
 
 bool bench_complete_send(struct bench *b)
 {
-	struct transmit_out done;
-
-	do {
-		if (!take_send(b, &done))
+	while (!b->qp->send_cq->count) {
+		if (b->qp->completed == b->qp->posted)
 			return false;
-	} while (!done.signaled);
-	complete(b, &done, VERBS_WC_SUCCESS);
-	settle(b);
+		nic_complete_send(&b->world, b->qp);
+	}
+	take(b, CONN_SEND_CQ);
 	return true;
 }
 
 void bench_fail_sends(struct bench *b, uint32_t status)
 {
-	struct transmit_out done;
-
-	while (take_send(b, &done)) {
-		complete(b, &done, status);
-		status = VERBS_WC_WR_FLUSH_ERR;
-		settle(b);
+	nic_fail(&b->world, b->qp, status);
+	while (b->qp->completed < b->qp->posted) {
+		nic_complete_send(&b->world, b->qp);
+		take(b, CONN_SEND_CQ);
 	}
+}
+
+void bench_flush_recv(struct bench *b)
+{
+	nic_fail(&b->world, b->qp, VERBS_WC_WR_FLUSH_ERR);
+	nic_flush_recv(&b->world, b->qp);
+	take(b, CONN_RECV_CQ);
 }
 
 bool bench_complete_recv(struct bench *b)
 {
-	struct completion wc = {.status = VERBS_WC_SUCCESS, .opcode = VERBS_WC_RECV};
 	const struct message *m = &b->incoming[0];
-	unsigned int buffer;
 
-	if (!b->incoming_count || !b->posted_count)
+	if (!b->incoming_count || !nic_receive(&b->world, b->qp, m->data, m->len))
 		return false;
-	buffer = b->posted[0];
-	memmove(b->posted, b->posted + 1, --b->posted_count * sizeof(buffer));
-	memcpy(b->buffers[buffer], m->data, m->len);
-	wc.byte_len = (uint32_t)m->len;
-	conn_recv_completed(&b->conn, buffer, &wc, b->buffers);
 	memmove(b->incoming, b->incoming + 1, --b->incoming_count * sizeof(*m));
-	settle(b);
+	take(b, CONN_RECV_CQ);
 	return true;
 }
 
 bool bench_poll(struct bench *b, enum conn_cq cq, struct completion *c)
 {
-	return completion_queue_pop(conn_due(&b->conn, cq), c);
+	return conn_count_due(b->conn, cq) && conn_take_due(b->conn, cq, c, 1);
 }
 
 static uint32_t opcode_of(uint64_t wr_id)
@@ -299,7 +299,9 @@ void bench_expect(struct bench *b, enum conn_cq cq, uint64_t wr_id, uint32_t sta
 		      (unsigned long long)wr_id);
 	ck_assert_uint_eq(c.wr_id, wr_id);
 	ck_assert_uint_eq(c.status, status);
-	ck_assert_uint_eq(c.opcode, opcode_of(wr_id));
+	/* Of a failed one nothing else counts. */
+	if (status == VERBS_WC_SUCCESS)
+		ck_assert_uint_eq(c.opcode, opcode_of(wr_id));
 }
 
 void bench_expect_nothing(struct bench *b, enum conn_cq cq)
@@ -310,7 +312,15 @@ void bench_expect_nothing(struct bench *b, enum conn_cq cq)
 		      (unsigned long long)c.wr_id);
 }
 
-static void pass_ready(struct bench *b)
+struct conn_figures bench_figures(const struct bench *b)
+{
+	struct conn_figures figures;
+
+	conn_figures(b->conn, &figures);
+	return figures;
+}
+
+void bench_pass_ready(struct bench *b)
 {
 	bench_incoming_ready(b);
 	ck_assert(bench_complete_recv(b));
@@ -327,25 +337,29 @@ static void exchange(struct bench *b, const struct message *m, const struct mess
 	bench_incoming(b, answer);
 	ck_assert(bench_complete_recv(b));
 	bench_expect(b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-	pass_ready(b);
+	bench_pass_ready(b);
 }
 
 void bench_learn(struct bench *b, uint64_t length, uint64_t chunk_size, uint64_t local)
 {
 	struct message m, answer;
-	struct range want;
 
-	pass_ready(b);
+	bench_pass_ready(b);
 	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
 	message_begin(&answer, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put_block(&answer, BENCH_REMOTE, 0, length);
 	exchange(b, &m, &answer);
 	message_register(&m, WIRE_REGISTER_REQUEST, 0, 0, 0);
-	message_result(&answer, 100, BENCH_REMOTE);
+	message_result(&answer, bench_rkey(b), BENCH_REMOTE);
 	exchange(b, &m, &answer);
-	ck_assert_ptr_nonnull(conn_register(&b->conn, local, chunk_size, &want));
-	ck_assert_uint_eq(b->conn.source.chunk_size, chunk_size);
-	ck_assert_uint_eq(b->conn.transmit.credits, 1);
-	bench_post_answer_recvs(b);
+	bench_register(b, local, chunk_size);
+	ck_assert_uint_eq(bench_figures(b).chunk, chunk_size);
 	b->outgoing_count = 0;
+}
+
+void bench_start_source(struct bench *b, unsigned int mode, unsigned int shift)
+{
+	bench_start(b, CONN_SOURCE, mode, shift);
+	bench_learn(b, BENCH_LENGTH, MIB, BENCH_LOCAL);
+	bench_post_answer_recvs(b);
 }

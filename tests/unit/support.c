@@ -84,20 +84,6 @@ void message_put_block(struct message *m, uint64_t host_addr, uint64_t offset, u
 }
 
 /* splitmix64 */
-uint64_t random_next(struct random *r)
-{
-	uint64_t z = r->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-uint64_t random_below(struct random *r, uint64_t below)
-{
-	return random_next(r) % below;
-}
-
 void fake_memory_hole(struct fake_memory *fake, uint64_t start, uint64_t end)
 {
 	expect(fake->holes < FAKE_HOLES, "room for a hole", start);

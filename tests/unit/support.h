@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/data_run.h"
+#include "random.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
@@ -37,15 +38,6 @@ void message_register(struct message *m, uint32_t type, uint64_t addr, uint32_t 
 		      uint64_t chunks);
 void message_result(struct message *m, uint32_t rkey, uint64_t host_addr);
 void message_put_block(struct message *m, uint64_t host_addr, uint64_t offset, uint64_t length);
-
-/* The same numbers on every run and every machine. */
-struct random {
-	uint64_t state;
-};
-
-uint64_t random_next(struct random *r);
-/* From 0 to below - 1. */
-uint64_t random_below(struct random *r, uint64_t below);
 
 /* For the long loops, where Check's own assertions, which note each place passed,
  * take seconds: fails with `what` and the number of the round. */

@@ -13,8 +13,8 @@
  * test_transmit_order.c's.
  */
 
-#define LOCAL  UINT64_C(0x7f0000000000)
-#define LENGTH (128 * MIB)
+#define LOCAL  BENCH_LOCAL
+#define LENGTH BENCH_LENGTH
 
 static struct bench b;
 
@@ -30,12 +30,8 @@ static void compress_of(struct message *m, uint32_t block, uint64_t addr, uint64
 /* One block at destination ram_addr_t 0; one credit; RECVs of the tests' own. */
 static void start(unsigned int mode)
 {
-	struct recv_request r;
-
 	bench_start(&b, CONN_SOURCE, mode, 30);
 	bench_learn(&b, LENGTH, MIB, LOCAL);
-	while (recv_queue_take(&b.conn.recvs, &r))
-		;
 }
 
 /* QEMU sends COMPRESS, with a RECV for the READY. */
@@ -88,17 +84,16 @@ START_TEST(zero_runs_are_answered_and_merged)
 	ck_assert_uint_eq(b.outgoing_count, 2);
 	ck_assert_mem_eq(b.wire.data, file.data, file.len);
 	/* The buffer of the READY that QEMU never saw is the NIC's again. */
-	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	ck_assert_uint_eq(b.qp->rq_count, RECV_QUEUE_BUFFERS);
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 128);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 1);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_READY], 5);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 128);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_READY], 5);
+	bench_end(&b);
 }
 END_TEST
 
@@ -117,10 +112,10 @@ START_TEST(switched_off_each_is_sent)
 		ck_assert(bench_complete_recv(&b));
 		bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 	}
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 10);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 10);
-	ck_assert_uint_eq(b.conn.transmit.counters.zeros_kept, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 10);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 10);
+	ck_assert_uint_eq(bench_figures(&b).transmit.zeros_kept, 0);
+	bench_end(&b);
 }
 END_TEST
 
@@ -150,9 +145,9 @@ START_TEST(a_strange_run_is_sent_as_it_is)
 	ck_assert_msg(bench_send(&b, &m) == BENCH_SENT, "%s", strange[_i].what);
 	ck_assert_uint_eq(b.wire.len, m.len);
 	ck_assert_mem_eq(b.wire.data, m.data, m.len);
-	ck_assert_uint_eq(b.conn.counters.zeros_seen, 1);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 1);
+	bench_end(&b);
 }
 END_TEST
 
@@ -165,7 +160,7 @@ START_TEST(a_message_with_several_commands_is_sent_as_it_is)
 	m.data[11] = 2;
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -182,8 +177,8 @@ START_TEST(a_run_that_cannot_be_answered_is_sent)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	check_wire_is_zero(MIB, MIB);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_COMPRESS], 2);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 2);
+	bench_end(&b);
 }
 END_TEST
 
@@ -200,8 +195,7 @@ START_TEST(a_request_is_answered_while_a_run_is_kept)
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -228,7 +222,7 @@ START_TEST(who_listens_for_the_ready)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -254,7 +248,7 @@ START_TEST(a_fenced_write_is_listened_for)
 	if (!(_i & BENCH_WRITES))
 		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -268,7 +262,7 @@ START_TEST(arming_posts_what_has_gathered)
 	ck_assert_uint_lt(b.written, 10 * MIB);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert_uint_eq(b.written, 10 * MIB);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -280,23 +274,22 @@ START_TEST(merged_writes_end_where_the_port_and_the_region_do)
 		uint64_t max_message, longest;
 	} cases[] = {
 		{30, GIB, 32 * MIB}, {22, GIB, 4 * MIB}, {30, 8 * MIB, 8 * MIB}, {20, MIB, MIB}};
-	const struct conn_options options = {.shift = cases[_i].shift, .writes = true};
 	uint64_t longest = 0;
 
-	bench_init(&b, BENCH_WRITES, 30);
-	conn_init(&b.conn, false, &options);
-	conn_start(&b.conn, CONN_SOURCE, cases[_i].max_message);
+	bench_init(&b, CONN_SOURCE, BENCH_WRITES, cases[_i].shift);
+	b.world.settings.max_message = cases[_i].max_message;
+	bench_connect(&b, CONN_SOURCE);
 	ck_assert_int_eq(bench_write(&b, 1, 4096), 0);
 	ck_assert_int_eq(bench_write(&b, 1, 4096), 0);
 	for (uint64_t i = 0; i < 32; i++)
 		ck_assert_int_eq(
 			bench_write_at(&b, 1, LOCAL + i * MIB, BENCH_REMOTE + i * MIB, MIB), 0);
 	ck_assert(bench_complete_send(&b));
-	for (unsigned int i = 0; i < b.send_count; i++)
-		if (b.sends[i].write.length > longest)
-			longest = b.sends[i].write.length;
+	for (unsigned int i = 0; i < bench_in_flight(&b); i++)
+		if (bench_at(&b, i)->length > longest)
+			longest = bench_at(&b, i)->length;
 	ck_assert_uint_eq(longest, cases[_i].longest);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -311,7 +304,7 @@ START_TEST(a_destination_merges_nothing)
 	compress_of(&m, 0, 0, 4096);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -328,7 +321,8 @@ START_TEST(a_failure_ends_what_waits)
 	message_begin(&m, WIRE_QEMU_FILE, 1);
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
-	conn_fail(&b.conn);
+	conn_fail(b.conn, EPROTO, "a test");
+	bench_run(&b);
 	if (!(_i & BENCH_WRITES))
 		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
@@ -337,14 +331,13 @@ START_TEST(a_failure_ends_what_waits)
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
 	ck_assert_uint_eq(b.written, 0);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
 /* The QP breaks while the message waits: it goes, and comes back flushed. */
 START_TEST(a_broken_qp_ends_what_waits)
 {
-	struct completion wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV};
 	struct message m;
 
 	start((unsigned int)_i | BENCH_ZEROS);
@@ -352,7 +345,7 @@ START_TEST(a_broken_qp_ends_what_waits)
 	message_begin(&m, WIRE_QEMU_FILE, 1);
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
-	conn_recv_completed(&b.conn, 0, &wc, b.buffers);
+	bench_flush_recv(&b);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	bench_fail_sends(&b, VERBS_WC_WR_FLUSH_ERR);
@@ -361,7 +354,7 @@ START_TEST(a_broken_qp_ends_what_waits)
 	/* And nothing is kept or answered any more. */
 	compress_of(&m, 0, MIB, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -379,7 +372,7 @@ START_TEST(an_error_takes_the_place_of_a_message_that_waits)
 	ck_assert_int_eq(bench_send(&b, &error), BENCH_SENT);
 	ck_assert_mem_eq(b.wire.data, error.data, error.len);
 	ck_assert_uint_eq(b.outgoing_count, 2);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -395,8 +388,8 @@ START_TEST(a_second_message_while_one_waits_is_refused)
 	wr.length = file.len;
 	ck_assert_int_eq(bench_send(&b, &file), BENCH_WAITS);
 	ck_assert_int_eq(bench_post(&b, &wr), -EIO);
-	ck_assert_uint_eq(b.conn.transmit.strict.wr_id, WRID_SEND);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(b.outgoing_count, 1);
+	bench_end(&b);
 }
 END_TEST
 

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/conn.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "bench.h"
-#include "core/ahead.h"
+#include "core/prefetch.h"
 #include "core/verbs_values.h"
 
 /* Registration ahead of QEMU through a connection: what is on the wire, and what QEMU
  * sees of it, which is its own answers and nothing else. */
 
-#define LOCAL  UINT64_C(0x7f0000000000)
-#define LENGTH (128 * MIB)
-#define FIRST  (UINT64_C(1) << AHEAD_FIRST_SHIFT)
-#define RKEY   4711 /* of what was registered ahead */
+#define LOCAL  BENCH_LOCAL
+#define LENGTH BENCH_LENGTH
+#define FIRST  (UINT64_C(1) << PREFETCH_FIRST_SHIFT)
+
+#define SCAN	 CONN_KIND(CONN_SCAN)
+#define REGISTER CONN_KIND(CONN_REGISTER)
 
 static struct bench b;
 
 /* Chunk 0 is registered, a credit is there, and RECVs for an answer are posted. */
 static void start(unsigned int mode)
 {
-	bench_start(&b, CONN_SOURCE, mode | BENCH_AHEAD, 30);
-	bench_learn(&b, LENGTH, MIB, LOCAL);
+	bench_start_source(&b, mode | BENCH_PREFETCH, 30);
 }
 
 /* QEMU sends COMPRESS for what is there, and is answered. */
@@ -45,52 +47,67 @@ static enum bench_sent request(struct message *m, uint64_t at)
 	return bench_send(&b, m);
 }
 
-static void incoming_result(uint32_t rkey)
+/* A RESULT comes; with which rkey. */
+static uint32_t incoming_result(void)
 {
+	uint32_t rkey = bench_rkey(&b);
 	struct message m;
 
 	message_result(&m, rkey, BENCH_REMOTE);
 	bench_incoming(&b, &m);
+	return rkey;
 }
 
 /* QEMU has written chunk 1: [0, 16M) is registered, and a credit is there again. */
-static void start_writing(unsigned int mode)
+static void start_without_recvs(unsigned int mode)
 {
-	struct range want;
 	struct message m;
 
 	start(mode);
 	ck_assert_int_eq(request(&m, MIB), BENCH_REPLACED);
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	incoming_result(101);
-	bench_incoming_ready(&b);
+	incoming_result();
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-	ck_assert(bench_complete_recv(&b));
-	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
-	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + MIB, MIB, &want));
-	bench_post_answer_recvs(&b);
+	bench_pass_ready(&b);
+	bench_register(&b, LOCAL + MIB, MIB);
 	b.outgoing_count = 0;
 }
 
-static void expect_no_look(void)
+static void start_writing(unsigned int mode)
 {
-	struct source_look look = {.position = 4711};
+	start_without_recvs(mode);
+	bench_post_answer_recvs(&b);
+}
 
-	ck_assert(!conn_look(&b.conn, &look));
-	ck_assert_uint_eq(look.position, 4711);
+static void expect_no_scan(void)
+{
+	struct conn_action action;
+
+	ck_assert(!conn_has(b.conn, SCAN));
+	ck_assert(!conn_next(b.conn, SCAN, &action));
+}
+
+static void end_scan(struct conn_action *action)
+{
+	struct conn_result result = {.found = prefetch_find(&action->scan)};
+
+	conn_done(b.conn, action, &result);
 }
 
 /* The first data is `data` bytes from where it is looked for. Nothing is posted yet. */
 static void find(uint64_t data)
 {
-	struct source_look look;
+	struct conn_action action;
 
-	ck_assert(conn_look(&b.conn, &look));
-	ck_assert_uint_eq(look.place.addr, LOCAL);
-	look.range.start += data;
-	conn_looked(&b.conn, &look, source_find(&look));
+	ck_assert(conn_has(b.conn, SCAN));
+	ck_assert(conn_next(b.conn, SCAN, &action));
+	ck_assert_uint_eq(action.scan.place.addr, LOCAL);
+	/* One at a time. */
+	expect_no_scan();
+	action.scan.range.start += data;
+	end_scan(&action);
 }
 
 /* A request for [16M, 32M) is on the wire, of which QEMU sees nothing. */
@@ -99,7 +116,7 @@ static void ask(void)
 	struct message m, expected;
 
 	find(0);
-	bench_pump(&b);
+	bench_run(&b);
 	message_register(&expected, WIRE_REGISTER_REQUEST, FIRST, 0, FIRST / MIB - 1);
 	ck_assert(bench_outgoing(&b, &m));
 	ck_assert_uint_eq(m.len, expected.len);
@@ -121,43 +138,42 @@ static void expect_result(uint32_t rkey)
 START_TEST(its_result_and_ready_are_not_shown)
 {
 	uint64_t readys;
+	uint32_t rkey;
 	struct message m;
 
 	start_writing((unsigned int)_i);
-	readys = b.conn.counters.received[WIRE_READY];
+	readys = bench_figures(&b).messages.received[WIRE_READY];
 	ask();
 	ck_assert(bench_complete_send(&b));
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	incoming_result(RKEY);
+	rkey = incoming_result();
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	ck_assert_uint_eq(b.conn.recvs.count, 2);
 	/* The buffers are the NIC's again. */
-	ck_assert_uint_eq(b.posted_count, RECV_QUEUE_BUFFERS);
+	ck_assert_uint_eq(b.qp->rq_count, RECV_QUEUE_BUFFERS);
 	/* QEMU's own request there is answered with it. */
 	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	expect_result(RKEY);
+	expect_result(rkey);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_ahead, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_seen, 3);
-	ck_assert_uint_eq(b.conn.counters.requests_sent, 2);
-	ck_assert_uint_eq(b.conn.counters.sent[WIRE_REGISTER_REQUEST], 3);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_REGISTER_RESULT], 3);
-	ck_assert_uint_eq(b.conn.counters.received[WIRE_READY], readys + 1);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 0);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_answered, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_seen, 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_sent, 2);
+	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_REGISTER_REQUEST], 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_REGISTER_RESULT], 3);
+	ck_assert_uint_eq(bench_figures(&b).messages.received[WIRE_READY], readys + 1);
+	bench_end(&b);
 }
 END_TEST
 
 START_TEST(qemus_request_waits_for_ours)
 {
-	struct range want;
 	struct message m;
+	uint32_t rkey;
 
 	start_writing((unsigned int)_i);
 	ask();
@@ -165,21 +181,19 @@ START_TEST(qemus_request_waits_for_ours)
 	/* It is sent, as far as QEMU knows, but not answered. */
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
-	ck_assert_uint_eq(b.conn.counters.requests_answered, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_answered, 1);
 	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
-	incoming_result(RKEY);
+	rkey = incoming_result();
 	ck_assert(bench_complete_recv(&b));
-	expect_result(RKEY);
+	expect_result(rkey);
 	/* With the READY that it was promised; the real one is ours. */
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_ptr_nonnull(conn_register(&b.conn, LOCAL + 20 * MIB, MIB, &want));
-	ck_assert_uint_eq(want.start, 20 * MIB);
-	conn_clear(&b.conn);
+	bench_register(&b, LOCAL + 20 * MIB, MIB);
+	bench_end(&b);
 }
 END_TEST
 
@@ -187,32 +201,31 @@ END_TEST
 START_TEST(a_message_goes_after_it)
 {
 	struct message m;
+	uint32_t rkey;
 
 	start_writing((unsigned int)_i);
 	ask();
 	ck_assert(bench_complete_send(&b));
 	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
-	expect_no_look();
+	expect_no_scan();
 	/* Asleep on the send side, QEMU does not see the READY. */
 	ck_assert(bench_arm(&b, CONN_SEND_CQ) == !(_i & BENCH_ONE_CQ));
-	ck_assert(conn_needs_help(&b.conn, CONN_SEND_CQ) == !(_i & BENCH_ONE_CQ));
-	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
-	incoming_result(RKEY);
+	incoming_result();
 	ck_assert(bench_complete_recv(&b));
 	ck_assert_uint_eq(b.outgoing_count, 0);
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert_uint_eq(b.outgoing_count, 1);
-	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
+	ck_assert(!b.driver->listens);
 	/* The result and the READY that come now are QEMU's. */
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	incoming_result(102);
+	rkey = incoming_result();
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(bench_complete_recv(&b));
-	expect_result(102);
-	conn_clear(&b.conn);
+	expect_result(rkey);
+	bench_end(&b);
 }
 END_TEST
 
@@ -222,27 +235,32 @@ START_TEST(somebody_sees_to_the_send_queue)
 {
 	const bool one_cq = _i & BENCH_ONE_CQ;
 	struct message m;
+	uint32_t rkey;
 
 	start_writing((unsigned int)_i);
-	b.conn.transmit.in_flight += TRANSMIT_SEND_QUEUE;
+	ck_assert_int_eq(bench_write(&b, WRID_WRITE, 4096), 0);
+	if (_i & BENCH_WRITES)
+		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+	b.world.settings.busy_percent = 100;
 	find(0);
-	bench_pump(&b);
+	bench_run(&b);
 	ck_assert_uint_eq(b.outgoing_count, 0);
 	/* Nobody waits for it: it can wait as well. */
-	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
+	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
 	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	ck_assert(bench_arm(&b, CONN_RECV_CQ) == !one_cq);
-	ck_assert(conn_needs_help(&b.conn, CONN_RECV_CQ) == !one_cq);
-	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
-	b.conn.transmit.in_flight -= TRANSMIT_SEND_QUEUE;
-	bench_pump(&b);
+	ck_assert(one_cq || b.driver->listen.cq == CONN_SEND_CQ);
+	b.world.settings.busy_percent = 0;
+	ck_assert(bench_complete_send(&b));
 	ck_assert_uint_eq(b.outgoing_count, 1);
-	ck_assert(!conn_needs_help(&b.conn, CONN_RECV_CQ));
-	incoming_result(RKEY);
+	ck_assert(!b.driver->listens);
+	if (!(_i & BENCH_WRITES))
+		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+	rkey = incoming_result();
 	ck_assert(bench_complete_recv(&b));
-	expect_result(RKEY);
-	conn_clear(&b.conn);
+	expect_result(rkey);
+	bench_end(&b);
 }
 END_TEST
 
@@ -253,12 +271,13 @@ START_TEST(a_failed_connection_needs_no_help)
 	start_writing(0);
 	ask();
 	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
-	ck_assert(conn_needs_help(&b.conn, CONN_SEND_CQ));
-	conn_fail(&b.conn);
-	ck_assert(!conn_needs_help(&b.conn, CONN_SEND_CQ));
+	ck_assert(bench_arm(&b, CONN_SEND_CQ));
+	conn_fail(b.conn, EPROTO, "a test");
+	bench_run(&b);
+	ck_assert(!b.driver->listens);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
-	expect_no_look();
-	conn_clear(&b.conn);
+	expect_no_scan();
+	bench_end(&b);
 }
 END_TEST
 
@@ -271,16 +290,16 @@ START_TEST(a_result_that_is_none_fails_the_connection)
 	ask();
 	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	message_result(&m, RKEY, BENCH_REMOTE);
+	message_result(&m, bench_rkey(&b), BENCH_REMOTE);
 	m.data[11] = 2;
 	bench_incoming(&b, &m);
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -291,18 +310,18 @@ START_TEST(a_second_result_fails_the_connection)
 
 	start_writing((unsigned int)_i);
 	ask();
-	incoming_result(RKEY);
+	incoming_result();
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_ACTIVE);
+	ck_assert_int_eq(conn_state(b.conn), CONN_ACTIVE);
 	/* A message that waits completes too. */
 	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_WAITS);
-	incoming_result(RKEY);
+	incoming_result();
 	ck_assert(bench_complete_recv(&b));
-	ck_assert_int_eq(b.conn.state, CONN_FAILED);
+	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -321,7 +340,7 @@ START_TEST(an_error_in_place_of_the_result)
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(message_get32(b.memory[1], 4), WIRE_ERROR);
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -336,8 +355,8 @@ START_TEST(a_request_that_fails)
 	ck_assert(bench_poll(&b, CONN_SEND_CQ, &c));
 	ck_assert_uint_eq(c.status, VERBS_WC_LOC_LEN_ERR);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	expect_no_look();
-	conn_clear(&b.conn);
+	expect_no_scan();
+	bench_end(&b);
 }
 END_TEST
 
@@ -354,176 +373,136 @@ START_TEST(only_between_registrations)
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.transmit.credits, 1);
-	expect_no_look();
+	expect_no_scan();
 	zero(2 * MIB, MIB);
-	ck_assert_uint_eq(b.conn.source.ahead.position, 3 * MIB);
 	b.outgoing_count = 0;
 	ask();
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
 /* While it looked, the connection failed, or QEMU used the credit. */
 START_TEST(what_is_found_too_late)
 {
-	struct source_look look;
+	struct conn_action action;
 	struct message m;
 
 	start_writing(0);
-	ck_assert(conn_look(&b.conn, &look));
+	ck_assert(conn_next(b.conn, SCAN, &action));
 	ck_assert_int_eq(request(&m, 100 * MIB), BENCH_REPLACED);
 	b.outgoing_count = 0;
-	conn_looked(&b.conn, &look, source_find(&look));
-	ck_assert(!b.conn.transmit.request.pending);
-	bench_pump(&b);
+	end_scan(&action);
+	bench_run(&b);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(b.conn.counters.requests_ahead, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 0);
+	bench_end(&b);
 
 	start_writing(0);
-	ck_assert(conn_look(&b.conn, &look));
-	conn_fail(&b.conn);
-	conn_looked(&b.conn, &look, source_find(&look));
-	ck_assert(!b.conn.transmit.request.pending);
-	conn_clear(&b.conn);
+	ck_assert(conn_next(b.conn, SCAN, &action));
+	conn_fail(b.conn, EPROTO, "a test");
+	end_scan(&action);
+	bench_run(&b);
+	ck_assert_uint_eq(b.outgoing_count, 0);
+	bench_end(&b);
 }
 END_TEST
 
 START_TEST(who_looks)
 {
-	struct ram_block *block;
-	struct range range;
-
-	/* Not yet, for the chunk size and the place are not known. */
+	/* Not yet, for the place is not known. */
 	start(0);
-	expect_no_look();
-	ck_assert(!conn_register_ahead(&b.conn, &block, &range));
-	conn_clear(&b.conn);
-	/* RDMACHUNK_AHEAD=off */
+	expect_no_scan();
+	ck_assert(!conn_has(b.conn, REGISTER));
+	bench_end(&b);
+	/* Not any more */
 	start_writing(0);
-	b.conn.source.ahead.on = false;
-	expect_no_look();
-	conn_clear(&b.conn);
-	/* A destination */
-	start_writing(0);
-	b.conn.role = CONN_DESTINATION;
-	expect_no_look();
-	conn_clear(&b.conn);
-	/* Nobody but an active connection */
-	bench_init(&b, BENCH_AHEAD, 30);
-	expect_no_look();
-	conn_clear(&b.conn);
+	conn_stop_prefetch(b.conn);
+	expect_no_scan();
+	ck_assert(!conn_has(b.conn, REGISTER));
+	bench_end(&b);
+	/* Nobody but an active source */
+	bench_init(&b, CONN_SOURCE, BENCH_PREFETCH, 30);
+	expect_no_scan();
+	bench_end(&b);
+	bench_start(&b, CONN_DESTINATION, BENCH_PREFETCH, 30);
+	expect_no_scan();
+	bench_end(&b);
 }
 END_TEST
 
-static void check_register_ahead(const struct ram_block *of, uint64_t from, uint64_t to)
+/* [from, to) is to be registered next, which then succeeds, or fails. */
+static void check_registers(uint64_t from, uint64_t to, int error)
 {
-	struct ram_block *block = NULL;
-	struct range range = {0, 0};
+	struct conn_result result = {.error = error};
+	struct conn_action action;
 
-	ck_assert(conn_register_ahead(&b.conn, &block, &range));
-	ck_assert_ptr_eq(block, of);
-	ck_assert_uint_eq(range.start, from);
-	ck_assert_uint_eq(range.end, to);
-}
-
-static void check_nothing_to_register(void)
-{
-	struct ram_block *block;
-	struct range range;
-
-	ck_assert(!conn_register_ahead(&b.conn, &block, &range));
-}
-
-static void have(struct ram_block *block, uint64_t from, uint64_t to)
-{
-	struct range range = {from, to};
-
-	ck_assert_int_eq(registration_begin(block, range), 0);
-	registration_end(&b.conn.policy, block, range, block);
+	ck_assert(conn_has(b.conn, REGISTER));
+	ck_assert(conn_next(b.conn, REGISTER, &action));
+	ck_assert_uint_eq(action.memory.addr, LOCAL + from);
+	ck_assert_uint_eq(action.memory.length, to - from);
+	/* It is not due again. */
+	ck_assert(!conn_has(b.conn, REGISTER));
+	if (!error)
+		driver_perform(b.driver, &action, &result);
+	conn_done(b.conn, &action, &result);
 }
 
 /* What the destination was asked for, in its order, and what is here already left out. */
 START_TEST(a_source_registers_what_was_asked_for)
 {
-	struct ram_block *block;
-
 	start_writing(0);
-	block = &b.conn.source.blocks.block[0];
-	/* Not before QEMU has shown its access flags. */
-	check_nothing_to_register();
-	b.conn.policy.access_known = true;
-	/* Nor where nobody would tell that it is discarded. */
-	check_nothing_to_register();
-	block->watched = true;
-	check_register_ahead(block, 2 * MIB, FIRST);
-	have(block, 4 * MIB, 5 * MIB);
-	check_register_ahead(block, 2 * MIB, 4 * MIB);
-	have(block, 2 * MIB, 4 * MIB);
-	check_register_ahead(block, 5 * MIB, FIRST);
-	have(block, 5 * MIB, FIRST);
-	check_nothing_to_register();
+	bench_register(&b, LOCAL + FIRST + 6 * MIB, MIB);
+	ck_assert(!conn_has(b.conn, REGISTER));
 	/* From the moment of the request on: the two go on at once. */
 	find(3 * MIB);
-	check_register_ahead(block, FIRST + 3 * MIB, 2 * FIRST);
-	b.conn.policy.ahead_failed = true;
-	check_nothing_to_register();
-	b.conn.policy.ahead_failed = false;
-	b.conn.policy.ahead = false;
-	check_nothing_to_register();
-	b.conn.policy.ahead = true;
-	/* A begun one is not due again. */
-	ck_assert_int_eq(registration_begin(block, (struct range){FIRST + 3 * MIB, 2 * FIRST}), 0);
-	check_nothing_to_register();
-	registration_end(&b.conn.policy, block, (struct range){FIRST + 3 * MIB, 2 * FIRST}, NULL);
-	check_nothing_to_register();
-	b.conn.policy.ahead_failed = false;
-	check_register_ahead(block, FIRST + 3 * MIB, 2 * FIRST);
-	block->watched = false;
-	check_nothing_to_register();
-	block->watched = true;
-	b.conn.state = CONN_FAILED;
-	check_nothing_to_register();
-	conn_clear(&b.conn);
+	check_registers(FIRST + 3 * MIB, FIRST + 6 * MIB, 0);
+	check_registers(FIRST + 7 * MIB, 2 * FIRST, ENOMEM);
+	/* Then QEMU asks for what it needs. */
+	ck_assert(!conn_has(b.conn, REGISTER));
+	bench_register(&b, LOCAL + FIRST + 8 * MIB, MIB);
+	ck_assert_uint_eq(bench_figures(&b).mrs.ahead, 1);
+	bench_end(&b);
 }
 END_TEST
 
-/* Its QEMU says where it is by what it registers. */
-/* By itself, so that it can be given back; what QEMU registers is no wider than it says. */
+static uint64_t register_there(uint64_t at)
+{
+	uint32_t key;
+
+	ck_assert_int_eq(driver_register(b.driver, LOCAL + at, MIB, 3, &key), 0);
+	return b.world.mr[key].length;
+}
+
+/* Its QEMU says where it is by what it registers. What comes next is registered by itself, so
+ * that it can be given back; what QEMU registers is no wider than it says. */
 START_TEST(a_destination_registers_what_comes_next)
 {
-	struct ram_block *block;
+	struct conn_registration elsewhere = {.addr = 4096, .length = MIB, .access = 3};
 	struct message m;
-	struct range want, bounds;
+	struct mr *mr;
 
-	bench_start(&b, CONN_DESTINATION, BENCH_AHEAD, 30);
+	bench_start(&b, CONN_DESTINATION, BENCH_PREFETCH, 30);
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put_block(&m, LOCAL, 0, 60 * MIB);
 	message_put_block(&m, LOCAL + GIB, GIB, 40 * MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	b.conn.policy.access_known = true;
-	check_nothing_to_register();
+	ck_assert(!conn_has(b.conn, REGISTER));
 	/* Memory of no block says nothing. */
-	ck_assert_ptr_null(conn_register(&b.conn, 4096, MIB, &want));
-	check_nothing_to_register();
+	ck_assert_int_eq(conn_register(b.conn, &elsewhere, &mr), 0);
+	ck_assert_ptr_null(mr);
 	for (uint64_t at = 0; at < 16; at++) {
-		check_nothing_to_register();
-		block = conn_register(&b.conn, LOCAL + at * MIB, MIB, &want);
-		ck_assert_ptr_eq(block, &b.conn.dest_blocks.block[0]);
-		bounds = conn_bounds(&b.conn, block, want);
-		ck_assert_uint_eq(bounds.start, want.start);
-		ck_assert_uint_eq(bounds.end, want.end);
-		have(block, want.start, want.end);
+		ck_assert(!conn_has(b.conn, REGISTER));
+		ck_assert_uint_eq(register_there(at * MIB), MIB);
 	}
-	/* Not where a discard would not be noticed; then a quarter of what was asked for. */
-	check_nothing_to_register();
-	block->watched = true;
-	check_register_ahead(block, 16 * MIB, 20 * MIB);
-	b.conn.policy.ahead = false;
-	bounds = conn_bounds(&b.conn, block, want);
-	ck_assert_uint_eq(bounds.end, 20 * MIB);
-	conn_clear(&b.conn);
+	/* A quarter of what was asked for. */
+	check_registers(16 * MIB, 20 * MIB, 0);
+	ck_assert_uint_eq(register_there(16 * MIB), 4 * MIB);
+	/* Postcopy may come: then it is QEMU's own registration that is wide. */
+	conn_stop_prefetch(b.conn);
+	for (uint64_t at = 17; at < 20; at++)
+		ck_assert_uint_eq(register_there(at * MIB), 4 * MIB);
+	ck_assert_uint_eq(register_there(20 * MIB), 6 * MIB);
+	bench_end(&b);
 }
 END_TEST
 
@@ -532,24 +511,20 @@ END_TEST
 START_TEST(a_request_that_qemu_cannot_wait_for_is_taken_back)
 {
 	const struct extent_map *map;
-	struct recv_request recv;
 	struct message m, sent;
 
-	start_writing(0);
-	map = &b.conn.source.blocks.block[0].remote;
+	start_without_recvs(0);
+	map = &conn_blocks(b.conn)->block[0].remote;
 	find(0);
-	ck_assert(b.conn.transmit.request.pending);
-	while (recv_queue_take(&b.conn.recvs, &recv))
-		;
+	ck_assert_ptr_nonnull(extent_map_find(map, (struct range){FIRST, FIRST + MIB}));
 	ck_assert_int_eq(request(&m, FIRST), BENCH_REPLACED);
-	ck_assert(!b.conn.transmit.request.pending && !b.conn.source.ahead.asked);
 	ck_assert_uint_eq(b.outgoing_count, 1);
 	ck_assert(bench_outgoing(&b, &sent));
 	ck_assert_uint_eq(message_get64(sent.data, 16), FIRST);
 	/* Whose extent comes with its RESULT. */
 	ck_assert_ptr_null(extent_map_find(map, (struct range){FIRST, FIRST + MIB}));
-	ck_assert_uint_eq(b.conn.counters.requests_held, 0);
-	conn_clear(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 0);
+	bench_end(&b);
 }
 END_TEST
 
@@ -562,14 +537,15 @@ START_TEST(a_result_that_comes_after_the_failure_goes_nowhere)
 	ask();
 	ck_assert_int_eq(request(&m, FIRST), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(b.conn.counters.requests_held, 1);
-	conn_fail(&b.conn);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 1);
+	conn_fail(b.conn, EPROTO, "a test");
+	bench_run(&b);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
-	incoming_result(RKEY);
+	incoming_result();
 	ck_assert(bench_complete_recv(&b));
 	bench_expect_nothing(&b, CONN_RECV_CQ);
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
@@ -578,46 +554,48 @@ END_TEST
 START_TEST(without_help_there_is_no_need_for_it)
 {
 	struct message m;
+	uint32_t rkey;
 
-	bench_init(&b, (unsigned int)_i | BENCH_AHEAD, 30);
-	b.conn.role = CONN_DESTINATION;
-	ck_assert(!conn_wants_help(&b.conn));
-	b.conn.role = CONN_SOURCE;
-	ck_assert(conn_wants_help(&b.conn) == !(_i & BENCH_ONE_CQ));
-	conn_forgo_help(&b.conn);
-	ck_assert(!conn_wants_help(&b.conn));
+	bench_init(&b, CONN_SOURCE, (unsigned int)_i | BENCH_PREFETCH, 30);
+	conn_set_role(b.conn, CONN_DESTINATION);
+	ck_assert(!conn_wants_help(b.conn));
+	conn_set_role(b.conn, CONN_SOURCE);
+	ck_assert(conn_wants_help(b.conn) == !(_i & BENCH_ONE_CQ));
+	conn_forgo_help(b.conn);
+	ck_assert(!conn_wants_help(b.conn));
 	bench_post_recv(&b, 0);
-	conn_start(&b.conn, CONN_SOURCE, BENCH_MAX_MESSAGE);
+	bench_connect(&b, CONN_SOURCE);
 	bench_learn(&b, LENGTH, MIB, LOCAL);
+	bench_post_answer_recvs(&b);
 	/* All the rest, and not a piece of it */
 	ck_assert_int_eq(request(&m, MIB), BENCH_REPLACED);
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	incoming_result(101);
+	rkey = incoming_result();
 	bench_incoming_ready(&b);
 	ck_assert(bench_complete_recv(&b));
 	ck_assert(bench_complete_recv(&b));
-	expect_result(101);
+	expect_result(rkey);
 	bench_post_answer_recvs(&b);
-	expect_no_look();
+	expect_no_scan();
 	message_begin(&m, WIRE_COMPRESS, 1);
 	message_put32(&m, 0);
 	message_put32(&m, 0);
 	message_put64(&m, 2 * MIB);
 	message_put64(&m, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	expect_no_look();
+	expect_no_scan();
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
-	conn_clear(&b.conn);
+	bench_end(&b);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("conn_ahead");
-	TCase *tc = tcase_create("conn_ahead");
+	Suite *suite = suite_create("conn_prefetch");
+	TCase *tc = tcase_create("conn_prefetch");
 
 	tcase_add_loop_test(tc, its_result_and_ready_are_not_shown, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, qemus_request_waits_for_ours, 0, BENCH_MODES);
