@@ -28,6 +28,7 @@ bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
+fuzz          | tests  | host  | parsers and maps under generated input, with libFuzzer
 coverage      | single | host  | lines of src/core that the unit tests reach
 e2e           | tests  | guest | migrations end to end
 rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -231,6 +232,14 @@ step_coverage() {
 	coverage_run
 }
 
+step_fuzz() {
+	# shellcheck source=scripts/commands/fuzz.sh
+	. "$SOURCE_DIR/scripts/commands/fuzz.sh"
+	fuzz_build
+	# shellcheck disable=SC2046 # names without blanks
+	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
+}
+
 step_distcheck() {
 	build_tree gcc
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck
@@ -326,7 +335,7 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps | grep -Fxv "$(check_steps full)")
 
 	heading "What this needs"
-	need_packages build guest check coverage demo bench
+	need_packages build guest check fuzz coverage demo bench
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"

@@ -29,6 +29,7 @@ tree_options() {
 	clang) echo --enable-werror CC=clang ;;
 	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc ;;
 	tsan) echo --enable-werror CC=gcc CFLAGS=-fsanitize=thread LDFLAGS=-fsanitize=thread ;;
+	fuzz) echo --enable-werror --enable-fuzzers CC=clang ;;
 	coverage) echo --enable-coverage CC=gcc ;;
 	*) die "no build tree '$1'" ;;
 	esac
