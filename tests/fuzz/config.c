@@ -13,8 +13,6 @@
 #define NAME_SHOWN  63
 #define VALUE_SHOWN 64
 
-enum judgement { REFUSED, ALLOWED, EITHER };
-
 /* An entry that begins with a small number has the name of that variable. */
 static char *make_entry(struct input *in)
 {
@@ -45,7 +43,7 @@ static bool is_number(const char *value, size_t len)
 	return len && strspn(value, "0123456789") >= len;
 }
 
-static enum judgement judge_shift(const char *value)
+static bool is_shift(const char *value)
 {
 	const char *digits = value + strspn(value, "0");
 	long number = strlen(digits) == 2 ? strtol(digits, NULL, 10) : 0;
@@ -54,37 +52,34 @@ static enum judgement judge_shift(const char *value)
 					 number >= CONFIG_SHIFT_MIN && number <= CONFIG_SHIFT_MAX);
 }
 
-static enum judgement judge_size(const char *value)
+static bool is_size(const char *value)
 {
 	const char *units = "KkMmGg", *unit = *value ? strchr(units, value[strlen(value) - 1]) : 0;
 	size_t len = strlen(value) - !!unit;
 	unsigned long long number;
 
-	if (!is_number(value, len))
-		return REFUSED;
-	errno = 0;
+	/* Zeros in front, but not without end. */
+	if (!is_number(value, len) || len > (unit ? 14 : 10))
+		return false;
 	number = strtoull(value, NULL, 10);
-	if (errno || number > 1ULL << CONFIG_SHIFT_MAX)
-		return REFUSED;
+	if (number > 1ULL << CONFIG_SHIFT_MAX)
+		return false;
 	if (unit)
 		number <<= 10 * ((unit - units) / 2 + 1);
-	if (number < 1ULL << CONFIG_SHIFT_MIN || number > 1ULL << CONFIG_SHIFT_MAX ||
-	    (number & (number - 1)))
-		return REFUSED;
-	/* Nobody needs zeros in front. */
-	return value[0] == '0' ? EITHER : ALLOWED;
+	return number >= 1ULL << CONFIG_SHIFT_MIN && number <= 1ULL << CONFIG_SHIFT_MAX &&
+	       !(number & (number - 1));
 }
 
-static enum judgement judge(const char *name, const char *value)
+static bool is_allowed(const char *name, const char *value)
 {
 	static const char *const on_off[] = {"on", "off", NULL};
 	static const char *const poster[] = {"auto", "on", "off", NULL};
 	static const char *const levels[] = {"off", "error", "warn", "info", "debug", NULL};
 
 	if (!strcmp(name, "SHIFT"))
-		return judge_shift(value);
+		return is_shift(value);
 	if (!strcmp(name, "SIZE"))
-		return judge_size(value);
+		return is_size(value);
 	if (!strcmp(name, "POSTER"))
 		return is_one_of(value, poster);
 	if (!strcmp(name, "LOG"))
@@ -137,14 +132,13 @@ static void check_entries(const struct config *config, char *const *environment)
 	for (; *environment; environment++) {
 		const struct config_variable *v = variable_of(*environment, &value);
 		const char *equals = strchr(*environment, '=');
-		enum judgement judgement = v ? judge(v->name + strlen(PREFIX), value) : ALLOWED;
-		bool told = errors < config->errors && v &&
-			    names(config->error[errors], v->name, strlen(v->name), value);
 
-		if (judgement == REFUSED && errors < CONFIG_MESSAGES_MAX)
-			ENSURE(told && strstr(config->error[errors], v->allowed));
-		if (told && judgement != ALLOWED)
-			errors++;
+		if (v && !is_allowed(v->name + strlen(PREFIX), value) &&
+		    errors < CONFIG_MESSAGES_MAX) {
+			ENSURE(errors < config->errors);
+			ENSURE(names(config->error[errors], v->name, strlen(v->name), value));
+			ENSURE(strstr(config->error[errors++], v->allowed));
+		}
 		if (v || !equals || strncmp(*environment, PREFIX, strlen(PREFIX)) ||
 		    warnings == CONFIG_MESSAGES_MAX)
 			continue;
