@@ -67,7 +67,7 @@ step_format() {
 
 step_unit() {
 	build_tree gcc
-	tree_check gcc '^(tests/unit|tests/ab)/'
+	tree_check gcc '^tests/(unit|ab|fuzz)/'
 }
 
 step_preload() {
@@ -206,12 +206,12 @@ step_clang() {
 
 step_clang-unit() {
 	build_tree clang
-	tree_check clang '^tests/(unit|sim)/'
+	tree_check clang '^tests/(unit|sim|fuzz)/'
 }
 
 step_sanitizers() {
 	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
+	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim|fuzz)/'
 }
 
 # A program that is not instrumented cannot preload what is; so only cases of the client, and none that
