@@ -25,18 +25,18 @@ fuzz_build() {
 	build_tree fuzz "${programs[@]}"
 }
 
-# fuzz_target NAME SECONDS: the target's corpus, what earlier runs have added to it in the build tree,
-# and then new inputs. Prints one line, and how to repeat what was found.
+# fuzz_target NAME SECONDS: the target's corpus, what earlier runs have added to it or found, in the
+# build tree, and then new inputs. Prints one line, and how to repeat what was found.
 fuzz_target() {
-	local name=$1 seconds=$2 status=0 executions find
+	local name=$1 seconds=$2 status=0 executions
 	local tree=$BUILD_DIR/fuzz program=$BUILD_DIR/fuzz/tests/fuzz/$1
 	local grown=$tree/corpus/$name finds=$tree/finds/$name log=$tree/$name.fuzz-log
 
 	mkdir -p "$grown" "$finds"
-	touch "$log"
+	: >"$tree/$name.began"
 	"$program" "${FUZZ_LIMITS[@]}" -max_total_time="$seconds" -print_final_stats=1 \
-		-artifact_prefix="$finds/" "$grown" "$SOURCE_DIR/tests/fuzz/corpus/$name" >"$log" 2>&1 ||
-		status=$?
+		-artifact_prefix="$finds/" "$grown" "$finds" "$SOURCE_DIR/tests/fuzz/corpus/$name" \
+		>"$log" 2>&1 || status=$?
 	executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 	if [ "$status" -eq 0 ] && [ "${executions:-0}" -gt 0 ]; then
 		echo "ok $name, $executions executions"
@@ -44,9 +44,7 @@ fuzz_target() {
 	fi
 	echo "FAIL $name, see $log:"
 	grep -E -A 12 'does not hold|ERROR: |runtime error' "$log" | head -n 20
-	for find in "$finds"/*; do
-		[ -e "$find" ] && echo "again: $program $find"
-	done
+	find "$finds" -type f -newer "$tree/$name.began" | sed "s,^,again: $program ,"
 	return 1
 }
 

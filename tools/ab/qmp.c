@@ -53,7 +53,7 @@ static void read_available(struct qmp *qmp)
 		qmp->closed = true;
 }
 
-/* One message, without its newline; NULL: it is none. */
+/* One message, with its newline; NULL: it is none. */
 static struct json_object *parse_message(const char *text, size_t len)
 {
 	struct json_tokener *tokener;
