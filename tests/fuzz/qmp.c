@@ -3,6 +3,7 @@
  * What the A/B tool makes of what a QEMU says: any bytes from both ends of a migration, or a
  * conversation of which is known what it is to lead to.
  */
+#include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,14 +11,19 @@
 #include "ab/migration.h"
 #include "fuzz.h"
 
-/* Nothing is waited for: an end that has nothing more to say has closed its connection. */
+/* No wait lasts until then. */
 #define PATIENCE_MS 60000
+
+/* Who has nothing more to say is asked in vain so many times, and then has closed the connection.
+ */
+#define SILENT_MAX 100
 
 /* The two ends' words, which come in pieces of `piece` bytes at most, and line by line. */
 static struct stream {
 	int fd;
 	struct input words;
 	size_t piece;
+	unsigned int silent;
 } streams[2];
 
 ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags);
@@ -31,6 +37,10 @@ ssize_t __wrap_recv(int fd, void *buffer, size_t size, int flags)
 	size_t n = words->left;
 
 	ENSURE(fd == stream->fd && flags == MSG_DONTWAIT && size);
+	if (!n && stream->silent++ < SILENT_MAX) {
+		errno = EAGAIN;
+		return -1;
+	}
 	n = n < size ? n : size;
 	n = n < stream->piece ? n : stream->piece;
 	newline = n ? memchr(words->at, '\n', n) : NULL;
@@ -61,7 +71,7 @@ static int readable(void)
 
 static void stream_set(struct stream *stream, const uint8_t *words, size_t size, size_t piece)
 {
-	*stream = (struct stream){readable(), {words, size}, piece ? piece : 1};
+	*stream = (struct stream){readable(), {words, size}, piece ? piece : 1, 0};
 	ENSURE(stream->fd >= 0);
 }
 
@@ -85,48 +95,49 @@ static void check_events(const struct qmp *qmp)
 }
 
 /* All that a round of the tool asks of a migration, on two connections. */
-static void migrate(struct migration *m, int64_t deadline)
+static void migrate(struct vmproc *from, struct vmproc *to, int64_t deadline)
 {
 	static const struct migration_config config = {
+		.transport = "rdma",
+		.addr = "192.0.2.1",
 		.caps = {"rdma-pin-all", "postcopy-ram"},
+		.params = {"max-bandwidth=1G", "multifd=off"},
 	};
-	struct qmp *const qmps[] = {&m->from->qmp, &m->to->qmp};
+	struct qmp *const qmps[] = {&from->qmp, &to->qmp};
+	struct migration m;
 	char state[40];
 
 	for (int step = 0; step < 7; step++) {
 		struct failure failure = {""};
-		int ret = 0;
+		int ret;
 
 		if (step == 0)
-			ret = migration_set_capabilities(m->from, &config, true, deadline,
-							 &failure);
+			ret = migration_start(&m, &config, from, to, deadline, &failure);
 		else if (step == 1)
-			ret = migration_set(m->to, "max-bandwidth", 1, deadline, &failure);
+			ret = migration_set(to, "max-bandwidth", 1, deadline, &failure);
 		else if (step == 2)
-			ret = migration_wait_pass(m, 2, deadline, &failure);
+			ret = migration_wait_pass(&m, 2, deadline, &failure);
 		else if (step == 3)
-			ret = migration_wait_progress(m, 1 << 20, deadline, &failure);
+			ret = migration_wait_progress(&m, 1 << 20, deadline, &failure);
 		else if (step == 4)
-			ret = migration_wait_completed(m, deadline, &failure);
+			ret = migration_wait_completed(&m, deadline, &failure);
 		else if (step == 5)
-			ret = migration_cancel(m, deadline, &failure);
+			ret = migration_cancel(&m, deadline, &failure);
 		else
-			ret = migration_run_state(m->from, state, sizeof(state), deadline,
-						  &failure);
+			ret = migration_run_state(from, state, sizeof(state), deadline, &failure);
 		judged(ret, &failure);
-		check_events(&m->from->qmp);
-		check_events(&m->to->qmp);
+		check_events(&from->qmp);
+		check_events(&to->qmp);
 	}
 	while (qmp_wait(qmps, 2, deadline))
 		;
-	ENSURE(m->from->qmp.closed && m->to->qmp.closed);
+	ENSURE(from->qmp.closed && to->qmp.closed);
 }
 
 static void any_bytes(struct input in)
 {
 	struct vmproc from = {.name = "source", .pidfd = -1};
 	struct vmproc to = {.name = "destination", .pidfd = -1};
-	struct migration m = {.from = &from, .to = &to};
 	size_t piece = (size_t)input_8(&in) * 64, first = (size_t)input_8(&in) * 16;
 	int64_t deadline = wait_now() + PATIENCE_MS;
 	struct failure failure = {""}, other = {""};
@@ -136,7 +147,7 @@ static void any_bytes(struct input in)
 	stream_set(&streams[1], in.at + in.left - first, first, piece);
 	judged(qmp_open(&from.qmp, "source", streams[0].fd, deadline, &failure), &failure);
 	judged(qmp_open(&to.qmp, "destination", streams[1].fd, deadline, &other), &other);
-	migrate(&m, deadline);
+	migrate(&from, &to, deadline);
 	qmp_close(&from.qmp);
 	qmp_close(&to.qmp);
 }
