@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	scripts/commands/clean.sh \
 	scripts/commands/coverage.sh \
 	scripts/commands/demo.sh \
+	scripts/commands/fuzz.sh \
 	scripts/commands/sim.sh \
 	scripts/lib/build.sh \
 	scripts/lib/guest.sh \

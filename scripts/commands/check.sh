@@ -28,6 +28,7 @@ bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
+fuzz          | tests  | host  | parsers and maps under generated input, with libFuzzer
 coverage      | single | host  | lines of src/core that the unit tests reach
 e2e           | tests  | guest | migrations end to end
 rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -66,7 +67,7 @@ step_format() {
 
 step_unit() {
 	build_tree gcc
-	tree_check gcc '^(tests/unit|tests/ab)/'
+	tree_check gcc '^tests/(unit|ab|fuzz)/'
 }
 
 step_preload() {
@@ -205,12 +206,12 @@ step_clang() {
 
 step_clang-unit() {
 	build_tree clang
-	tree_check clang '^tests/(unit|sim)/'
+	tree_check clang '^tests/(unit|sim|fuzz)/'
 }
 
 step_sanitizers() {
 	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
+	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim|fuzz)/'
 }
 
 # A program that is not instrumented cannot preload what is; so only cases of the client, and none that
@@ -229,6 +230,14 @@ step_coverage() {
 	# shellcheck source=scripts/commands/coverage.sh
 	. "$SOURCE_DIR/scripts/commands/coverage.sh"
 	coverage_run
+}
+
+step_fuzz() {
+	# shellcheck source=scripts/commands/fuzz.sh
+	. "$SOURCE_DIR/scripts/commands/fuzz.sh"
+	fuzz_build
+	# shellcheck disable=SC2046 # names without blanks
+	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
 }
 
 step_distcheck() {
@@ -326,7 +335,7 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(check_steps | grep -Fxv "$(check_steps full)")
 
 	heading "What this needs"
-	need_packages build guest check coverage demo bench
+	need_packages build guest check fuzz coverage demo bench
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"

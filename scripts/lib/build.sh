@@ -29,6 +29,7 @@ tree_options() {
 	clang) echo --enable-werror CC=clang ;;
 	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc ;;
 	tsan) echo --enable-werror CC=gcc CFLAGS=-fsanitize=thread LDFLAGS=-fsanitize=thread ;;
+	fuzz) echo --enable-werror --enable-fuzzers CC=clang ;;
 	coverage) echo --enable-coverage CC=gcc ;;
 	*) die "no build tree '$1'" ;;
 	esac
@@ -46,7 +47,7 @@ optional_libraries() {
 # build_tree NAME [TARGET...]: configures and makes; all there is, tests too, without a TARGET.
 # Several may be called at a time, for one tree as well.
 build_tree() {
-	local name=$1 tree=$BUILD_DIR/$1 options found lock
+	local name=$1 tree=$BUILD_DIR/$1 options found lock status=0
 	shift
 
 	mkdir -p "$tree"
@@ -66,12 +67,15 @@ build_tree() {
 		echo "$found" >"$tree/configured-for"
 	fi
 	if [ $# -gt 0 ]; then
-		make -C "$tree" -j "$JOBS" "$@"
+		make -C "$tree" -j "$JOBS" "$@" || status=$?
 	else
 		# TESTS= builds the test programs and runs none; a log of its own, for tests may run meanwhile.
-		make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= TEST_SUITE_LOG=build.log >/dev/null
+		{ make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= TEST_SUITE_LOG=build.log >/dev/null; } ||
+			status=$?
 	fi
 	exec {lock}>&-
+	# Where `set -e' does not hold, as left of `||', nothing else would tell.
+	return "$status"
 }
 
 # tree_tests NAME: the tree's automake tests, a line each.

@@ -22,6 +22,8 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/json.h \
 	tools/ab/markdown.c \
 	tools/ab/markdown.h \
+	tools/ab/member.c \
+	tools/ab/member.h \
 	tools/ab/migration.c \
 	tools/ab/migration.h \
 	tools/ab/options.c \
