@@ -228,6 +228,10 @@ test_options() {
 		--variant shim,env:LD_PRELOAD=/x.so
 		--rounds 2.7
 		--sparse 1e1
+		--seed -1
+		--zero-fraction 1.1
+		--timeout 0
+		--title
 		--json - --csv -
 	EOF
 	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
