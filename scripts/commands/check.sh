@@ -104,7 +104,7 @@ step_fabric-e2e() {
 
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
-	root=$(bench_root) || return
+	root=$(bench_root forky) || return
 	[ "$CHECK_SIZE" != full ] || size=1024
 	RDMATEST_ROOT_NEW=$root fabric_run run-matrix --size "$size" --log-dir "$STEPS_DIR/fabric-e2e" ||
 		status=$?
@@ -292,7 +292,7 @@ step_param() {
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
 	build_tree gcc
-	root=$(bench_root) || return
+	root=$(bench_root forky) || return
 	with_link 600 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
 		"$STEPS_DIR/param" "$root"
 }
