@@ -184,7 +184,7 @@ step_sim() {
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
 	case $CHECK_SIZE in
-	quick) seeds=20000 ;;
+	quick) seeds=50000 ;;
 	full) seeds=2000000 ;;
 	esac
 	"$SOURCE_DIR/tests/sim/test-sim" "$seeds"
