@@ -228,6 +228,10 @@ test_options() {
 		--variant shim,env:LD_PRELOAD=/x.so
 		--rounds 2.7
 		--sparse 1e1
+		--seed -1
+		--zero-fraction 1.1
+		--timeout 0
+		--title
 		--json - --csv -
 	EOF
 	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
@@ -438,10 +442,10 @@ test_prealloc() {
 	done
 }
 
-# seed_results FIRST SECOND THIRD: results with these medians, as the table takes them
+# seed_results GIB FIRST SECOND THIRD: results with these medians, as the table takes them
 seed_results() {
-	jq -n --arg a "$1" --arg b "$2" --arg c "$3" '{summary: [["1 MiB (patch 37.9)", $a], ["32 MiB", $b],
-		["1 GiB", $c]] |
+	jq -n --argjson gib "$1" --arg a "$2" --arg b "$3" --arg c "$4" '{setup: {ram_bytes: ($gib * 1073741824)},
+		summary: [["1 MiB (patch 37.9)", $a], ["32 MiB", $b], ["1 GiB", $c]] |
 		map({variant: .[0], metric: "total_seconds", median: (.[1] | tonumber?)})}' \
 		>"$scratch/json"
 }
@@ -460,14 +464,16 @@ test_seed_table() {
 			not_ok "seed-table: $times" "$(cat "$scratch/err" "$scratch/out")"
 		fi
 	done <<-'EOF'
-		0 37.9 17.9 4.4
-		0 10 5.6 1.37
-		1 10 5.7 1.15
-		1 10 4.7 1.39
-		1 10 3.7 1.15
-		1 10 4.7 0.92
-		1 10 4.7 none
-		1 none 4.7 1.15
+		0 8 37.9 17.9 4.4
+		0 2 10 5.6 1.37
+		1 2 10 5.7 1.15
+		1 2 10 4.7 1.39
+		1 2 10 3.7 1.15
+		1 2 10 4.7 0.92
+		1 2 10 4.7 none
+		1 2 none 4.7 1.15
+		1 2 11.5 5.4 1.32
+		1 2 7.5 3.5 0.86
 	EOF
 	while IFS= read -r times; do
 		"$ab" --variant "$times" --report "$here/golden/result.json" >/dev/null 2>"$scratch/err" ||
