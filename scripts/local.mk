@@ -14,4 +14,5 @@ EXTRA_DIST += \
 	scripts/lib/messages.sh \
 	scripts/lib/packages.sh \
 	scripts/lib/steps.sh \
-	scripts/seed-table
+	scripts/seed-table \
+	scripts/structure

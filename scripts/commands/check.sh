@@ -13,6 +13,7 @@ readonly CHECK_STEPS='
 gcc           | single | first | build with gcc, warnings as errors
 prepare       | single | first | get the kernel for the guest, if one is needed
 format        | single | host  | clang-format leaves the sources unchanged
+structure     | tests  | host  | layers, circles, lengths of files and functions
 unit          | tests  | host  | unit tests
 preload       | tests  | host  | processes under LD_PRELOAD
 man           | tests  | host  | manual page
@@ -62,6 +63,11 @@ step_format() {
 	[ "${#files[@]}" -gt 0 ]
 	clang-format --version
 	clang-format --dry-run --Werror "${files[@]}"
+}
+
+step_structure() {
+	tests/structure/test-structure
+	scripts/structure .
 }
 
 step_unit() {

@@ -39,6 +39,7 @@ check | command prlimit             | util-linux              | util-linux
 check | command findmnt             | util-linux mount        | util-linux
 check | command clang               | clang                   | clang
 check | command clang-format        | clang-format            | clang-tools-extra
+check | command ctags               | universal-ctags         | ctags
 check | module check                | check                   | check-devel
 check | compiler_file libasan.so    | -                       | libasan
 check | compiler_file libubsan.so   | -                       | libubsan
