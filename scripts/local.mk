@@ -13,6 +13,8 @@ EXTRA_DIST += \
 	scripts/lib/guest.sh \
 	scripts/lib/messages.sh \
 	scripts/lib/packages.sh \
+	scripts/lib/roots.sh \
 	scripts/lib/steps.sh \
+	scripts/lint.mk \
 	scripts/seed-table \
 	scripts/structure

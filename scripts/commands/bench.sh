@@ -83,23 +83,10 @@ bench_seed() {
 	"$SOURCE_DIR/scripts/seed-table" "$BENCH_DIR/seed/result.json" | tee "$BENCH_DIR/seed/table.md"
 }
 
-# bench_root: a root directory with Debian's newest QEMU, made once and kept beside the kernel. Steps
-# that run beside each other may ask for it at the same time.
+# bench_root: a root directory with Debian's newest QEMU.
 bench_root() {
-	local root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/forky-qemu lock
-
-	mkdir -p "${root%/*}" && exec {lock}>"$root.lock" && flock "$lock" || return 1
-	if [ ! -e "$root/complete" ]; then
-		rm -rf "$root"
-		# base-files brings the links that lead to the loader.
-		mmdebstrap --quiet --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
-			--include=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core \
-			forky "$root" >&2 || return 1
-		[ -e "$root/lib64/ld-linux-x86-64.so.2" ] || return 1
-		touch "$root/complete"
-	fi
-	exec {lock}>&-
-	echo "$root"
+	# base-files brings the links that lead to the loader.
+	package_root forky-qemu forky base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
 }
 
 bench_guest() {

@@ -14,6 +14,7 @@ gcc           | single | first | build with gcc, warnings as errors
 prepare       | single | first | get the kernel for the guest, if one is needed
 format        | single | host  | clang-format leaves the sources unchanged
 structure     | tests  | host  | layers, circles, lengths of files and functions
+lint          | single | host  | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
 unit          | tests  | host  | unit tests
 preload       | tests  | host  | processes under LD_PRELOAD
 man           | tests  | host  | manual page
@@ -29,6 +30,7 @@ bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
 tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
+cross         | single | host  | built for other machines, unit tests and simulations there
 coverage      | single | host  | lines of src/core that the unit tests reach
 e2e           | tests  | guest | migrations end to end
 rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -68,6 +70,10 @@ step_format() {
 step_structure() {
 	tests/structure/test-structure
 	scripts/structure .
+}
+
+step_lint() {
+	make -s -f scripts/lint.mk -j "$JOBS" -k OUT="$BUILD_DIR/lint"
 }
 
 step_unit() {
@@ -229,6 +235,32 @@ step_tsan() {
 		tests/preload/fake/librdmacm.la
 	cd "$BUILD_DIR/tsan" || return
 	PRELOAD_SANITIZER=$(gcc -print-file-name=libtsan.so) "$SOURCE_DIR/tests/preload/run-tests" "$cases"
+}
+
+# cross MACHINE SEEDS: the simulation must do there what it does here, seed by seed.
+cross() {
+	local tree=$BUILD_DIR/cross-$1 seeds=$2 emulator simulated program
+
+	build_tree "cross-$1" all
+	emulator="qemu-$1 -L $(cross_root "$1")"
+	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator"
+	for program in tests/sim/sim tests/sim/sim-small; do
+		echo "-- $program"
+		simulated=$($emulator "$tree/$program" --seeds "$seeds")
+		diff <("$BUILD_DIR/gcc/$program" --seeds "$seeds") - <<<"$simulated"
+	done
+}
+
+# A machine like this one, but for what its compiler and processor may reorder, and one with the other
+# order of bytes.
+step_cross() {
+	if ! have_command aarch64-linux-gnu-gcc || ! have_command s390x-linux-gnu-gcc; then
+		echo "SKIP: cross compilers are installed on Debian and Ubuntu only"
+		return 77
+	fi
+	build_tree gcc
+	cross aarch64 1000
+	cross s390x 1000
 }
 
 step_coverage() {
