@@ -14,5 +14,8 @@ EXTRA_DIST += \
 	scripts/lib/guest.sh \
 	scripts/lib/messages.sh \
 	scripts/lib/packages.sh \
+	scripts/lib/roots.sh \
 	scripts/lib/steps.sh \
-	scripts/seed-table
+	scripts/lint.mk \
+	scripts/seed-table \
+	scripts/structure

@@ -28,6 +28,7 @@ core_sources = \
 
 util_sources = \
 	src/util/config.c src/util/config.h \
+	src/util/error_text.c src/util/error_text.h \
 	src/util/log.c src/util/log.h \
 	src/util/monotonic.h \
 	src/util/sink.c src/util/sink.h \

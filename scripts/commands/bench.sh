@@ -92,24 +92,11 @@ bench_seed() {
 	seed_rows seed "$size" 3
 }
 
-# bench_root RELEASE: a root directory with the QEMU of that release of Debian, made once and kept beside
-# the kernel. Steps that run beside each other may ask for it at the same time.
+# bench_root RELEASE: a root directory with the QEMU of that release of Debian.
 bench_root() {
-	local release=$1 root lock
-
-	root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/$release-qemu
-	mkdir -p "${root%/*}" && exec {lock}>"$root.lock" && flock "$lock" || return 1
-	if [ ! -e "$root/complete" ]; then
-		rm -rf "$root"
-		# base-files brings the links that lead to the loader.
-		mmdebstrap --quiet --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
-			--include=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core \
-			"$release" "$root" >&2 || return 1
-		[ -e "$root/lib64/ld-linux-x86-64.so.2" ] || return 1
-		touch "$root/complete"
-	fi
-	exec {lock}>&-
-	echo "$root"
+	# base-files brings the links that lead to the loader.
+	package_root "$1-qemu" "$1" \
+		base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
 }
 
 bench_guest() {

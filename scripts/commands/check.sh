@@ -14,45 +14,11 @@
 # ended, each lane in the order of the table; `host' ends with what makes them about as long. Those
 # of `alone' measure time: nothing runs beside them.
 readonly CHECK_STEPS='
-<<<<<<< HEAD
-gcc           | single | first | build with gcc, warnings as errors
-prepare       | single | first | get the kernel for the guest, if one is needed
-format        | single | host  | clang-format leaves the sources unchanged
-unit          | tests  | host  | unit tests
-preload       | tests  | host  | processes under LD_PRELOAD
-man           | tests  | host  | manual page
-fabric        | tests  | host  | software verbs
-sim           | tests  | host  | simulated migrations
-fabric-e2e    | tests  | host  | migrations end to end on the software verbs
-fabric-faults | tests  | host  | migrations that break by scripted faults of the software verbs
-discards      | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
-linux-guest   | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
-launcher      | tests  | host  | launcher, completion, manual page
-ab            | tests  | host  | A/B tool
-bench         | tests  | alone | what the shim adds to each hooked verb
-clang         | single | host  | build with clang, warnings as errors
-clang-unit    | tests  | host  | unit tests as built by clang
-tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
-fuzz          | tests  | host  | parsers and maps under generated input, with libFuzzer
-coverage      | single | host  | lines of src/core that the unit tests reach
-e2e           | tests  | guest | migrations end to end
-rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
-conformance   | tests  | guest | what is expected of the software verbs holds of rxe
-ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
-systemd       | tests  | guest | example units with systemd in the guest
-vm            | tests  | guest | the guest that tests run in
-sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-distcheck     | single | host  | make distcheck
-rxe-memlock   | tests  | full  | limits of locked memory between what has data and all RAM, on rxe
-timing        | single | alone | migration time with the shim against stock QEMU
-fabric-free   | tests  | alone | merging writes costs nothing where the wire has no limits
-fabric-blackout | tests | alone | what the guest writes last waits hardly longer than with stock QEMU
-param         | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
-fabric-seed   | tests  | alone | times on the software verbs: no costs, the preset seed, the shim with it
-=======
 gcc             | quick | single | first | build with gcc, warnings as errors
 prepare         | check | single | first | get the kernel for the guest, if one is needed
 format          | quick | single | host  | clang-format leaves the sources unchanged
+structure       | quick | tests  | host  | layers, circles, lengths of files and functions
+lint            | check | single | host  | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
 unit            | quick | tests  | host  | unit tests
 preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
@@ -68,6 +34,8 @@ bench           | check | tests  | alone | what the shim adds to each hooked ver
 clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | check | tests  | host  | unit tests as built by clang
 tsan            | check | tests  | host  | threads that meet in the shim, under ThreadSanitizer
+fuzz            | check | tests  | host  | parsers and maps under generated input, with libFuzzer
+cross           | check | single | host  | built for other machines, unit tests and simulations there
 coverage        | check | single | host  | lines of src/core that the unit tests reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | check | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -83,7 +51,6 @@ fabric-free     | check | tests  | alone | merging writes costs nothing where th
 fabric-blackout | check | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 param           | check | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed     | check | single | alone | times that the QEMU patch tells of, on the software verbs with the preset seed
->>>>>>> sizes
 '
 
 step_gcc() {
@@ -103,6 +70,15 @@ step_format() {
 	[ "${#files[@]}" -gt 0 ]
 	clang-format --version
 	clang-format --dry-run --Werror "${files[@]}"
+}
+
+step_structure() {
+	tests/structure/test-structure
+	scripts/structure .
+}
+
+step_lint() {
+	make -s -f scripts/lint.mk -j "$JOBS" -k OUT="$BUILD_DIR/lint"
 }
 
 step_unit() {
@@ -286,7 +262,33 @@ step_coverage() {
 	coverage_run
 }
 
-<<<<<<< HEAD
+# That all is in the tarball, and builds from there; the full check runs its tests there as well.
+# cross MACHINE SEEDS: the simulation must do there what it does here, seed by seed.
+cross() {
+	local tree=$BUILD_DIR/cross-$1 seeds=$2 emulator simulated program
+
+	build_tree "cross-$1" all
+	emulator="qemu-$1 -L $(cross_root "$1")"
+	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator"
+	for program in tests/sim/sim tests/sim/sim-small; do
+		echo "-- $program"
+		simulated=$($emulator "$tree/$program" --seeds "$seeds")
+		diff <("$BUILD_DIR/gcc/$program" --seeds "$seeds") - <<<"$simulated"
+	done
+}
+
+# A machine like this one, but for what its compiler and processor may reorder, and one with the other
+# order of bytes.
+step_cross() {
+	if ! have_command aarch64-linux-gnu-gcc || ! have_command s390x-linux-gnu-gcc; then
+		echo "SKIP: cross compilers are installed on Debian and Ubuntu only"
+		return 77
+	fi
+	build_tree gcc
+	cross aarch64 1000
+	cross s390x 1000
+}
+
 step_fuzz() {
 	# shellcheck source=scripts/commands/fuzz.sh
 	. "$SOURCE_DIR/scripts/commands/fuzz.sh"
@@ -295,9 +297,6 @@ step_fuzz() {
 	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
 }
 
-=======
-# That all is in the tarball, and builds from there; the full check runs its tests there as well.
->>>>>>> sizes
 step_distcheck() {
 	local -a tests=(TESTS=)
 
@@ -414,7 +413,7 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(steps_of "$CHECK_SIZE")
 
 	heading "What this needs"
-	need_packages build guest check fuzz coverage demo bench
+	need_packages build guest check coverage demo bench
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"

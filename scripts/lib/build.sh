@@ -21,9 +21,19 @@ bootstrap() {
 	exec {lock}>&-
 }
 
+# cross_options MACHINE
+cross_options() {
+	local root
+
+	root=$(cross_root "$1") || return 1
+	echo --host="$1-linux-gnu" --enable-werror CC="$1-linux-gnu-gcc" CPPFLAGS="--sysroot=$root" \
+		LDFLAGS="--sysroot=$root" PKG_CONFIG="$root/pkg-config"
+}
+
 # tree_options NAME: what configure is told for it.
 tree_options() {
 	case $1 in
+	cross-*) cross_options "${1#cross-}" ;;
 	default) ;;
 	gcc) echo --enable-werror CC=gcc ;;
 	clang) echo --enable-werror CC=clang ;;
@@ -54,7 +64,7 @@ build_tree() {
 	bootstrap
 	exec {lock}>"$tree.lock"
 	flock "$lock"
-	options=$(tree_options "$name")
+	options=$(tree_options "$name") || return 1
 	# Libraries that configure can do without may have been installed since.
 	found="$options $(optional_libraries)"
 	if [ ! -e "$tree/config.status" ] || [ "$(cat "$tree/configured-for" 2>/dev/null)" != "$found" ]; then
@@ -85,8 +95,9 @@ tree_tests() {
 		make -s --no-print-directory -C "$BUILD_DIR/$1" -f - run-print-tests | tr ' ' '\n' | sed '/^$/d'
 }
 
-# tree_check NAME PATTERN: runs the tests whose name matches the pattern, an extended regular
-# expression, and prints what they said. That there are none is a failure.
+# tree_check NAME PATTERN [VARIABLE=VALUE...]: runs the tests whose name matches the pattern, an
+# extended regular expression, and prints what they said. That there are none is a failure. The variables
+# are make's.
 tree_check() {
 	local tree=$BUILD_DIR/$1 tests test status=0
 
@@ -94,7 +105,8 @@ tree_check() {
 		echo "no test in the build matches $2"
 		return 1
 	}
-	make -C "$tree" -j "$JOBS" check TESTS="$tests" || status=$?
+	shift 2
+	make -C "$tree" -j "$JOBS" check TESTS="$tests" "$@" || status=$?
 	for test in $tests; do
 		echo "-- $test"
 		cat "$tree/$test.log" || status=1

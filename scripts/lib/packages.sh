@@ -39,6 +39,13 @@ check | command prlimit             | util-linux              | util-linux
 check | command findmnt             | util-linux mount        | util-linux
 check | command clang               | clang                   | clang
 check | command clang-format        | clang-format            | clang-tools-extra
+check | command clang-tidy          | clang-tidy              | clang-tools-extra
+check | command cppcheck            | cppcheck                | cppcheck
+check | command shellcheck          | shellcheck              | ShellCheck
+check | command aarch64-linux-gnu-gcc | gcc-aarch64-linux-gnu | -
+check | command s390x-linux-gnu-gcc | gcc-s390x-linux-gnu     | -
+check | command qemu-aarch64        | qemu-user               | -
+check | command ctags               | universal-ctags         | ctags
 check | module check                | check                   | check-devel
 check | compiler_file libasan.so    | -                       | libasan
 check | compiler_file libubsan.so   | -                       | libubsan

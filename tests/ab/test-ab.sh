@@ -42,6 +42,8 @@ mkdir "$TMPDIR"
 unset NO_COLOR
 # shellcheck source=tests/lib/report.sh
 . "$here/../lib/report.sh"
+# shellcheck source=tests/lib/expect.sh
+. "$here/../lib/expect.sh"
 
 # marked: processes of runs, apart from this script and its own children
 marked() {
@@ -138,7 +140,7 @@ test_outputs() {
 		cmp -s "$scratch/outputs/open" "$here/golden/result.md"; then
 		ok output-to-link-and-fifo
 	else
-		not_ok output-to-link-and-fifo "$(ls -l "$scratch/outputs" | tr '\n' ' ') $(cat "$scratch/err")"
+		not_ok output-to-link-and-fifo "$(find "$scratch/outputs" -printf '%P %y; ') $(cat "$scratch/err")"
 	fi
 	if [ "$(id -u)" -eq 0 ] && mknod "$scratch/outputs/null" c 1 3 2>/dev/null; then
 		"${report[@]}" --json "$scratch/outputs/null" >/dev/null 2>"$scratch/err"
@@ -234,11 +236,12 @@ test_options() {
 		--title
 		--json - --csv -
 	EOF
-	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
-		grep -q -- --variant "$scratch/out" || {
+	"$ab" --help >"$scratch/out"
+	if [ $? -ne 0 ] || ! awk 'length > 80 { exit 1 }' "$scratch/out" ||
+		! grep -q -- --variant "$scratch/out"; then
 		not_ok help "--help is wide, or nothing"
 		return
-	}
+	fi
 	ok help
 }
 
@@ -258,7 +261,7 @@ test_manual() {
 		not_run manual-json 'no jq: apt install jq'
 	elif names=$(jq -r '[.. | objects | keys[]] | unique[]' "$here/golden/result.json") &&
 		unknown=$(grep -vxFf <(sed -n '/^\.Sh JSON/,/^\.Sh ENV/s/^\.\(It \)\?Cm //p' "$page" |
-			tr ', ' '\n\n') <<<"$names"); [ -n "$names" ] && [ -z "$unknown" ]; then
+			tr -s ', ' '\n') <<<"$names"); [ -n "$names" ] && [ -z "$unknown" ]; then
 		ok manual-json
 	else
 		not_ok manual-json "not in the page: $(tr '\n' ' ' <<<"$unknown")"
@@ -415,7 +418,7 @@ test_real() {
 	else
 		not_ok parameter-that-is-not-there "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok real-leave-nothing || not_ok real-leave-nothing "$(left)"
+	expect real-leave-nothing "$(left)" ""
 }
 
 # Both ends' QEMUs are told so, and the reports tell it.
@@ -483,6 +486,7 @@ test_seed_table() {
 }
 
 test_full_disk() {
+	# shellcheck disable=SC2016 # expanded by the shell that it is given to
 	local script='mount -t tmpfs -o size=40m none "$1" && shift && "$@"'
 	local -a small=(unshare -m sh -c "$script" sh "$shm")
 
@@ -553,7 +557,7 @@ test_other_host() {
 	else
 		not_ok other-host-out-of-reach "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok other-host-leaves-nothing || not_ok other-host-leaves-nothing "$(left)"
+	expect other-host-leaves-nothing "$(left)" ""
 }
 
 test_fabric() {

@@ -2,6 +2,7 @@
 #include "liverom.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +80,7 @@ int liverom_write(const char *path, uint64_t ram_size, struct failure *failure)
 	static unsigned char image[IMAGE_SIZE];
 	const unsigned char pages[] = {LE32((uint32_t)ram_size / LIVEROM_STRIDE)};
 	unsigned char shift = 32;
+	bool written;
 	FILE *f;
 
 	if (ram_size >= 0x80000000u || ram_size & (ram_size - 1))
@@ -96,7 +98,8 @@ int liverom_write(const char *path, uint64_t ram_size, struct failure *failure)
 	f = fopen(path, "wbe");
 	if (!f)
 		return fail(failure, "cannot write %s: %s", path, strerror(errno));
-	if (fwrite(image, sizeof(image), 1, f) != 1 || fclose(f))
+	written = fwrite(image, sizeof(image), 1, f) == 1;
+	if (fclose(f) || !written)
 		return fail(failure, "cannot write %s: %s", path, strerror(errno));
 	return 0;
 }

@@ -55,11 +55,11 @@ static int not_hidden(const struct dirent *entry)
 /* The entries of a directory in order, to be freed with free_entries(); 0 when it is missing. */
 static size_t list_entries(const char *path, struct dirent ***entries)
 {
-	int count = scandir(path, entries, not_hidden, alphasort);
+	int count;
 
-	if (count < 0)
-		*entries = NULL;
-	return count < 0 ? 0 : (size_t)count;
+	*entries = NULL;
+	count = scandir(path, entries, not_hidden, alphasort);
+	return count < 0 || !*entries ? 0 : (size_t)count;
 }
 
 static void free_entries(struct dirent **entries, size_t count)

@@ -125,10 +125,10 @@ case_session_poster_where_posting_takes_long()
 	must_exit shim 0
 	must_be_silent shim
 	jq -e '.writes == 8 and .doorbells_delegated > 0' work >/dev/null || fail "work: $(<work)"
-	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/sleep" "$client" posting sleep
+	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/slept" "$client" posting sleep
 	must_exit shim 0
 	must_be_silent shim
-	jq -e '.writes == 8 and .doorbells_delegated == 0' sleep >/dev/null || fail "$(<sleep)"
+	jq -e '.writes == 8 and .doorbells_delegated == 0' slept >/dev/null || fail "$(<slept)"
 }
 
 # A queue that was full, and has drained meanwhile, is no failure.

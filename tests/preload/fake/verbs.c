@@ -332,7 +332,7 @@ long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
 
 struct ibv_device **ibv_get_device_list(int *num_devices)
 {
-	struct ibv_device **list = calloc(2, sizeof(*list));
+	struct ibv_device **list = calloc(2, sizeof(struct ibv_device *));
 
 	if (!list)
 		return NULL;
