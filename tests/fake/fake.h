@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_PRELOAD_FAKE_H
-#define RDMACHUNK_TESTS_PRELOAD_FAKE_H
+#ifndef RDMACHUNK_TESTS_FAKE_H
+#define RDMACHUNK_TESTS_FAKE_H
 
 #include <stdbool.h>
 #include <stddef.h>
