@@ -426,7 +426,8 @@ void session_fail(struct session *s, int error, const char *why)
 	if (s->error)
 		return;
 	log_error("%s: %s; failing the migration", why, strerror(error));
-	s->error = error;
+	/* With ENOMEM QEMU would wait for a completion, and try again. */
+	s->error = error == ENOMEM ? EIO : error;
 	conn_fail(&s->conn);
 	if (verbs->modify_qp)
 		verbs->modify_qp(s->qp, &attr, IBV_QP_STATE);
