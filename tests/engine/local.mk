@@ -5,7 +5,7 @@
 # all libraries in look-up order, as a preload does.
 if HAVE_VERBS
 check_LIBRARIES += tests/engine/libmodule.a
-check_PROGRAMS += tests/engine/client
+check_PROGRAMS += tests/engine/client tests/engine/stress
 endif
 
 tests_engine_libmodule_a_SOURCES = $(module_sources)
@@ -23,3 +23,22 @@ tests_engine_client_CFLAGS = $(engine_cflags)
 tests_engine_client_LDFLAGS = $(engine_ldflags)
 tests_engine_client_LDADD = $(engine_ldadd)
 tests_engine_client_DEPENDENCIES = $(engine_dependencies)
+
+tests_engine_stress_SOURCES = \
+	tests/engine/fault.c \
+	tests/engine/fault.h \
+	tests/engine/guest.c \
+	tests/engine/guest.h \
+	tests/engine/qemu.c \
+	tests/engine/qemu.h \
+	tests/engine/stress.c \
+	tests/preload/peer.c \
+	tests/preload/peer.h
+tests_engine_stress_CFLAGS = $(engine_cflags)
+tests_engine_stress_LDFLAGS = $(engine_ldflags) -Wl,--wrap=pthread_create
+# The stand-in's own functions, too.
+tests_engine_stress_LDADD = tests/fake/libibverbs.la $(engine_ldadd)
+tests_engine_stress_DEPENDENCIES = $(engine_dependencies) tests/fake/libibverbs.la
+
+# Entered before ThreadSanitizer is ready, which maps memory itself.
+src/hook/tests_engine_libmodule_a-memory.$(OBJEXT): CFLAGS += -fno-sanitize=thread

@@ -11,10 +11,12 @@ fake_ldflags = -shared -rpath /nowhere -version-info 1:0:0 -no-undefined -Wl,-z,
 tests_fake_libibverbs_la_SOURCES = \
 	tests/fake/fake.h \
 	tests/fake/memory.c \
+	tests/fake/objects.h \
 	tests/fake/old.c \
 	tests/fake/record.c \
 	tests/fake/register.c \
-	tests/fake/verbs.c
+	tests/fake/verbs.c \
+	tests/fake/wire.c
 tests_fake_libibverbs_la_CFLAGS = $(AM_CFLAGS) -fno-lto
 tests_fake_libibverbs_la_LDFLAGS = $(fake_ldflags) \
 	-Wl,--version-script=$(srcdir)/tests/fake/libibverbs.map
