@@ -17,9 +17,14 @@
 
 #define GUESTS	   32
 #define CHUNKS_MIN 3
-#define CHUNKS	   14
+#define CHUNKS_MAX 16
 
-static struct guest *_Atomic guests[GUESTS];
+/* How often pages were given back; whoever registers memory looks here, at any time. */
+static struct guest_pages {
+	bool used;
+	uintptr_t start, end; /* of guest memory */
+	unsigned int version[CHUNKS_MAX * GUEST_CHUNK / GUEST_PAGE];
+} guests[GUESTS];
 
 NO_WATCH static void fill_page(char *page, uint64_t value)
 {
@@ -59,32 +64,38 @@ static void write_pages(struct guest *g, size_t first, size_t end)
 
 unsigned int guest_page_version(const void *page)
 {
-	for (int i = 0; i < GUESTS; i++) {
-		struct guest *g = guests[i];
+	uintptr_t addr = (uintptr_t)page;
 
-		if (g && (const char *)page >= g->ram && (const char *)page < g->ram + g->length)
-			return __atomic_load_n(
-				&g->version[((const char *)page - g->ram) / GUEST_PAGE],
-				__ATOMIC_RELAXED);
+	for (int i = 0; i < GUESTS; i++) {
+		uintptr_t start = __atomic_load_n(&guests[i].start, __ATOMIC_RELAXED);
+
+		if (addr >= start && addr < __atomic_load_n(&guests[i].end, __ATOMIC_RELAXED))
+			return __atomic_load_n(&guests[i].version[(addr - start) / GUEST_PAGE],
+					       __ATOMIC_RELAXED);
 	}
 	return 0;
 }
 
-static void enter(struct guest *g)
+static struct guest_pages *take_pages(const struct guest *g)
 {
-	struct guest *none = NULL;
 	int i = 0;
 
-	while (!__atomic_compare_exchange_n((struct guest **)&guests[i], &none, g, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		none = NULL;
+	while (__atomic_test_and_set(&guests[i].used, __ATOMIC_ACQUIRE))
 		must(++i < GUESTS);
-	}
+	__atomic_store_n(&guests[i].start, (uintptr_t)g->ram, __ATOMIC_RELAXED);
+	__atomic_store_n(&guests[i].end, (uintptr_t)g->ram + g->length, __ATOMIC_RELAXED);
+	return &guests[i];
+}
+
+static void put_pages(struct guest_pages *pages)
+{
+	__atomic_store_n(&pages->end, 0, __ATOMIC_RELAXED);
+	__atomic_clear(&pages->used, __ATOMIC_RELEASE);
 }
 
 void guest_open(struct guest *g, struct random *r, bool shared)
 {
-	size_t chunks = CHUNKS_MIN + random_below(r, CHUNKS), pages;
+	size_t chunks = CHUNKS_MIN + random_below(r, CHUNKS_MAX - CHUNKS_MIN + 1), pages;
 
 	memset(g, 0, sizeof(*g));
 	pthread_mutex_init(&g->lock, NULL);
@@ -97,8 +108,8 @@ void guest_open(struct guest *g, struct random *r, bool shared)
 	must(g->ram != MAP_FAILED);
 	pages = g->length / GUEST_PAGE;
 	g->dirty = calloc(pages, sizeof(*g->dirty));
-	g->version = calloc(pages, sizeof(*g->version));
-	must(g->dirty && g->version);
+	g->pages = take_pages(g);
+	must(g->dirty);
 	mark_dirty(g, 0, pages);
 	for (size_t chunk = 0; chunk < chunks; chunk++) {
 		size_t first = chunk * (GUEST_CHUNK / GUEST_PAGE);
@@ -106,19 +117,15 @@ void guest_open(struct guest *g, struct random *r, bool shared)
 		if (random_below(r, 3))
 			write_pages(g, first + random_below(r, 128), first + 129);
 	}
-	enter(g);
 }
 
 void guest_close(struct guest *g)
 {
-	for (int i = 0; i < GUESTS; i++)
-		if (guests[i] == g)
-			guests[i] = NULL;
+	put_pages(g->pages);
 	munmap(g->ram, g->length);
 	if (g->shared)
 		close(g->fd);
 	free(g->dirty);
-	free(g->version);
 	pthread_mutex_destroy(&g->lock);
 }
 
@@ -130,7 +137,7 @@ static void give_back(struct guest *g, struct random *r, size_t first, size_t en
 
 	/* Before: an MR made between the two is one that has to be made again anyway. */
 	for (size_t i = first; i < end; i++)
-		__atomic_add_fetch(&g->version[i], 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&g->pages->version[i], 1, __ATOMIC_RELAXED);
 	if (!g->shared)
 		ret = madvise(addr, length, MADV_DONTNEED);
 	else if (random_below(r, 2))

@@ -21,10 +21,10 @@
 struct guest {
 	char *ram;
 	size_t length;
-	bool shared;	      /* a file's, with no other name */
-	int fd;		      /* of that */
-	uint8_t *dirty;	      /* by page; atomic */
-	unsigned *version;    /* by page; atomic */
+	bool shared;	/* a file's, with no other name */
+	int fd;		/* of that */
+	uint8_t *dirty; /* by page; atomic */
+	struct guest_pages *pages;
 	pthread_mutex_t lock; /* held by whoever changes it */
 	uint64_t written;     /* what was written last */
 };

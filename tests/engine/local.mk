@@ -36,9 +36,10 @@ tests_engine_stress_SOURCES = \
 	tests/preload/peer.h
 tests_engine_stress_CFLAGS = $(engine_cflags)
 tests_engine_stress_LDFLAGS = $(engine_ldflags) -Wl,--wrap=pthread_create
-# The stand-in's own functions, too.
-tests_engine_stress_LDADD = tests/fake/libibverbs.la $(engine_ldadd)
-tests_engine_stress_DEPENDENCIES = $(engine_dependencies) tests/fake/libibverbs.la
+# It uses the stand-ins' own functions, too.
+tests_engine_stress_LDADD = tests/fake/librdmacm.la tests/fake/libibverbs.la $(DL_LIBS) $(PTHREAD_LIBS)
+tests_engine_stress_DEPENDENCIES = $(engine_dependencies) tests/fake/librdmacm.la \
+	tests/fake/libibverbs.la
 
 # Entered before ThreadSanitizer is ready, which maps memory itself.
-src/hook/tests_engine_libmodule_a-memory.$(OBJEXT): CFLAGS += -fno-sanitize=thread
+src/hook/tests_engine_libmodule_a-memory.$(OBJEXT): tests_engine_libmodule_a_CFLAGS += -fno-sanitize=thread

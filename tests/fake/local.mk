@@ -17,13 +17,13 @@ tests_fake_libibverbs_la_SOURCES = \
 	tests/fake/register.c \
 	tests/fake/verbs.c \
 	tests/fake/wire.c
-tests_fake_libibverbs_la_CFLAGS = $(AM_CFLAGS) -fno-lto
+tests_fake_libibverbs_la_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) -fno-lto
 tests_fake_libibverbs_la_LDFLAGS = $(fake_ldflags) \
 	-Wl,--version-script=$(srcdir)/tests/fake/libibverbs.map
 tests_fake_libibverbs_la_LIBADD = $(PTHREAD_LIBS)
 tests_fake_libibverbs_la_DEPENDENCIES = tests/fake/libibverbs.map
 tests_fake_librdmacm_la_SOURCES = tests/fake/cm.c tests/fake/fake.h
-tests_fake_librdmacm_la_CFLAGS = $(AM_CFLAGS) -fno-lto
+tests_fake_librdmacm_la_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) -fno-lto
 tests_fake_librdmacm_la_LDFLAGS = $(fake_ldflags) \
 	-Wl,--version-script=$(srcdir)/tests/fake/librdmacm.map
 tests_fake_librdmacm_la_LIBADD = tests/fake/libibverbs.la

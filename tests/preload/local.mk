@@ -55,7 +55,8 @@ client_sources = \
 	tests/preload/quit.c \
 	tests/preload/quit.h
 tests_preload_client_SOURCES = $(client_sources)
-tests_preload_client_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+# Instrumented as the stand-ins are.
+tests_preload_client_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_client_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
 
 tests_preload_early_SOURCES = tests/preload/early.c tests/preload/stage.h
