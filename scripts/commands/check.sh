@@ -27,15 +27,15 @@ ab            | tests  | host  | A/B tool
 bench         | tests  | alone | what the shim adds to each hooked verb
 clang         | single | host  | build with clang, warnings as errors
 clang-unit    | tests  | host  | unit tests as built by clang
-tsan          | tests  | host  | threads that meet in the shim, under ThreadSanitizer
-coverage      | single | host  | lines of src/core that the unit tests reach
+tsan          | tests  | host  | all of the shim in a program, under ThreadSanitizer
+coverage      | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e           | tests  | guest | migrations end to end
 rxe-discards  | tests  | guest | guest memory that QEMU discards, migrated on rxe
 conformance   | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest      | tests  | guest | A/B runs with two QEMUs on rxe
 systemd       | tests  | guest | example units with systemd in the guest
 vm            | tests  | guest | the guest that tests run in
-sanitizers    | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitizers    | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck     | single | host  | make distcheck
 rxe-memlock   | tests  | full  | limits of locked memory between what has data and all RAM, on rxe
 timing        | single | alone | migration time with the shim against stock QEMU
@@ -208,21 +208,30 @@ step_clang-unit() {
 	tree_check clang '^tests/(unit|sim)/'
 }
 
-step_sanitizers() {
-	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim)/'
+# engine_run TREE: the cases of processes under LD_PRELOAD, and many migrations, with the shim in the program.
+engine_run() {
+	local status=0
+
+	cd "$BUILD_DIR/$1" || return
+	"$SOURCE_DIR/tests/engine/run-tests" --sanitized || status=1
+	"$SOURCE_DIR/tests/engine/run-stress" || status=1
+	return "$status"
 }
 
-# A program that is not instrumented cannot preload what is; so only cases of the client, and none that
-# count threads, for the sanitizer has one, or kill threads, which may be in the sanitizer then, with
-# its locks.
-step_tsan() {
-	local cases='@(race_*|discard_!(in_a_thread_that_is_killed)|ahead_of_*|ahead_awaited|ahead_destroyed_*|ahead_answered_*)'
+step_sanitizers() {
+	local status=0
 
-	build_tree tsan librdmachunk.la tests/preload/client tests/preload/fake/libibverbs.la \
-		tests/preload/fake/librdmacm.la
-	cd "$BUILD_DIR/tsan" || return
-	PRELOAD_SANITIZER=$(gcc -print-file-name=libtsan.so) "$SOURCE_DIR/tests/preload/run-tests" "$cases"
+	build_tree sanitizers
+	export UBSAN_OPTIONS=print_stacktrace=1
+	tree_check sanitizers '^tests/(unit|sim)/' || status=1
+	engine_run sanitizers || status=1
+	return "$status"
+}
+
+step_tsan() {
+	build_tree tsan tests/engine/client tests/engine/stress tests/preload/client \
+		tests/fake/libibverbs.la tests/fake/librdmacm.la
+	engine_run tsan
 }
 
 step_coverage() {

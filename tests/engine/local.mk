@@ -43,3 +43,5 @@ tests_engine_stress_DEPENDENCIES = $(engine_dependencies) tests/fake/librdmacm.l
 
 # Entered before ThreadSanitizer is ready, which maps memory itself.
 src/hook/tests_engine_libmodule_a-memory.$(OBJEXT): tests_engine_libmodule_a_CFLAGS += -fno-sanitize=thread
+
+dist_check_SCRIPTS += tests/engine/run-stress tests/engine/run-tests

@@ -52,23 +52,27 @@ static void step(struct qemu *q, const char *doing)
 	__atomic_fetch_add(&q->steps, 1, __ATOMIC_RELAXED);
 }
 
-/* QEMU's view: its sends and writes complete in the order in which it posted them, once each. */
+/*
+ * QEMU's view: its writes complete in the order in which it posted them, once each, and so do its
+ * sends. Between the two there is none: a message may be answered while a write is on its way.
+ */
 static void take_posted(struct qemu *q, uint64_t wr_id)
 {
-	must(q->count);
+	if (wr_id == PEER_SEND) {
+		must(q->sending);
+		q->sending = false;
+		return;
+	}
+	must(q->writes);
 	must(q->posted[q->oldest] == wr_id);
 	q->oldest = (q->oldest + 1) % QEMU_WRITES;
-	q->count--;
-	if ((wr_id & TYPE_MASK) == WRITE)
-		q->writes--;
+	q->writes--;
 }
 
-static void note_posted(struct qemu *q, uint64_t wr_id)
+static void note_write(struct qemu *q, uint64_t wr_id)
 {
-	must(q->count < QEMU_WRITES);
-	q->posted[(q->oldest + q->count++) % QEMU_WRITES] = wr_id;
-	if ((wr_id & TYPE_MASK) == WRITE)
-		q->writes++;
+	must(q->writes < QEMU_WRITES);
+	q->posted[(q->oldest + q->writes++) % QEMU_WRITES] = wr_id;
 }
 
 /* qemu_rdma_poll(): 1 with what it found, 0 when there is nothing, -1 when that has failed. */
@@ -163,11 +167,10 @@ static bool post_control(struct qemu *q, uint32_t type, const void *body, uint32
 	struct ibv_wc wc;
 
 	step(q, "sends a message");
-	note_posted(q, PEER_SEND);
-	if (peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len))) {
-		q->count--;
+	must(!q->sending);
+	if (peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)))
 		return fail(q);
-	}
+	q->sending = true;
 	return wait_for(q, PEER_SEND, &wc);
 }
 
@@ -248,7 +251,7 @@ static bool post_write(struct qemu *q, unsigned int chunk, size_t start, size_t 
 	}
 	if (error)
 		return fail(q);
-	note_posted(q, wr.wr_id);
+	note_write(q, wr.wr_id);
 	return true;
 }
 
@@ -262,7 +265,7 @@ bool qemu_send_range(struct qemu *q, size_t start, size_t length)
 	struct ibv_wc wc;
 
 	/* What is to be written is complete before it is written again. */
-	for (unsigned int i = 0; i < q->count; i++) {
+	for (unsigned int i = 0; i < q->writes; i++) {
 		if (q->posted[(q->oldest + i) % QEMU_WRITES] != (WRITE | (uint64_t)chunk << 30))
 			continue;
 		step(q, "waits for a write of the same chunk");

@@ -41,10 +41,9 @@ struct qemu {
 	bool ready_expected;
 	uint32_t rkey[QEMU_CHUNKS];
 	uint64_t remote, remote_offset;
-	/* What it posted to its send queue and has not seen complete, oldest first. */
-	uint64_t posted[QEMU_WRITES];
-	unsigned int oldest, count;
-	unsigned int writes; /* of them */
+	uint64_t posted[QEMU_WRITES]; /* WRITEs that it has not seen complete */
+	unsigned int oldest, writes;  /* of them */
+	bool sending;		      /* the same of a message; a destination's, too */
 };
 
 /* Connected already, with a RECV for READY. */

@@ -29,7 +29,7 @@ static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
 struct migration {
 	unsigned int number;
 	struct random random;
-	struct fault fault;
+	struct fault *fault; /* outlives it: calls on their way may look at it */
 	struct guest guest;
 	bool discards;
 	unsigned int rounds;	 /* of QEMU's, over RAM */
@@ -50,6 +50,7 @@ static bool stop_all;
 static unsigned int totals[3]; /* complete, failed, cancelled */
 static uint64_t seed;
 static unsigned int count, workers;
+static struct fault *faults;
 
 static void nap(long us)
 {
@@ -108,12 +109,12 @@ static void describe(const struct migration *m)
 
 	fprintf(stderr,
 		"migration %u of seed %llu: fault %s%s, %s\n"
-		"  source %s, %u posted, %u of them writes%s\n"
-		"  destination %s, %u posted%s\n",
-		m->number, (unsigned long long)seed, fault_name(m->fault.kind),
-		m->fault.happened ? " happened" : "", m->discards ? "discards" : "no discards",
-		s->doing, s->count, s->writes, s->cancelled ? ", cancelled" : "", d->doing,
-		d->count, d->cancelled ? ", cancelled" : "");
+		"  source %s, %u writes under way%s\n"
+		"  destination %s%s\n",
+		m->number, (unsigned long long)seed, fault_name(m->fault->kind),
+		m->fault->happened ? " happened" : "", m->discards ? "discards" : "no discards",
+		s->doing, s->writes, s->cancelled ? ", cancelled" : "", d->doing,
+		d->cancelled ? ", cancelled" : "");
 }
 
 static void *watch(void *argument)
@@ -191,11 +192,11 @@ static bool migrate(struct migration *m)
 		return false;
 	/* Then it passed through: QEMU is alone, and sends what it gave back. */
 	pthread_mutex_lock(&m->guest.lock);
-	m->discards = m->discards && !is_set(&m->fault.happened);
+	m->discards = m->discards && !is_set(&m->fault->happened);
 	pthread_mutex_unlock(&m->guest.lock);
 	/* A source asks a destination for all at once, and that cannot do with less. */
-	if (m->fault.kind == FAULT_WIDE)
-		fault_watch(q->peer.pd, &m->fault);
+	if (m->fault->kind == FAULT_WIDE)
+		fault_watch(q->peer.pd, m->fault);
 	if (peer_post_recv(&q->peer, 1))
 		return false;
 	if (!qemu_learn_blocks(q))
@@ -254,9 +255,9 @@ static void *clean_up(void *argument)
 {
 	struct migration *m = argument;
 
+	fault_forget(m->fault);
 	close_end(&m->source, m->qp_first);
 	close_end(&m->destination, !m->qp_first);
-	fault_forget(&m->fault);
 	munmap(m->destination.ram, m->guest.length);
 	guest_close(&m->guest);
 	free(m);
@@ -273,10 +274,10 @@ static void open_end(struct qemu *q, struct migration *m, char *ram)
 	/* One that gave up is asked for less the next time. */
 	snprintf(address, sizeof(address), "2001:db8::%x", m->number);
 	peer_open(&q->peer, &peer_shapes[0], address);
-	if (m->fault.kind == FAULT_WIDE)
+	if (m->fault->kind == FAULT_WIDE)
 		return;
-	fault_watch(q->peer.pd, &m->fault);
-	fault_watch(q->peer.id->qp, &m->fault);
+	fault_watch(q->peer.pd, m->fault);
+	fault_watch(q->peer.id->qp, m->fault);
 }
 
 static struct migration *begin(unsigned int number)
@@ -287,8 +288,9 @@ static struct migration *begin(unsigned int number)
 
 	must(m);
 	m->number = number;
+	m->fault = &faults[number];
 	r->state = seed * 1000003 + number;
-	fault_choose(&m->fault, r);
+	fault_choose(m->fault, r);
 	guest_open(&m->guest, r, random_percent(r, 30));
 	m->discards = random_percent(r, 60);
 	m->rounds = random_below(r, 4);
@@ -300,7 +302,7 @@ static struct migration *begin(unsigned int number)
 	must(ram != MAP_FAILED);
 	/* What is not sent is not there. */
 	memset(ram, 0x55, m->guest.length);
-	fault_watch_thread(&m->fault);
+	fault_watch_thread(m->fault);
 	open_end(&m->source, m, m->guest.ram);
 	fault_watch_thread(NULL);
 	open_end(&m->destination, m, ram);
@@ -333,7 +335,7 @@ static void judge(const struct migration *m)
 		report_difference(m);
 		exit(3);
 	}
-	if (!complete && !cancelled && !m->fault.happened) {
+	if (!complete && !cancelled && !m->fault->happened) {
 		describe(m);
 		fprintf(stderr, "it failed, and nothing was wrong\n");
 		exit(3);
@@ -466,12 +468,15 @@ int main(int argc, char **argv)
 	seed = strtoull(argv[2], NULL, 0);
 	workers = (unsigned int)atoi(argv[3]);
 	must(workers && workers <= WORKERS);
+	faults = calloc(count, sizeof(*faults));
+	must(faults);
 	peer_find_fake();
 	must(peer_control);
 	peer_control->page_version = guest_page_version;
 	fault_begin((unsigned int)atoi(argv[4]));
 	run_all();
 	must_be_gone();
+	free(faults);
 	printf("complete %u failed %u cancelled %u\n", totals[0], totals[1], totals[2]);
 	return 0;
 }
