@@ -34,8 +34,8 @@ util_sources = \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 
-lib_LTLIBRARIES += librdmachunk.la
-librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
+# All of the module: tests/engine links it into programs.
+module_sources = $(core_sources) $(util_sources) \
 	src/engine/condition.c src/engine/condition.h \
 	src/engine/connection.c src/engine/connection.h \
 	src/engine/datapath.c src/engine/datapath.h \
@@ -56,7 +56,11 @@ librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
 	src/hook/memory.c \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
-librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
+module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
+
+lib_LTLIBRARIES += librdmachunk.la
+librdmachunk_la_SOURCES = $(module_sources)
+librdmachunk_la_CFLAGS = $(module_cflags)
 librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
 	-Wl,-z,nodelete \
 	-Wl,--version-script=$(top_srcdir)/src/hook/exports.map

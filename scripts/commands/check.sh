@@ -33,17 +33,17 @@ ab              | check | tests  | host  | A/B tool
 bench           | check | tests  | alone | what the shim adds to each hooked verb
 clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | check | tests  | host  | unit tests as built by clang
-tsan            | check | tests  | host  | threads that meet in the shim, under ThreadSanitizer
+tsan            | check | tests  | host  | all of the shim in a program, under ThreadSanitizer
 fuzz            | check | tests  | host  | parsers and maps under generated input, with libFuzzer
 cross           | check | single | host  | built for other machines, unit tests and simulations there
-coverage        | check | single | host  | lines of src/core that the unit tests reach
+coverage        | check | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | check | tests  | guest | guest memory that QEMU discards, migrated on rxe
 conformance     | check | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
 vm              | check | tests  | guest | the guest that tests run in
-sanitizers      | check | tests  | host  | unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
@@ -239,21 +239,30 @@ step_clang-unit() {
 	tree_check clang '^tests/(unit|sim|fuzz)/'
 }
 
-step_sanitizers() {
-	build_tree sanitizers
-	UBSAN_OPTIONS=print_stacktrace=1 tree_check sanitizers '^tests/(unit|sim|fuzz)/'
+# engine_run TREE: the cases of processes under LD_PRELOAD, and many migrations, with the shim in the program.
+engine_run() {
+	local status=0
+
+	cd "$BUILD_DIR/$1" || return
+	"$SOURCE_DIR/tests/engine/run-tests" --sanitized || status=1
+	"$SOURCE_DIR/tests/engine/run-stress" || status=1
+	return "$status"
 }
 
-# A program that is not instrumented cannot preload what is; so only cases of the client, and none that
-# count threads, for the sanitizer has one, or kill threads, which may be in the sanitizer then, with
-# its locks.
-step_tsan() {
-	local cases='@(race_*|discard_!(in_a_thread_that_is_killed)|ahead_of_*|ahead_awaited|ahead_destroyed_*|ahead_answered_*)'
+step_sanitizers() {
+	local status=0
 
-	build_tree tsan librdmachunk.la tests/preload/client tests/preload/fake/libibverbs.la \
-		tests/preload/fake/librdmacm.la
-	cd "$BUILD_DIR/tsan" || return
-	PRELOAD_SANITIZER=$(gcc -print-file-name=libtsan.so) "$SOURCE_DIR/tests/preload/run-tests" "$cases"
+	build_tree sanitizers
+	export UBSAN_OPTIONS=print_stacktrace=1
+	tree_check sanitizers '^tests/(unit|sim|fuzz)/' || status=1
+	engine_run sanitizers || status=1
+	return "$status"
+}
+
+step_tsan() {
+	build_tree tsan tests/engine/client tests/engine/stress tests/preload/client \
+		tests/fake/libibverbs.la tests/fake/librdmacm.la
+	engine_run tsan
 }
 
 step_coverage() {
@@ -262,7 +271,6 @@ step_coverage() {
 	coverage_run
 }
 
-# That all is in the tarball, and builds from there; the full check runs its tests there as well.
 # cross MACHINE SEEDS: the simulation must do there what it does here, seed by seed.
 cross() {
 	local tree=$BUILD_DIR/cross-$1 seeds=$2 emulator simulated program
@@ -297,6 +305,7 @@ step_fuzz() {
 	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
 }
 
+# That all is in the tarball, and builds from there; the full check runs its tests there as well.
 step_distcheck() {
 	local -a tests=(TESTS=)
 
@@ -413,7 +422,7 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(steps_of "$CHECK_SIZE")
 
 	heading "What this needs"
-	need_packages build guest check coverage demo bench
+	need_packages build guest check fuzz coverage demo bench
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"

@@ -38,7 +38,7 @@ tree_options() {
 	gcc) echo --enable-werror CC=gcc ;;
 	clang) echo --enable-werror CC=clang ;;
 	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc ;;
-	tsan) echo --enable-werror CC=gcc CFLAGS=-fsanitize=thread LDFLAGS=-fsanitize=thread ;;
+	tsan) echo --enable-werror --enable-sanitizers=thread CC=gcc ;;
 	fuzz) echo --enable-werror --enable-fuzzers CC=clang ;;
 	coverage) echo --enable-coverage CC=gcc ;;
 	*) die "no build tree '$1'" ;;

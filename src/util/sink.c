@@ -258,7 +258,8 @@ void sink_open(struct sink *s, const char *path)
 	int error;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->running)
+	/* It is another in a child only; warnings read it without the lock. */
+	if (!s->running && strcmp(s->path, path))
 		snprintf(s->path, sizeof(s->path), "%s", path);
 	s->users++;
 	s->no_thread = 0;

@@ -158,6 +158,15 @@ case_session_a_failure_is_final()
 	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
 }
 
+# For ENOMEM QEMU waits for a completion, and there is none any more.
+case_session_a_failure_is_never_a_full_queue()
+{
+	run_shim "$client" broken 12
+	must_exit shim 0
+	[[ $(count '^(post_send|again) Input/output error$' shim.out) == 2 ]] || fail "$(<shim.out)"
+	one_line shim.err '^rdmachunk: .*Cannot allocate memory; failing the migration$'
+}
+
 # Verbs return a positive errno. Of a negative one QEMU thinks that all is well.
 case_session_a_provider_returns_negative_errors()
 {

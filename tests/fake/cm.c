@@ -6,18 +6,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <rdma/rdma_cma.h>
 
-static struct rdma_cm_id *last_id; /* of those alive, or NULL */
+struct channel {
+	struct rdma_event_channel channel;
+	struct rdma_cm_event event;
+	struct rdma_cm_id *last_id; /* of those alive, or NULL */
+};
 
 struct rdma_event_channel *rdma_create_event_channel(void)
 {
-	return calloc(1, sizeof(struct rdma_event_channel));
+	struct channel *channel = calloc(1, sizeof(*channel));
+
+	if (!channel)
+		return NULL;
+	channel->channel.fd = eventfd(0, EFD_CLOEXEC);
+	return &channel->channel;
 }
 
 void rdma_destroy_event_channel(struct rdma_event_channel *channel)
 {
+	close(channel->fd);
 	free(channel);
 }
 
@@ -30,7 +42,7 @@ int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, v
 	(*id)->channel = channel;
 	(*id)->context = context;
 	(*id)->ps = ps;
-	last_id = *id;
+	((struct channel *)channel)->last_id = *id;
 	fake_count_id(1);
 	return 0;
 }
@@ -38,10 +50,11 @@ int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, v
 int rdma_destroy_id(struct rdma_cm_id *id)
 {
 	struct ibv_context *verbs = id->verbs;
+	struct channel *channel = (struct channel *)id->channel;
 	struct fake_live live;
 
-	if (id == last_id)
-		last_id = NULL;
+	if (id == channel->last_id)
+		channel->last_id = NULL;
 	free(id);
 	fake_count_id(-1);
 	fake_get_live(&live);
@@ -73,7 +86,10 @@ int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_
 		    attr->cap.max_recv_wr, attr->cap.max_send_sge, attr->cap.max_recv_sge,
 		    attr->cap.max_inline_data);
 	id->qp = ibv_create_qp(pd, attr);
-	return id->qp ? 0 : -1;
+	if (!id->qp)
+		return -1;
+	fake_qp_set_channel(id->qp, id->channel);
+	return 0;
 }
 
 void rdma_destroy_qp(struct rdma_cm_id *id)
@@ -106,23 +122,24 @@ int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 	return 0;
 }
 
-/* Always that the other end of the id made last has disconnected. */
+/* Always that the other end of the channel's id made last has disconnected. */
 int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_event **event)
 {
-	static struct rdma_cm_event disconnected = {.event = RDMA_CM_EVENT_DISCONNECTED};
+	struct channel *c = (struct channel *)channel;
 
 	fake_record("rdma_get_cm_event");
-	disconnected.id = last_id;
-	if (!channel || !last_id) {
+	if (!channel || !c->last_id) {
 		errno = EINVAL;
 		return -1;
 	}
-	*event = &disconnected;
+	c->event = (struct rdma_cm_event){.event = RDMA_CM_EVENT_DISCONNECTED, .id = c->last_id};
+	*event = &c->event;
 	return 0;
 }
 
 int rdma_disconnect(struct rdma_cm_id *id)
 {
 	fake_record("rdma_disconnect qp%d", fake_index(id->qp));
+	fake_wire_disconnect(id->qp);
 	return 0;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_PRELOAD_FAKE_H
-#define RDMACHUNK_TESTS_PRELOAD_FAKE_H
+#ifndef RDMACHUNK_TESTS_FAKE_H
+#define RDMACHUNK_TESTS_FAKE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <infiniband/verbs.h>
+
+struct rdma_event_channel;
 
 /*
  * Stand-ins for libibverbs.so.1 and librdmacm.so.1 with the same names and
@@ -16,8 +18,17 @@
  * after another was destroyed has the same address.
  *
  * A posted WR completes at once. What the other end would send is put into a
- * QP's receive queue by the test itself.
+ * QP's receive queue by the test itself. Two QPs may also be put on a wire.
  */
+
+/* Calls that may be told to fail. */
+enum fake_call {
+	FAKE_REG_MR,	/* of a PD */
+	FAKE_CREATE_QP, /* of a PD */
+	FAKE_POST_SEND, /* of a QP on a wire */
+	FAKE_POST_RECV, /* of a QP */
+	FAKE_WIRE,	/* a WR is done there, or fails */
+};
 
 /* Only what the test program looks up with dlsym(). */
 struct fake_control {
@@ -39,6 +50,12 @@ struct fake_control {
 	uint32_t write_lkey; /* of the last */
 	long send_sleep;     /* nanoseconds that posting one sleeps */
 	long send_work;	     /* or computes */
+	int dereg_fails;     /* what ibv_dereg_mr() returns; the MR stays */
+	int violations;	     /* WRITEs on a wire that no MR allowed */
+	/* 0, or the errno with which a call fails: asked by any thread. NULL: none fails */
+	int (*fault)(enum fake_call call, const void *object, size_t length);
+	/* A page's number of times given back. NULL: nothing is */
+	unsigned int (*page_version)(const void *page);
 };
 
 /* How many of each are alive; all zero when nothing has leaked. */
@@ -60,6 +77,12 @@ fake_take_sent_fn fake_take_sent;
 
 fake_get_live_fn fake_get_live;
 
+/* From now on what one posts goes to the other; so many WRs wait at most. */
+void fake_wire_connect(struct ibv_qp *a, struct ibv_qp *b, unsigned int depth);
+
+/* One WR is done, of the first QP from `which` on that has one. False: none has. */
+bool fake_wire_step(unsigned int which);
+
 /*
  * libibverbs has some names twice, for its 1.0 ABI too. The function is then
  * called latest_NAME in the source; its twin is in old.c.
@@ -72,6 +95,8 @@ void fake_record(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void fake_count_id(int change);
 struct ibv_context *fake_context(void); /* the one that is open, opened if need be */
 void fake_count_mr(int change);
-int fake_index(const void *object); /* of a context, pd, cq or qp among its kind */
+void fake_qp_set_channel(struct ibv_qp *qp, struct rdma_event_channel *channel);
+void fake_wire_disconnect(struct ibv_qp *qp); /* NULL, and one that is on no wire, too */
+int fake_index(const void *object);	      /* of a context, pd, cq or qp among its kind */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "fake.h"
+#include "objects.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,41 +14,10 @@
 #define CONTEXTS 4
 #define PDS	 64
 #define CQS	 128
-#define QPS	 64
-#define WCS	 1024 /* completions a CQ holds */
-#define RECVS	 32
-#define SENTS	 8    /* messages kept for fake_take_sent() */
-#define SENT_MAX 4096 /* bytes of each */
-
-struct fake_cq {
-	struct ibv_cq cq;
-	bool used;
-	struct ibv_wc wc[WCS];
-	unsigned int head, count;
-};
-
-struct fake_recv {
-	uint64_t wr_id;
-	void *addr;
-	uint32_t length;
-};
-
-struct fake_qp {
-	struct ibv_qp qp;
-	bool used;
-	bool error; /* flushes whatever it is given */
-	uint32_t max_recv_wr;
-	struct fake_recv recv[RECVS];
-	unsigned int recv_head, recv_count;
-	struct {
-		uint8_t data[SENT_MAX];
-		size_t len;
-	} sent[SENTS];
-	unsigned int sent_head, sent_count;
-};
 
 struct fake_control fake_control;
 
+/* Guards which objects there are, but for QPs. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_live live;
 static struct {
@@ -60,7 +29,7 @@ static struct {
 	bool used;
 } pds[PDS];
 static struct fake_cq cqs[CQS];
-static struct fake_qp qps[QPS];
+struct fake_qp fake_qps[FAKE_QPS];
 static struct ibv_device device = {.name = "fake0"};
 
 /* The first unused element of a pool, cleared and taken; aborts when all are used. */
@@ -91,16 +60,15 @@ int fake_index(const void *object)
 		return (int)(((const char *)object - (char *)pds) / (long)sizeof(pds[0]));
 	if (within(object, cqs, sizeof(cqs)))
 		return (int)(((const char *)object - (char *)cqs) / (long)sizeof(cqs[0]));
-	if (within(object, qps, sizeof(qps)))
-		return (int)(((const char *)object - (char *)qps) / (long)sizeof(qps[0]));
+	if (within(object, fake_qps, sizeof(fake_qps)))
+		return (int)(((const char *)object - (char *)fake_qps) / (long)sizeof(fake_qps[0]));
 	return -1;
 }
 
+/* Without a lock, which would put what threads do here in an order. */
 static void count(int *what, int change)
 {
-	pthread_mutex_lock(&lock);
-	*what += change;
-	pthread_mutex_unlock(&lock);
+	__atomic_fetch_add(what, change, __ATOMIC_RELAXED);
 }
 
 void fake_count_mr(int change)
@@ -115,19 +83,31 @@ void fake_count_id(int change)
 
 void fake_get_live(struct fake_live *out)
 {
-	pthread_mutex_lock(&lock);
-	*out = live;
-	pthread_mutex_unlock(&lock);
+	const int *from = (const int *)&live;
+	int *to = (int *)out;
+
+	for (size_t i = 0; i < sizeof(live) / sizeof(int); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
-/* Lock held. */
-static void complete(struct ibv_cq *ibcq, const struct ibv_wc *wc)
+int fake_fault(enum fake_call call, const void *object, size_t length)
+{
+	return fake_control.fault ? fake_control.fault(call, object, length) : 0;
+}
+
+void fake_complete(struct ibv_cq *ibcq, const struct ibv_wc *wc)
 {
 	struct fake_cq *cq = (struct fake_cq *)ibcq;
 
-	if (cq->count == WCS)
+	pthread_mutex_lock(&cq->lock);
+	if (cq->count == FAKE_WCS)
 		abort();
-	cq->wc[(cq->head + cq->count++) % WCS] = *wc;
+	cq->wc[(cq->head + cq->count) % FAKE_WCS] = *wc;
+	__atomic_fetch_add(&cq->count, 1, __ATOMIC_RELAXED);
+	if (cq->armed && ibcq->channel)
+		eventfd_write(ibcq->channel->fd, 1);
+	cq->armed = false;
+	pthread_mutex_unlock(&cq->lock);
 }
 
 static int poll_cq(struct ibv_cq *ibcq, int entries, struct ibv_wc *wc)
@@ -135,18 +115,28 @@ static int poll_cq(struct ibv_cq *ibcq, int entries, struct ibv_wc *wc)
 	struct fake_cq *cq = (struct fake_cq *)ibcq;
 	int n = 0;
 
-	pthread_mutex_lock(&lock);
-	for (; n < entries && cq->count; n++, cq->count--) {
+	/* One that finds nothing takes no lock, which would hide what is done without one. */
+	if (!__atomic_load_n(&cq->count, __ATOMIC_RELAXED))
+		goto out;
+	pthread_mutex_lock(&cq->lock);
+	for (; n < entries && cq->count; n++) {
 		wc[n] = cq->wc[cq->head];
-		cq->head = (cq->head + 1) % WCS;
+		cq->head = (cq->head + 1) % FAKE_WCS;
+		__atomic_fetch_sub(&cq->count, 1, __ATOMIC_RELAXED);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&cq->lock);
+out:
 	fake_record("poll_cq cq%d entries=%d: %d", fake_index(ibcq), entries, n);
 	return n;
 }
 
 static int req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
 {
+	struct fake_cq *cq = (struct fake_cq *)ibcq;
+
+	pthread_mutex_lock(&cq->lock);
+	cq->armed = true;
+	pthread_mutex_unlock(&cq->lock);
 	fake_record("req_notify_cq cq%d solicited=%d", fake_index(ibcq), solicited_only);
 	return 0;
 }
@@ -160,19 +150,19 @@ static uint32_t hash(uint32_t h, const void *data, size_t len)
 	return h;
 }
 
-/* Lock held. */
+/* The QP's lock is held. */
 static void keep_sent(struct fake_qp *qp, const struct ibv_send_wr *wr)
 {
 	unsigned int slot;
 
-	if (qp->sent_count == SENTS) {
-		qp->sent_head = (qp->sent_head + 1) % SENTS;
+	if (qp->sent_count == FAKE_SENTS) {
+		qp->sent_head = (qp->sent_head + 1) % FAKE_SENTS;
 		qp->sent_count--;
 	}
-	slot = (qp->sent_head + qp->sent_count++) % SENTS;
+	slot = (qp->sent_head + qp->sent_count++) % FAKE_SENTS;
 	qp->sent[slot].len = 0;
 	for (int i = 0; i < wr->num_sge; i++) {
-		if (qp->sent[slot].len + wr->sg_list[i].length > SENT_MAX)
+		if (qp->sent[slot].len + wr->sg_list[i].length > FAKE_SENT_MAX)
 			abort();
 		memcpy(qp->sent[slot].data + qp->sent[slot].len,
 		       (void *)(uintptr_t)wr->sg_list[i].addr, wr->sg_list[i].length);
@@ -220,6 +210,7 @@ static int refuse_write(const struct ibv_send_wr *wr)
 static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
+	int ret = 0;
 
 	for (; wr; wr = wr->next) {
 		struct ibv_wc wc = {.wr_id = wr->wr_id, .qp_num = ibqp->qp_num};
@@ -245,13 +236,19 @@ static int post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 				return error;
 		}
 		wc.opcode = wr->opcode == IBV_WR_SEND ? IBV_WC_SEND : IBV_WC_RDMA_WRITE;
-		pthread_mutex_lock(&lock);
-		if (wr->opcode == IBV_WR_SEND && !qp->error)
-			keep_sent(qp, wr);
-		wc.status = qp->error ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
-		if (qp->error || wr->send_flags & IBV_SEND_SIGNALED)
-			complete(ibqp->send_cq, &wc);
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_lock(&qp->lock);
+		if (qp->peer && !qp->error) {
+			ret = fake_wire_post(qp, wr);
+		} else {
+			if (wr->opcode == IBV_WR_SEND && !qp->error)
+				keep_sent(qp, wr);
+			wc.status = qp->error ? IBV_WC_WR_FLUSH_ERR : IBV_WC_SUCCESS;
+			if (qp->error || wr->send_flags & IBV_SEND_SIGNALED)
+				fake_complete(ibqp->send_cq, &wc);
+		}
+		pthread_mutex_unlock(&qp->lock);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -261,57 +258,61 @@ static int post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_rec
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
 	int ret = 0;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&qp->lock);
 	for (; wr; wr = wr->next) {
 		*bad_wr = wr;
 		fake_record("post_recv qp%d wr_id=%#llx sge=%d length=%u", fake_index(ibqp),
 			    (unsigned long long)wr->wr_id, wr->num_sge, wr->sg_list[0].length);
 		if (qp->error) {
-			complete(ibqp->recv_cq, &(struct ibv_wc){.wr_id = wr->wr_id,
-								 .status = IBV_WC_WR_FLUSH_ERR,
-								 .opcode = IBV_WC_RECV});
+			fake_complete(ibqp->recv_cq, &(struct ibv_wc){.wr_id = wr->wr_id,
+								      .status = IBV_WC_WR_FLUSH_ERR,
+								      .opcode = IBV_WC_RECV});
 			continue;
 		}
-		if (fake_control.recv_fails && fake_control.recv_works-- == 0) {
+		if (fake_control.recv_fails && fake_control.recv_works-- == 0)
 			ret = fake_control.recv_fails;
+		else
+			ret = fake_fault(FAKE_POST_RECV, ibqp, 0);
+		if (ret)
 			break;
-		}
 		if (qp->recv_count == qp->max_recv_wr) {
 			ret = ENOMEM;
 			break;
 		}
-		qp->recv[(qp->recv_head + qp->recv_count++) % RECVS] = (struct fake_recv){
+		qp->recv[(qp->recv_head + qp->recv_count++) % FAKE_RECVS] = (struct fake_recv){
 			.wr_id = wr->wr_id,
 			.addr = (void *)(uintptr_t)wr->sg_list[0].addr,
 			.length = wr->sg_list[0].length,
 		};
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&qp->lock);
 	return ret;
+}
+
+bool fake_receive(struct fake_qp *qp, const void *msg, uint32_t len)
+{
+	struct ibv_wc wc = {.opcode = IBV_WC_RECV, .byte_len = len, .qp_num = qp->qp.qp_num};
+	struct fake_recv *recv = &qp->recv[qp->recv_head];
+
+	if (!qp->recv_count || len > recv->length)
+		return false;
+	memcpy(recv->addr, msg, len);
+	wc.wr_id = recv->wr_id;
+	qp->recv_head = (qp->recv_head + 1) % FAKE_RECVS;
+	qp->recv_count--;
+	fake_complete(qp->qp.recv_cq, &wc);
+	return true;
 }
 
 int fake_deliver(struct ibv_qp *ibqp, const void *msg, uint32_t len)
 {
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
-	struct ibv_wc wc = {.opcode = IBV_WC_RECV, .byte_len = len, .qp_num = ibqp->qp_num};
-	struct fake_recv *recv;
-	int ret = -1;
+	bool taken;
 
-	pthread_mutex_lock(&lock);
-	if (!qp->recv_count)
-		goto out;
-	recv = &qp->recv[qp->recv_head];
-	if (len > recv->length)
-		goto out;
-	memcpy(recv->addr, msg, len);
-	wc.wr_id = recv->wr_id;
-	qp->recv_head = (qp->recv_head + 1) % RECVS;
-	qp->recv_count--;
-	complete(ibqp->recv_cq, &wc);
-	ret = 0;
-out:
-	pthread_mutex_unlock(&lock);
-	return ret;
+	pthread_mutex_lock(&qp->lock);
+	taken = fake_receive(qp, msg, len);
+	pthread_mutex_unlock(&qp->lock);
+	return taken ? 0 : -1;
 }
 
 long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
@@ -319,14 +320,14 @@ long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
 	long len = -1;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&qp->lock);
 	if (qp->sent_count && qp->sent[qp->sent_head].len <= size) {
 		len = (long)qp->sent[qp->sent_head].len;
 		memcpy(buf, qp->sent[qp->sent_head].data, (size_t)len);
-		qp->sent_head = (qp->sent_head + 1) % SENTS;
+		qp->sent_head = (qp->sent_head + 1) % FAKE_SENTS;
 		qp->sent_count--;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&qp->lock);
 	return len;
 }
 
@@ -358,7 +359,7 @@ struct ibv_context *ibv_open_device(struct ibv_device *which)
 	context->ops.post_send = post_send;
 	context->ops.post_recv = post_recv;
 	context->ops.req_notify_cq = req_notify_cq;
-	live.contexts++;
+	count(&live.contexts, 1);
 	pthread_mutex_unlock(&lock);
 	fake_record("ibv_open_device ctx%d", fake_index(context));
 	return context;
@@ -378,7 +379,7 @@ int latest_ibv_close_device(struct ibv_context *context)
 	}
 	pthread_mutex_lock(&lock);
 	contexts[index].used = false;
-	live.contexts--;
+	count(&live.contexts, -1);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -395,7 +396,7 @@ struct ibv_pd *ibv_alloc_pd(struct ibv_context *context)
 	pthread_mutex_lock(&lock);
 	pd = &TAKE(pds)->pd;
 	pd->context = context;
-	live.pds++;
+	count(&live.pds, 1);
 	pthread_mutex_unlock(&lock);
 	fake_record("ibv_alloc_pd pd%d", fake_index(pd));
 	return pd;
@@ -406,7 +407,7 @@ int ibv_dealloc_pd(struct ibv_pd *pd)
 	fake_record("ibv_dealloc_pd pd%d", fake_index(pd));
 	pthread_mutex_lock(&lock);
 	pds[fake_index(pd)].used = false;
-	live.pds--;
+	count(&live.pds, -1);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -440,11 +441,12 @@ struct ibv_cq *ibv_create_cq(struct ibv_context *context, int cqe, void *cq_cont
 
 	pthread_mutex_lock(&lock);
 	cq = &TAKE(cqs)->cq;
+	pthread_mutex_init(&((struct fake_cq *)cq)->lock, NULL);
 	cq->context = context;
 	cq->channel = channel;
 	cq->cq_context = cq_context;
 	cq->cqe = cqe;
-	live.cqs++;
+	count(&live.cqs, 1);
 	pthread_mutex_unlock(&lock);
 	fake_record("ibv_create_cq cq%d cqe=%d vector=%d", fake_index(cq), cqe, comp_vector);
 	return cq;
@@ -455,7 +457,7 @@ int ibv_destroy_cq(struct ibv_cq *cq)
 	fake_record("ibv_destroy_cq cq%d", fake_index(cq));
 	pthread_mutex_lock(&lock);
 	cqs[fake_index(cq)].used = false;
-	live.cqs--;
+	count(&live.cqs, -1);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -463,15 +465,21 @@ int ibv_destroy_cq(struct ibv_cq *cq)
 struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 {
 	struct fake_qp *qp;
+	int error = fake_fault(FAKE_CREATE_QP, pd, 0);
 
-	if (attr->cap.max_recv_wr > RECVS ||
+	if (error) {
+		errno = error;
+		return NULL;
+	}
+	if (attr->cap.max_recv_wr > FAKE_RECVS ||
 	    (fake_control.create_refuses &&
 	     attr->cap.max_recv_wr > (uint32_t)fake_control.create_refuses)) {
 		errno = EINVAL;
 		return NULL;
 	}
-	pthread_mutex_lock(&lock);
-	qp = TAKE(qps);
+	pthread_mutex_lock(&fake_wire_lock);
+	qp = TAKE(fake_qps);
+	pthread_mutex_init(&qp->lock, NULL);
 	qp->qp.context = pd->context;
 	qp->qp.pd = pd;
 	qp->qp.send_cq = attr->send_cq;
@@ -479,32 +487,45 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 	qp->qp.qp_type = attr->qp_type;
 	qp->qp.qp_num = 0x40 + (uint32_t)fake_index(qp);
 	qp->max_recv_wr = attr->cap.max_recv_wr;
-	live.qps++;
-	pthread_mutex_unlock(&lock);
+	count(&live.qps, 1);
+	pthread_mutex_unlock(&fake_wire_lock);
 	return &qp->qp;
 }
 
 int latest_ibv_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask);
 FAKE_LATEST(ibv_modify_qp);
 
+void fake_break(struct fake_qp *qp)
+{
+	struct ibv_wc wc = {.status = IBV_WC_WR_FLUSH_ERR, .opcode = IBV_WC_RECV};
+
+	qp->error = true;
+	for (; qp->recv_count; qp->recv_count--) {
+		wc.wr_id = qp->recv[qp->recv_head].wr_id;
+		qp->recv_head = (qp->recv_head + 1) % FAKE_RECVS;
+		fake_complete(qp->qp.recv_cq, &wc);
+	}
+}
+
 int latest_ibv_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask)
 {
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
-	struct ibv_wc wc = {.status = IBV_WC_WR_FLUSH_ERR, .opcode = IBV_WC_RECV};
 
 	fake_record("ibv_modify_qp qp%d mask=%#x state=%d", fake_index(ibqp), (unsigned int)mask,
 		    (int)attr->qp_state);
 	if (mask != IBV_QP_STATE || attr->qp_state != IBV_QPS_ERR)
 		return EINVAL;
-	pthread_mutex_lock(&lock);
-	qp->error = true;
-	for (; qp->recv_count; qp->recv_count--) {
-		wc.wr_id = qp->recv[qp->recv_head].wr_id;
-		qp->recv_head = (qp->recv_head + 1) % RECVS;
-		complete(ibqp->recv_cq, &wc);
-	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&fake_wire_lock);
+	pthread_mutex_lock(&qp->lock);
+	fake_wire_break(qp);
+	pthread_mutex_unlock(&qp->lock);
+	pthread_mutex_unlock(&fake_wire_lock);
 	return 0;
+}
+
+void fake_qp_set_channel(struct ibv_qp *qp, struct rdma_event_channel *channel)
+{
+	((struct fake_qp *)qp)->channel = channel;
 }
 
 /* What the exported function fills: the structure as it was when it was exported. */
@@ -526,9 +547,7 @@ int latest_ibv_query_port(struct ibv_context *context, uint8_t port,
 
 int ibv_destroy_qp(struct ibv_qp *qp)
 {
-	pthread_mutex_lock(&lock);
-	qps[fake_index(qp)].used = false;
-	live.qps--;
-	pthread_mutex_unlock(&lock);
+	fake_wire_leave((struct fake_qp *)qp);
+	count(&live.qps, -1);
 	return 0;
 }
