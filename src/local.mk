@@ -4,7 +4,7 @@
 core_sources = \
 	src/core/actions.c \
 	src/core/completion_queue.c src/core/completion_queue.h \
-	src/core/conn.c src/core/conn.h src/core/conn_private.h \
+	src/core/conn.c src/core/conn.h src/core/conn_private.h src/core/conn_types.h \
 	src/core/data_run.c src/core/data_run.h \
 	src/core/delivery.c src/core/delivery.h \
 	src/core/destination.c src/core/destination.h \
