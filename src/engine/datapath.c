@@ -59,12 +59,16 @@ static void take_in_messages(struct session *s)
 int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr *wr,
 		       struct ibv_send_wr **bad_wr)
 {
+	enum conn_state state;
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (state_of(s, qp) == CONN_CANDIDATE)
+	state = state_of(s, qp);
+	if (state == CONN_CANDIDATE) {
 		ret = driver_pass_through(s, "it sends before it is connected");
-	if (!ret && state_of(s, qp) == CONN_PASSTHROUGH) {
+		state = CONN_PASSTHROUGH;
+	}
+	if (!ret && state == CONN_PASSTHROUGH) {
 		ret = verbs_post_send(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
