@@ -40,7 +40,8 @@ static int post_one(struct session *s, const struct ibv_send_wr *wr)
 
 	if (ret)
 		return ret;
-	while ((ret = conn_post_send(s->conn, &seen)) == -EAGAIN)
+	/* What a connection has failed with may have the same name. */
+	while ((ret = conn_post_send(s->conn, &seen)) == -EAGAIN && !conn_error(s->conn))
 		/* -ENOMEM would have QEMU wait and try again. */
 		if (driver_wait(s))
 			conn_fail(s->conn, EIO, "a write from memory that is not registered");
