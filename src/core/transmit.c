@@ -280,6 +280,12 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 
 	if (t->stalled)
 		return 0;
+	/* This is asked after each WRITE of QEMU's: most of them wait for others. */
+	if (!t->zeros.count && !t->strict.pending && t->request.state != TRANSMIT_REQUEST_QUEUED &&
+	    (!t->writes.count || !writes_are_due(t))) {
+		t->flush = false;
+		return 0;
+	}
 	if (batch_zero(t, out) || batch_request(t, out))
 		return 1;
 	n = batch_writes(t, out);

@@ -40,7 +40,8 @@ static int post_one(struct session *s, const struct ibv_send_wr *wr)
 
 	if (ret)
 		return ret;
-	while ((ret = conn_post_send(s->conn, &seen)) == -EAGAIN)
+	/* What a connection has failed with may have the same name. */
+	while ((ret = conn_post_send(s->conn, &seen)) == -EAGAIN && !conn_error(s->conn))
 		/* -ENOMEM would have QEMU wait and try again. */
 		if (driver_wait(s))
 			conn_fail(s->conn, EIO, "a write from memory that is not registered");
@@ -59,12 +60,16 @@ static void take_in_messages(struct session *s)
 int datapath_post_send(struct session *s, struct ibv_qp *qp, struct ibv_send_wr *wr,
 		       struct ibv_send_wr **bad_wr)
 {
+	enum conn_state state;
 	int ret = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (state_of(s, qp) == CONN_CANDIDATE)
+	state = state_of(s, qp);
+	if (state == CONN_CANDIDATE) {
 		ret = driver_pass_through(s, "it sends before it is connected");
-	if (!ret && state_of(s, qp) == CONN_PASSTHROUGH) {
+		state = CONN_PASSTHROUGH;
+	}
+	if (!ret && state == CONN_PASSTHROUGH) {
 		ret = verbs_post_send(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
