@@ -280,7 +280,8 @@ void nic_flush_recv(struct world *w, struct nic_qp *qp)
 	};
 	struct nic_recv recv;
 
-	pop_recv(qp, &recv);
+	if (!pop_recv(qp, &recv))
+		return;
 	cqe.wc.wr_id = recv.wr_id;
 	world_trace(w, qp->name, "RECV flushed");
 	push(w, qp->recv_cq, &cqe);

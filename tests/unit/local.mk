@@ -4,13 +4,12 @@
 # that needs no verbs; all instrumented by --enable-sanitizers and
 # --enable-coverage, as is the library of the sources they test.
 unit_programs = \
-	tests/unit/test_ahead \
+	tests/unit/test_prefetch \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
 	tests/unit/test_conn \
-	tests/unit/test_conn_ahead \
+	tests/unit/test_conn_prefetch \
 	tests/unit/test_conn_merging \
-	tests/unit/test_conn_migration \
 	tests/unit/test_data_run \
 	tests/unit/test_destination \
 	tests/unit/test_discard_map \
@@ -27,7 +26,7 @@ unit_programs = \
 	tests/unit/test_send_queue \
 	tests/unit/test_sink \
 	tests/unit/test_source \
-	tests/unit/test_source_ahead \
+	tests/unit/test_source_prefetch \
 	tests/unit/test_transmit \
 	tests/unit/test_transmit_order \
 	tests/unit/test_transmit_request \
@@ -42,32 +41,30 @@ check_PROGRAMS += $(unit_programs)
 TESTS += $(unit_programs)
 endif
 
-unit_cflags = $(AM_CFLAGS) $(TEST_CFLAGS) $(CHECK_CFLAGS)
+unit_cflags = $(AM_CFLAGS) -I$(srcdir)/tests/model $(TEST_CFLAGS) $(CHECK_CFLAGS)
 unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
-tests_unit_libcore_test_a_SOURCES = $(core_sources) $(util_sources) \
+tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sources) \
 	src/engine/lookup.c src/engine/lookup.h \
 	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/destination.c tests/unit/destination.h \
-	tests/unit/nic.c tests/unit/nic.h \
+	tests/unit/qp.c tests/unit/qp.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
 	tests/unit/support.c tests/unit/support.h
 tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
 
-tests_unit_test_ahead_CFLAGS = $(unit_cflags)
-tests_unit_test_ahead_LDADD = $(unit_ldadd)
+tests_unit_test_prefetch_CFLAGS = $(unit_cflags)
+tests_unit_test_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
 tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDADD = $(unit_ldadd)
 tests_unit_test_conn_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_LDADD = $(unit_ldadd)
-tests_unit_test_conn_ahead_CFLAGS = $(unit_cflags)
-tests_unit_test_conn_ahead_LDADD = $(unit_ldadd)
+tests_unit_test_conn_prefetch_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
-tests_unit_test_conn_migration_CFLAGS = $(unit_cflags)
-tests_unit_test_conn_migration_LDADD = $(unit_ldadd)
 tests_unit_test_data_run_CFLAGS = $(unit_cflags)
 tests_unit_test_data_run_LDADD = $(unit_ldadd)
 tests_unit_test_destination_CFLAGS = $(unit_cflags)
@@ -103,8 +100,8 @@ tests_unit_test_sink_LDADD = $(unit_ldadd)
 tests_unit_test_sink_LDFLAGS = -Wl,--wrap=pthread_create
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
-tests_unit_test_source_ahead_CFLAGS = $(unit_cflags)
-tests_unit_test_source_ahead_LDADD = $(unit_ldadd)
+tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
+tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_transmit_CFLAGS = $(unit_cflags)
 tests_unit_test_transmit_LDADD = $(unit_ldadd)
 tests_unit_test_transmit_order_CFLAGS = $(unit_cflags)

@@ -14,10 +14,10 @@ void qemu_receive_ready(struct qemu *q)
 
 bool qemu_look(struct qemu *q, uint64_t data)
 {
-	struct source_look look;
+	struct prefetch_scan look;
 	struct range found;
 
-	if (q->asked || !q->credits || !source_look(&q->source, &look))
+	if (q->asked || !q->credits || !source_scan(&q->source, &look))
 		return false;
 	expect(look.range.start < look.range.end, "memory to look at", look.range.start);
 	expect(look.place.addr == LOCAL(look.block), "the block's address", look.place.addr);
@@ -25,27 +25,27 @@ bool qemu_look(struct qemu *q, uint64_t data)
 	data = data < look.range.end - look.range.start ? look.range.start + data : look.range.end;
 	if (data > look.range.start)
 		qemu_hole(q, look.block, look.range.start, data);
-	found = source_find(&look);
+	found = prefetch_find(&look);
 	if (data > look.range.start)
 		q->memory.holes--;
-	q->asked = source_looked(&q->source, &look, found, true, &q->ahead);
+	q->asked = source_scanned(&q->source, &look, found, true, &q->ahead);
 	q->credits -= q->asked;
 	return q->asked;
 }
 
 void qemu_answer_ahead(struct qemu *q, struct message *reply)
 {
-	struct source_reply own = {.len = 0};
+	struct wire_message own = {.len = 0};
 	struct message m, result;
 	bool held;
 
 	expect(q->asked, "a request on the wire", q->sent);
 	message_register(&m, WIRE_REGISTER_REQUEST, q->ahead.addr, q->ahead.block, q->ahead.chunks);
 	destination_handle(&q->destination, m.data, m.len, &result);
-	expect(!source_ahead_result(&q->source, result.data, result.len, &held, &own), "a result",
+	expect(!source_prefetched(&q->source, result.data, result.len, &held, &own), "a result",
 	       q->sent);
 	expect(held == (own.len > 0), "an answer when it is held", q->sent);
-	memcpy(reply->data, own.message, own.len);
+	memcpy(reply->data, own.bytes, own.len);
 	reply->len = own.len;
 	q->asked = false;
 	q->credits++;
@@ -53,7 +53,7 @@ void qemu_answer_ahead(struct qemu *q, struct message *reply)
 
 enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struct message *reply)
 {
-	struct source_reply own = {.len = 0};
+	struct wire_message own = {.len = 0};
 	enum source_verdict verdict = source_send(&q->source, m->data, m->len, q->can_answer, &own);
 	struct message none;
 
@@ -71,12 +71,12 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 		return verdict;
 	case SOURCE_ANSWER:
 		expect(q->can_answer, "answered without room for it", q->sent);
-		memcpy(reply->data, own.message, own.len);
+		memcpy(reply->data, own.bytes, own.len);
 		reply->len = own.len;
 		q->answered++;
 		return verdict;
 	case SOURCE_REPLACE:
-		destination_handle(&q->destination, own.message, own.len, reply);
+		destination_handle(&q->destination, own.bytes, own.len, reply);
 		break;
 	case SOURCE_FORWARD:
 		destination_handle(&q->destination, m->data, m->len, reply);
@@ -143,7 +143,7 @@ void qemu_request(const struct qemu *q, struct message *m, unsigned int block, u
 }
 
 enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
-			       struct source_reply *own)
+			       struct wire_message *own)
 {
 	struct source copy = q->source;
 
@@ -206,7 +206,7 @@ void qemu_check_extents(const struct qemu *q, uint64_t round)
 			struct range r = map->extent[i].range;
 
 			expect(!i || map->extent[i - 1].range.end <= r.start, "overlap", round);
-			expect(map->extent[i].value == SOURCE_NO_RKEY_YET
+			expect(map->extent[i].value == PREFETCH_NO_RKEY_YET
 				       ? q->asked
 				       : destination_covers(&q->destination, b,
 							    (uint32_t)map->extent[i].value, r),

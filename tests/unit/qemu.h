@@ -54,7 +54,7 @@ void qemu_request(const struct qemu *q, struct message *m, unsigned int block, u
 
 /* What would become of a REGISTER_REQUEST, without sending it. */
 enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
-			       struct source_reply *own);
+			       struct wire_message *own);
 
 /* QEMU has its answer and registers its own chunk. */
 struct ram_block *qemu_register(struct qemu *q, unsigned int block, uint64_t chunk,

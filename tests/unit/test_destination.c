@@ -41,9 +41,15 @@ static void ask(unsigned int b, uint64_t from, uint64_t to)
 
 static void check_ahead(uint64_t from, uint64_t to)
 {
+	struct ram_block *where;
 	struct range piece;
 
-	ck_assert(destination_ahead(&d, &piece));
+	/* Not where a discard would not be noticed. */
+	ck_assert(!destination_prefetch(&d, &where, &piece));
+	block[0].watched = block[1].watched = true;
+	ck_assert(destination_prefetch(&d, &where, &piece));
+	block[0].watched = block[1].watched = false;
+	ck_assert_ptr_eq(where, d.block);
 	ck_assert_uint_eq(piece.start, from * MIB);
 	ck_assert_uint_eq(piece.end, to * MIB);
 }
@@ -51,8 +57,11 @@ static void check_ahead(uint64_t from, uint64_t to)
 static void check_nothing(void)
 {
 	struct range piece = {47, 11};
+	struct ram_block *where;
 
-	ck_assert(!destination_ahead(&d, &piece));
+	block[0].watched = block[1].watched = true;
+	ck_assert(!destination_prefetch(&d, &where, &piece));
+	block[0].watched = block[1].watched = false;
 	ck_assert_uint_eq(piece.start, 47);
 }
 
@@ -96,11 +105,13 @@ START_TEST(never_more_than_a_quarter_in_vain)
 	uint64_t asked = 0, made = 0;
 
 	for (uint64_t at = 0; at < 1000;) {
+		struct ram_block *where;
 		struct range piece;
 
+		block[0].watched = true;
 		ask(0, at, at + 1);
 		asked++;
-		if (destination_ahead(&d, &piece)) {
+		if (destination_prefetch(&d, &where, &piece)) {
 			have(0, piece);
 			made++;
 		}

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
+#include "core/conn.h"
 #include "core/extent_map.h"
 #include "core/ram_blocks.h"
 #include "core/registration.h"
@@ -112,7 +112,7 @@ static void migrate_as_source(bool ahead)
 
 	memset(&q, 0, sizeof(q));
 	qemu_start(&q, 22, MIB, lengths, 3);
-	q.source.ahead.on = ahead;
+	q.source.prefetch.on = ahead;
 	q.may_lose_track = true;
 	for (uint64_t i = 0; i < 150; i++) {
 		qemu_write(&q, 0, i * 7 % 150, 0);
@@ -156,25 +156,24 @@ END_TEST
 START_TEST(without_memory_nothing_is_asked_for_ahead)
 {
 	static const uint64_t length = 150 * MIB;
-	struct source_look look;
+	struct prefetch_scan look;
 	struct extent_map *map;
 	static struct qemu q;
 	bool asked;
 
 	qemu_start(&q, 20, MIB, &length, 1);
-	q.source.ahead.on = true;
+	q.source.prefetch.on = true;
 	map = &q.source.blocks.block[0].remote;
 	do
 		qemu_write(&q, 0, map->count, 0);
 	while (map->count < map->room);
-	ck_assert(source_look(&q.source, &look));
+	ck_assert(source_scan(&q.source, &look));
 	begin(1, false);
 	asked = qemu_look(&q, 0);
 	account.on = false;
 	ck_assert_uint_eq(account.calls, 1);
 	ck_assert(!asked);
-	ck_assert(!q.source.ahead.asked);
-	ck_assert(!source_look(&q.source, &look));
+	ck_assert(!source_scan(&q.source, &look));
 	/* QEMU's own requests are made, and recorded, as before. */
 	qemu_write(&q, 0, map->count, 0);
 	ck_assert(q.source.widening);
@@ -217,37 +216,86 @@ static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, v
 	return 0;
 }
 
-/* Every chunk is served by an MR that covers it, in the map or on its own. */
-static void migrate_as_destination(void)
+static int make_real(void *context, uint64_t addr, uint64_t length, int access,
+		     struct mrs_real *real)
 {
-	static const struct registration_ops ops = {.reg = fake_reg};
-	static struct bench b;
-	struct registration r;
-	struct ram_block *block;
-	struct fake_mr *mr;
-	struct range want;
-	struct message m;
+	real->lkey = mr_count;
+	return fake_reg(context, addr, length, access, &real->mr);
+}
 
-	mr_count = 0;
-	bench_start(&b, CONN_DESTINATION, false, 22);
+static void give_back(void *context, void *real)
+{
+	(void)context;
+	(void)real;
+}
+
+static int watch(void *context, struct ram_blocks *blocks, struct ram_block *block)
+{
+	(void)context;
+	(void)blocks;
+	if (discard_map_init(&block->discards, block->length))
+		return -ENOMEM;
+	block->watched = true;
+	return 0;
+}
+
+/* A destination's, whose QEMU sends its list of blocks; NULL when there is no memory. */
+static struct conn *list_blocks(void)
+{
+	const struct conn_options options = {
+		.shift = 22,
+		.mrs = {.reg = make_real, .dereg = give_back, .watch = watch},
+	};
+	struct conn *c = conn_new(&options);
+	struct conn_action action;
+	struct message m;
+	struct conn_wr wr = {.message = true, .data = m.data};
+
+	if (!c)
+		return NULL;
+	conn_set_role(c, CONN_DESTINATION);
+	conn_keep_recvs(c);
+	conn_start(c, GIB);
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put_block(&m, LOCAL(0), 0, 150 * MIB);
-	expect(bench_send(&b, &m) == BENCH_SENT, "the list goes out", 0);
-	for (uint64_t i = 0; i < 300; i++) {
-		uint64_t addr = LOCAL(0) + i * 7 % 150 * MIB;
+	wr.length = m.len;
+	expect(!conn_post_send(c, &wr), "the list is taken", 0);
+	expect(conn_next(c, CONN_ALL_KINDS, &action) && action.kind == CONN_POST_MESSAGE,
+	       "it goes out", 0);
+	conn_done(c, &action, &(struct conn_result){.posted = 1});
+	return c;
+}
 
-		block = conn_register(&b.conn, addr, MIB, &want);
-		if (!block)
+/* Every chunk is served by an MR that covers it, or QEMU is told. */
+static void migrate_as_destination(void)
+{
+	struct conn *c = list_blocks();
+	static struct mr *handle[300];
+	const struct fake_mr *made;
+	unsigned int handles = 0;
+	struct mr *mr;
+	int ret;
+
+	mr_count = 0;
+	for (uint64_t i = 0; c && i < 300; i++) {
+		struct conn_registration want = {LOCAL(0) + i * 7 % 150 * MIB, MIB, 3, false};
+
+		ret = conn_register(c, &want, &mr);
+		expect(!ret || ret == -ENOMEM, "an MR, or a reason", i);
+		if (ret || !mr)
 			continue; /* QEMU's own call goes through as it is */
-		expect(!registration_get(&ops, NULL, &b.conn.policy, block, want,
-					 (struct range){0, block->length}, 3, &r),
-		       "an MR", i);
-		mr = r.mr;
-		expect(mr->addr <= addr && addr + MIB <= mr->addr + mr->length, "it covers", i);
-		expect(mr->addr + mr->length <= LOCAL(0) + 150 * MIB, "not past the block", i);
-		expect(r.unshared == !extent_map_find(&block->local, want), "found again", i);
+		handle[handles++] = mr;
+		made = mr->real.mr;
+		expect(made->addr <= want.addr && want.addr + MIB <= made->addr + made->length,
+		       "it covers", i);
+		expect(made->addr + made->length <= LOCAL(0) + 150 * MIB, "not past the block", i);
 	}
-	conn_clear(&b.conn);
+	while (handles)
+		mrs_put(handle[--handles]);
+	while (c && conn_end(c))
+		;
+	if (c)
+		conn_free(c);
 }
 
 START_TEST(a_destination_keeps_the_migration_right)
@@ -364,7 +412,8 @@ START_TEST(what_could_not_be_recorded_stays_discarded)
 	expect(!extent_map_find(&block.local, (struct range){7 * MIB, 8 * MIB}), "no extent", 7);
 	discard_chunk(&block, 8);
 	r = got(&policy, &block, 8);
-	expect(r.unshared && r.range.start == 7 * MIB, "an MR for both", r.range.start);
+	expect(r.state == REGISTRATION_PRIVATE && r.range.start == 7 * MIB, "an MR for both",
+	       r.range.start);
 	fresh = is_renewed(&policy, &block, 7);
 	/* Check allocates when it has something to say. */
 	account.on = false;

@@ -92,7 +92,7 @@ static struct registration get(struct fake *fake, struct registration_policy *po
 	ck_assert_uint_eq(mr->length, r.range.end - r.range.start);
 	ck_assert(range_contains(r.range, want));
 	ck_assert_uint_le(r.range.end, block->length);
-	if (!r.unshared)
+	if (r.state != REGISTRATION_PRIVATE)
 		ck_assert_ptr_eq((void *)(uintptr_t)extent_map_find(&block->local, want)->value,
 				 r.mr);
 	return r;
@@ -117,8 +117,8 @@ START_TEST(one_registration_serves_a_region)
 
 	for (uint64_t chunk = 0; chunk < 100; chunk++) {
 		r = get(&fake, &policy, &block, mib(chunk, chunk + 1), ACCESS);
-		ck_assert_int_eq(r.shared, chunk != 0 && chunk != 64);
-		ck_assert(!r.unshared);
+		ck_assert_int_eq(r.state, chunk && chunk != 64 ? REGISTRATION_EXISTING
+							       : REGISTRATION_MAPPED);
 		ck_assert_uint_eq(r.range.start, chunk < 64 ? 0 : 64 * MIB);
 		ck_assert_uint_eq(r.range.end, chunk < 64 ? 64 * MIB : 100 * MIB);
 	}
@@ -205,7 +205,7 @@ START_TEST(not_supported_is_not_a_matter_of_size)
 	r = get(&fake, &policy, &block, mib(5, 6), ACCESS | 64);
 	ck_assert_uint_eq(r.range.end - r.range.start, GIB);
 	ck_assert_int_eq(fake.last_access, ACCESS | 64);
-	ck_assert(!r.unshared);
+	ck_assert_int_ne(r.state, REGISTRATION_PRIVATE);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
 }
@@ -345,8 +345,7 @@ START_TEST(a_partial_overlap_gets_its_own)
 			: i == 1 ? mib(7, 9)
 				 : mib(3, 9),
 			ACCESS);
-		ck_assert(r.unshared);
-		ck_assert(!r.shared);
+		ck_assert_int_eq(r.state, REGISTRATION_PRIVATE);
 		ck_assert_uint_eq(fake.last_length, r.range.end - r.range.start);
 		ck_assert_uint_eq(block.local.count, 1);
 		fake_dereg(r.mr);
@@ -371,12 +370,12 @@ START_TEST(other_access_flags_share_nothing)
 
 	first = get(&fake, &policy, &block, mib(0, 1), ACCESS);
 	other = get(&fake, &policy, &block, mib(1, 2), 0);
-	ck_assert(other.unshared);
+	ck_assert_int_eq(other.state, REGISTRATION_PRIVATE);
 	ck_assert_ptr_ne(other.mr, first.mr);
 	ck_assert_uint_eq(fake.last_length, MIB);
 	ck_assert_int_eq(fake.last_access, 0);
 	again = get(&fake, &policy, &block, mib(1, 2), ACCESS);
-	ck_assert(again.shared);
+	ck_assert_int_eq(again.state, REGISTRATION_EXISTING);
 	ck_assert_ptr_eq(again.mr, first.mr);
 	fake_dereg(other.mr);
 	drop_all(&block);
@@ -572,17 +571,17 @@ START_TEST(what_is_being_registered_is_busy)
 	/* Its neighbour is not, and is clipped to it; nor is what shares nothing. */
 	ck_assert_uint_eq(get(&fake, &policy, &block, mib(40, 41), ACCESS).range.start, 32 * MIB);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS + 1);
-	ck_assert(r.unshared);
+	ck_assert_int_eq(r.state, REGISTRATION_PRIVATE);
 	fake_dereg(r.mr);
 	r = get(&fake, &policy, &block, mib(15, 17), ACCESS);
-	ck_assert(r.unshared);
+	ck_assert_int_eq(r.state, REGISTRATION_PRIVATE);
 	fake_dereg(r.mr);
 
 	ck_assert_int_eq(fake_reg(&fake, BASE + 16 * MIB, 16 * MIB, ACCESS, &mr), 0);
 	registration_end(&policy, &block, mib(16, 32), mr);
 	ck_assert(!policy.ahead_failed);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
-	ck_assert(r.shared);
+	ck_assert_int_eq(r.state, REGISTRATION_EXISTING);
 	ck_assert_ptr_eq(r.mr, mr);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
@@ -604,7 +603,7 @@ START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 	ck_assert_uint_eq(policy.shift, 26);
 	ck_assert_uint_eq(policy.fallbacks, 0);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
-	ck_assert(!r.shared && !r.unshared);
+	ck_assert(r.state == REGISTRATION_MAPPED);
 	ck_assert_uint_eq(r.range.start, 16 * MIB);
 	ck_assert_uint_eq(r.range.end, 64 * MIB);
 	drop_all(&block);

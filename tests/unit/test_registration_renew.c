@@ -82,7 +82,7 @@ static uintptr_t get(struct fake *fake, struct range want, bool shared)
 	ck_assert_int_eq(registration_get(&ops, fake, &fake->policy, &fake->block, want,
 					  (struct range){0, fake->block.length}, ACCESS, &r),
 			 0);
-	ck_assert_int_eq(r.shared, shared);
+	ck_assert_int_eq(r.state == REGISTRATION_EXISTING, shared);
 	ck_assert(range_contains(r.range, want));
 	return (uintptr_t)r.mr;
 }
@@ -300,7 +300,7 @@ START_TEST(one_of_its_own_is_replaced_as_well)
 	ck_assert_int_eq(registration_get(&ops, &fake, &fake.policy, &fake.block, mib(64, 65),
 					  (struct range){0, fake.block.length}, ACCESS, &r),
 			 0);
-	ck_assert(r.shared);
+	ck_assert_int_eq(r.state, REGISTRATION_EXISTING);
 	close_block(&fake);
 }
 END_TEST

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "core/verbs_values.h"
-#include "nic.h"
+#include "qp.h"
 
 /*
  * What waits for what: writes for the READY of a zero run they reach into
@@ -15,7 +15,7 @@
 #define SEND	  2000				       /* wr_id of a message */
 #define RUN_SLOTS (SEND_SLOTS - SEND_SLOT_REQUEST - 1) /* that zero runs can have */
 
-static struct nic n;
+static struct qp n;
 
 /* The zero runs of these tests are the pages at 0, 1M, 2M and so on; the writes
  * that keep the NIC busy are far from them. */
@@ -23,8 +23,8 @@ static struct nic n;
 
 static void start(void)
 {
-	nic_init(&n, GIB);
-	nic_ready(&n);
+	qp_init(&n, GIB);
+	qp_ready(&n);
 }
 
 static void keep_busy(void)
@@ -32,7 +32,7 @@ static void keep_busy(void)
 	struct completion c;
 
 	for (uint64_t i = 0; i < 2; i++) {
-		ck_assert_int_eq(nic_write(&n, i, FAR + i * 2 * MIB, 4096), 0);
+		ck_assert_int_eq(qp_write(&n, i, FAR + i * 2 * MIB, 4096), 0);
 		ck_assert(completion_queue_pop(&n.due, &c));
 	}
 }
@@ -59,10 +59,10 @@ START_TEST(a_message_follows_all_writes)
 	start();
 	keep_busy();
 	for (uint64_t i = 0; i < 70; i++)
-		ck_assert_int_eq(nic_write(&n, 10 + i, i * 2 * MIB, 4096), 0);
+		ck_assert_int_eq(qp_write(&n, 10 + i, i * 2 * MIB, 4096), 0);
 	ck_assert_uint_gt(n.transmit.writes.count, 0);
 	/* It waits for them to be posted, not to complete: RC does the rest. */
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 73);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	ck_assert_uint_eq(last()->strict.wr_id, SEND);
@@ -73,22 +73,22 @@ START_TEST(a_message_follows_all_writes)
 	/* And it completes for real. */
 	n.due.count = 0;
 	while (n.transmit.in_flight > 1) {
-		ck_assert(nic_complete(&n));
+		ck_assert(qp_complete(&n));
 		ck_assert_uint_eq(n.due.count, 0);
 	}
-	ck_assert(nic_complete(&n));
-	nic_expect(&n, SEND, VERBS_WC_SUCCESS);
+	ck_assert(qp_complete(&n));
+	qp_expect(&n, SEND, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(n.transmit.sends.messages, 0);
 }
 END_TEST
 
 START_TEST(a_message_goes_without_a_credit_when_no_run_has_it)
 {
-	nic_init(&n, GIB);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	qp_init(&n, GIB);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert_uint_eq(n.transmit.credits, 0);
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.transmit.credits, 1);
 }
 END_TEST
@@ -96,19 +96,19 @@ END_TEST
 START_TEST(one_message_waits_at_a_time)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, 4096), 0);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert(n.transmit.strict.pending);
-	ck_assert_int_eq(nic_strict(&n, SEND + 1, false), -EBUSY);
+	ck_assert_int_eq(qp_strict(&n, SEND + 1, false), -EBUSY);
 	/* Nor can a run be kept: it belongs behind the message. */
-	ck_assert_int_eq(nic_zero(&n, 4096, 4096), -EBUSY);
+	ck_assert_int_eq(qp_zero(&n, 4096, 4096), -EBUSY);
 	ck_assert_uint_eq(n.transmit.strict.wr_id, SEND);
 	/* Given up, it leaves no trace. */
 	transmit_abandon_strict(&n.transmit);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert_uint_eq(n.transmit.credits, 1);
-	ck_assert_int_eq(nic_strict(&n, SEND + 2, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND + 2, false), 0);
 	ck_assert_uint_eq(last()->strict.wr_id, SEND + 2);
 }
 END_TEST
@@ -117,10 +117,10 @@ START_TEST(runs_merge_until_something_else_is_sent)
 {
 	start();
 	for (uint64_t i = 0; i < 100; i++)
-		ck_assert_int_eq(nic_zero(&n, i * MIB, MIB), 0);
+		ck_assert_int_eq(qp_zero(&n, i * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 0);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, 100 * MIB);
 	ck_assert_uint_eq(n.transmit.counters.zeros_kept, 100);
@@ -131,30 +131,30 @@ START_TEST(runs_merge_until_something_else_is_sent)
 	 * thinks it has had that, must not get it again. */
 	ck_assert(n.transmit.strict.pending);
 	ck_assert(transmit_waits_for_ready(&n.transmit));
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	ck_assert_uint_eq(n.transmit.credits, 0);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
 	/* The next one is QEMU's. */
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 }
 END_TEST
 
 START_TEST(the_ready_may_come_before_the_runs_own_completion)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, 4096), 0);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
-	ck_assert(nic_ready(&n));
+	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert(nic_complete(&n));
-	nic_expect(&n, SEND, VERBS_WC_SUCCESS);
+	ck_assert(qp_complete(&n));
+	qp_expect(&n, SEND, VERBS_WC_SUCCESS);
 }
 END_TEST
 
@@ -162,19 +162,19 @@ START_TEST(each_run_waits_for_the_ready_of_the_one_before)
 {
 	start();
 	for (uint64_t i = 0; i < 5; i++)
-		ck_assert_int_eq(nic_zero(&n, 2 * i * MIB, MIB), 0);
+		ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), 0);
 	/* All but the newest are done growing. */
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, MIB);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	for (uint64_t i = 1; i < 5; i++) {
 		ck_assert_uint_eq(n.given, i);
-		ck_assert(nic_complete(&n));
-		ck_assert(nic_ready(&n));
+		ck_assert(qp_complete(&n));
+		ck_assert(qp_ready(&n));
 		check_last_is_zero(2 * i * MIB, MIB);
 		ck_assert(transmit_waits_for_ready(&n.transmit));
 	}
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	ck_assert_uint_eq(n.given, 6);
 	ck_assert_uint_eq(n.transmit.counters.zeros_sent, 5);
@@ -186,13 +186,13 @@ START_TEST(a_run_waits_for_a_slot)
 {
 	start();
 	for (uint64_t i = 0; i < RUN_SLOTS + 3; i++)
-		ck_assert_int_eq(nic_zero(&n, 2 * i * MIB, MIB), 0);
+		ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), 0);
 	for (int i = 1; i < RUN_SLOTS; i++)
-		ck_assert(nic_ready(&n));
+		ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, RUN_SLOTS);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, RUN_SLOTS);
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.given, RUN_SLOTS + 1);
 	check_last_is_zero(2 * RUN_SLOTS * MIB, MIB);
 }
@@ -204,15 +204,15 @@ START_TEST(more_runs_than_there_is_room_for)
 
 	start();
 	for (i = 0; i <= ZERO_QUEUE_ROOM; i++)
-		ck_assert_int_eq(nic_zero(&n, 2 * i * MIB, MIB), 0);
+		ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), 0);
 	/* One is out; QEMU's next goes as a message of its own, after these. */
-	ck_assert_int_eq(nic_zero(&n, 2 * i * MIB, MIB), -ENOSPC);
+	ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), -ENOSPC);
 	ck_assert_uint_eq(n.transmit.counters.zeros_kept, ZERO_QUEUE_ROOM + 1);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	while (last()->kind != TRANSMIT_STRICT) {
-		ck_assert(nic_complete(&n));
-		ck_assert(nic_ready(&n));
+		ck_assert(qp_complete(&n));
+		ck_assert(qp_ready(&n));
 	}
 	ck_assert_uint_eq(n.given, ZERO_QUEUE_ROOM + 2);
 }
@@ -222,31 +222,31 @@ END_TEST
 START_TEST(a_write_into_a_run_waits_for_its_ready)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
 	/* It closes the run, which goes first. */
-	ck_assert_int_eq(nic_write(&n, 1, MIB - 4096, 8192), 0);
+	ck_assert_int_eq(qp_write(&n, 1, MIB - 4096, 8192), 0);
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, MIB);
-	nic_expect(&n, 1, VERBS_WC_SUCCESS);
+	qp_expect(&n, 1, VERBS_WC_SUCCESS);
 	ck_assert(transmit_waits_for_ready(&n.transmit));
 	ck_assert_uint_eq(n.transmit.counters.fenced, 1);
 	/* What comes after it waits as well: QEMU may rely on the order. */
-	ck_assert_int_eq(nic_write(&n, 2, FAR, 4096), 0);
+	ck_assert_int_eq(qp_write(&n, 2, FAR, 4096), 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert(nic_complete(&n));
-	nic_flush(&n);
+	ck_assert(qp_complete(&n));
+	qp_flush(&n);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert_uint_eq(n.transmit.counters.fenced, 1);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
 	/* A fence that is gone counts anew. */
-	ck_assert_int_eq(nic_zero(&n, 4 * MIB, MIB), 0);
-	while (nic_complete(&n))
+	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
+	while (qp_complete(&n))
 		;
-	ck_assert_int_eq(nic_write(&n, 3, 4 * MIB, 4096), 0);
+	ck_assert_int_eq(qp_write(&n, 3, 4 * MIB, 4096), 0);
 	check_last_is_zero(4 * MIB, MIB);
 	ck_assert_uint_eq(n.transmit.counters.fenced, 2);
 }
@@ -255,12 +255,12 @@ END_TEST
 START_TEST(a_write_beside_a_run_does_not_wait)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, MIB, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 1, 0, MIB), 0);
+	ck_assert_int_eq(qp_zero(&n, MIB, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(n.wr[0].kind, TRANSMIT_ZERO);
-	ck_assert(nic_complete(&n));
-	ck_assert_int_eq(nic_write(&n, 2, 2 * MIB, MIB), 0);
+	ck_assert(qp_complete(&n));
+	ck_assert_int_eq(qp_write(&n, 2, 2 * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
 	ck_assert_uint_eq(n.transmit.counters.fenced, 0);
@@ -271,17 +271,17 @@ END_TEST
 /* With the switch for writes off as well. */
 START_TEST(a_fence_holds_writes_that_are_not_early)
 {
-	nic_init(&n, 0);
-	nic_ready(&n);
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 1, 4096, 4096), 0);
+	qp_init(&n, 0);
+	qp_ready(&n);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 4096, 4096), 0);
 	check_last_is_zero(0, MIB);
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert(nic_complete(&n));
-	nic_expect(&n, 1, VERBS_WC_SUCCESS);
+	ck_assert(qp_complete(&n));
+	qp_expect(&n, 1, VERBS_WC_SUCCESS);
 }
 END_TEST
 
@@ -292,22 +292,22 @@ END_TEST
 START_TEST(a_run_that_grew_does_not_keep_its_write_waiting)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 1, FAR, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, FAR, 4096), 0);
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(nic_zero(&n, MIB, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 2, MIB - 4096, 8192), 0);
-	ck_assert_int_eq(nic_zero(&n, 2 * MIB, MIB), 0);
-	while (nic_complete(&n))
+	ck_assert_int_eq(qp_zero(&n, MIB, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 2, MIB - 4096, 8192), 0);
+	ck_assert_int_eq(qp_zero(&n, 2 * MIB, MIB), 0);
+	while (qp_complete(&n))
 		;
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	/* The run of 2 MiB that the write waits for. */
 	ck_assert_uint_eq(n.given, 3);
 	check_last_is_zero(MIB, 2 * MIB);
 	ck_assert(transmit_waits_for_ready(&n.transmit));
-	ck_assert(nic_complete(&n));
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_complete(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 4);
 	ck_assert_uint_eq(last()->write.wr_id, 2);
 }
@@ -319,30 +319,30 @@ START_TEST(a_run_over_a_waiting_write_is_not_kept)
 {
 	start();
 	keep_busy();
-	ck_assert_int_eq(nic_write(&n, 1, 0, 4096), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
 	ck_assert_uint_eq(n.transmit.writes.count, 1);
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), -EBUSY);
-	ck_assert_int_eq(nic_zero(&n, 4096, MIB), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), -EBUSY);
+	ck_assert_int_eq(qp_zero(&n, 4096, MIB), 0);
 	ck_assert_uint_eq(n.transmit.counters.zeros_kept, 1);
-	nic_flush(&n);
+	qp_flush(&n);
 	ck_assert_int_eq(last()->kind, TRANSMIT_WRITE);
-	ck_assert_int_eq(nic_zero(&n, 0, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
 }
 END_TEST
 
 START_TEST(ready_and_error_overtake_everything)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 1, 0, 4096), 0);
-	ck_assert_int_eq(nic_zero(&n, 4 * MIB, MIB), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert_int_eq(nic_strict(&n, SEND, true), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	/* And use no credit. */
-	ck_assert(nic_ready(&n));
-	ck_assert_int_eq(nic_strict(&n, SEND + 1, true), 0);
+	ck_assert(qp_ready(&n));
+	ck_assert_int_eq(qp_strict(&n, SEND + 1, true), 0);
 	ck_assert_uint_eq(n.transmit.credits, 1);
 }
 END_TEST
@@ -352,23 +352,23 @@ END_TEST
 START_TEST(a_broken_connection_waits_for_nothing)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(nic_write(&n, 1, 0, 4096), 0);
-	ck_assert_int_eq(nic_write(&n, 2, FAR, 4096), 0);
-	ck_assert_int_eq(nic_zero(&n, 4 * MIB, MIB), 0);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
+	ck_assert_int_eq(qp_write(&n, 2, FAR, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
-	nic_expect(&n, 1, VERBS_WC_SUCCESS);
-	nic_expect(&n, 2, VERBS_WC_SUCCESS);
+	qp_expect(&n, 1, VERBS_WC_SUCCESS);
+	qp_expect(&n, 2, VERBS_WC_SUCCESS);
 	transmit_break(&n.transmit, &n.due);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	nic_pump(&n);
+	qp_pump(&n);
 	ck_assert_uint_eq(n.given, 4);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
 	ck_assert_int_eq(n.wr[3].kind, TRANSMIT_STRICT);
-	nic_fail(&n, VERBS_WC_WR_FLUSH_ERR);
-	nic_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
+	qp_fail(&n, VERBS_WC_WR_FLUSH_ERR);
+	qp_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
 	transmit_break(&n.transmit, &n.due);
 	ck_assert_uint_eq(n.due.count, 0);
@@ -382,18 +382,18 @@ START_TEST(the_first_failure_is_told)
 
 	start();
 	for (uint64_t i = 0; i < 70; i++)
-		ck_assert_int_eq(nic_write(&n, i, i * 2 * MIB, 4096), 0);
+		ck_assert_int_eq(qp_write(&n, i, i * 2 * MIB, 4096), 0);
 	n.due.count = 0;
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert(!n.wr[n.completed].signaled || n.wr[n.completed].write.wr_id == 1);
-	nic_fail(&n, 10);
+	qp_fail(&n, 10);
 	ck_assert_uint_eq(n.due.count, 1);
 	ck_assert(completion_queue_pop(&n.due, &c));
 	ck_assert_uint_eq(c.wr_id, 1);
 	ck_assert_uint_eq(c.status, 10);
 	ck_assert_uint_eq(c.vendor_err, 77);
 	ck_assert_uint_eq(c.opcode, VERBS_WC_RDMA_WRITE);
-	ck_assert(n.transmit.broken);
+	ck_assert_int_eq(n.transmit.qp, TRANSMIT_QP_BROKEN);
 	ck_assert_uint_eq(n.transmit.writes.count, 0);
 	ck_assert_uint_eq(n.transmit.in_flight, 0);
 }
@@ -407,13 +407,13 @@ START_TEST(an_unsignalled_write_can_fail)
 
 	start();
 	for (uint64_t w = 0; w < 66; w++)
-		ck_assert_int_eq(nic_write(&n, w, w * 2 * MIB, 4096), 0);
+		ck_assert_int_eq(qp_write(&n, w, w * 2 * MIB, 4096), 0);
 	n.due.count = 0;
 	while (!n.wr[i].signaled)
 		i++;
 	ck_assert_uint_gt(i, 10);
 	ck_assert_int_eq(transmit_completed(&n.transmit, 10, &wc, &n.due), 0);
-	nic_expect(&n, 10, 9);
+	qp_expect(&n, 10, 9);
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert_uint_eq(n.transmit.in_flight, n.given - 11);
 	ck_assert_uint_eq(n.transmit.ahead_bytes, (n.given - 11) * 4096);
@@ -423,14 +423,14 @@ END_TEST
 START_TEST(a_run_that_fails_is_told_once)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
-	nic_fail(&n, 12);
+	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	qp_fail(&n, 12);
 	/* No request of QEMU's has the first, but it must learn. */
 	ck_assert_uint_eq(n.due.ring[n.due.head].status, 12);
 	n.due.count--;
 	n.due.head++;
-	nic_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
+	qp_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
 }
 END_TEST
@@ -438,7 +438,7 @@ END_TEST
 static void fill_window(void)
 {
 	for (uint64_t wr_id = 100; !n.transmit.withheld.count; wr_id++)
-		ck_assert_int_eq(nic_write(&n, wr_id, FAR + wr_id * 2 * MIB, MIB), 0);
+		ck_assert_int_eq(qp_write(&n, wr_id, FAR + wr_id * 2 * MIB, MIB), 0);
 	n.due.count = 0;
 }
 
@@ -460,10 +460,10 @@ START_TEST(writes_to_a_broken_connection_fail)
 	start();
 	transmit_break(&n.transmit, &n.due);
 	for (uint64_t i = 0; i < 100; i++) {
-		ck_assert_int_eq(nic_write(&n, i, i * 2 * MIB, MIB), 0);
-		nic_expect(&n, i, VERBS_WC_WR_FLUSH_ERR);
+		ck_assert_int_eq(qp_write(&n, i, i * 2 * MIB, MIB), 0);
+		qp_expect(&n, i, VERBS_WC_WR_FLUSH_ERR);
 	}
-	nic_fail(&n, VERBS_WC_WR_FLUSH_ERR);
+	qp_fail(&n, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert_uint_eq(n.transmit.withheld.count, 0);
 }

@@ -2,7 +2,7 @@
 #include "core/transmit.h"
 
 #include "core/verbs_values.h"
-#include "nic.h"
+#include "qp.h"
 
 /*
  * A REGISTER_REQUEST of our own: when it may go, what waits for its answer, and
@@ -12,14 +12,14 @@
 #define SEND  2000 /* wr_id of a message */
 #define CHUNK 7	   /* the request's, to be known by */
 
-static struct nic n;
+static struct qp n;
 
 /* The destination is in its loop for registrations, and has sent a READY. */
 static void start(void)
 {
-	nic_init(&n, GIB);
+	qp_init(&n, GIB);
 	n.transmit.registering = true;
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 }
 
 static const struct transmit_out *last(void)
@@ -32,7 +32,7 @@ static void make_request(void)
 {
 	ck_assert(transmit_can_request(&n.transmit));
 	transmit_request(&n.transmit, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
-	ck_assert(n.transmit.request.pending);
+	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_QUEUED);
 }
 
 static void check_last_is_the_request(void)
@@ -42,14 +42,13 @@ static void check_last_is_the_request(void)
 	ck_assert_uint_eq(last()->request.chunks, 3);
 	ck_assert_int_eq(last()->slot, SEND_SLOT_REQUEST);
 	ck_assert(last()->signaled);
-	ck_assert(!n.transmit.request.pending);
-	ck_assert(n.transmit.request.unacknowledged);
+	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_SENT);
 }
 
 static void request_goes(void)
 {
 	make_request();
-	ck_assert_uint_eq(nic_pump(&n), 1);
+	ck_assert_uint_eq(qp_pump(&n), 1);
 	check_last_is_the_request();
 }
 
@@ -64,15 +63,15 @@ START_TEST(it_takes_the_credit_and_gives_it_back)
 	/* It is nothing that QEMU waits for. */
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
 	ck_assert_uint_eq(n.transmit.sends.messages, 0);
-	ck_assert(nic_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert(transmit_expects_ready(&n.transmit));
 	/* Its READY is not QEMU's; the next one is. */
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.transmit.credits, 1);
 	ck_assert(!transmit_expects_ready(&n.transmit));
 	ck_assert(transmit_can_request(&n.transmit));
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 }
 END_TEST
 
@@ -84,26 +83,26 @@ START_TEST(only_while_the_destination_registers)
 	n.transmit.registering = true;
 	make_request();
 	n.transmit.registering = false;
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(!transmit_waits_for_room(&n.transmit));
 	n.transmit.registering = true;
-	ck_assert_uint_eq(nic_pump(&n), 1);
+	ck_assert_uint_eq(qp_pump(&n), 1);
 	check_last_is_the_request();
 }
 END_TEST
 
 START_TEST(only_with_a_credit)
 {
-	nic_init(&n, GIB);
+	qp_init(&n, GIB);
 	n.transmit.registering = true;
 	ck_assert(!transmit_can_request(&n.transmit));
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 	make_request();
 	/* Another message has had the credit meanwhile. */
 	n.transmit.credits = 0;
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(!transmit_waits_for_room(&n.transmit));
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_the_request();
 }
@@ -114,20 +113,20 @@ START_TEST(one_at_a_time)
 	start();
 	make_request();
 	ck_assert(!transmit_can_request(&n.transmit));
-	ck_assert_uint_eq(nic_pump(&n), 1);
+	ck_assert_uint_eq(qp_pump(&n), 1);
 	/* Not even with a credit to spare. */
 	n.transmit.credits = 1;
 	ck_assert(!transmit_can_request(&n.transmit));
 	n.transmit.credits = 0;
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	/* The completion may lie unseen: the answer has come. */
-	ck_assert_uint_eq(nic_in_flight(&n), 1);
+	ck_assert_uint_eq(qp_in_flight(&n), 1);
 	request_goes();
-	ck_assert_uint_eq(nic_in_flight(&n), 2);
-	ck_assert(nic_complete(&n));
-	ck_assert(nic_complete(&n));
+	ck_assert_uint_eq(qp_in_flight(&n), 2);
+	ck_assert(qp_complete(&n));
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	/* The slots for zero runs are as many as before. */
 	ck_assert_int_eq(send_queue_free_slot(&n.transmit.sends), SEND_SLOT_REQUEST + 1);
 	request_goes();
@@ -137,26 +136,26 @@ END_TEST
 START_TEST(never_beside_a_zero_run_without_its_ready)
 {
 	start();
-	ck_assert_int_eq(nic_zero(&n, 0, 4096), 0);
-	ck_assert_int_eq(nic_zero(&n, MIB, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, MIB, 4096), 0);
 	ck_assert_int_eq(last()->kind, TRANSMIT_ZERO);
 	/* With a credit of its own it would still be the second message. */
 	n.transmit.credits = 1;
 	ck_assert(!transmit_can_request(&n.transmit));
 	transmit_request(&n.transmit, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(!transmit_waits_for_room(&n.transmit));
 	n.transmit.credits = 0;
 	/* The READY is the run's, and the request, which QEMU may wait for, is next. */
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	check_last_is_the_request();
 	/* And no run goes while that is not answered. */
 	n.transmit.credits = 1;
 	n.transmit.zeros.closed = true;
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	n.transmit.credits = 0;
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_int_eq(last()->kind, TRANSMIT_ZERO);
 	ck_assert_uint_eq(last()->zero.addr, MIB);
 }
@@ -167,22 +166,22 @@ START_TEST(after_a_message_that_waits)
 {
 	start();
 	/* The run has the credit, the message waits for its READY, the request for both. */
-	ck_assert_int_eq(nic_zero(&n, 0, 4096), 0);
+	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
 	make_request();
 	n.transmit.zeros.closed = true;
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert(n.transmit.strict.pending);
 	ck_assert(!transmit_can_request(&n.transmit));
 	n.transmit.credits++;
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	n.transmit.credits--;
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert(n.transmit.request.pending);
+	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_QUEUED);
 	/* That message was a REGISTER_REQUEST, and its READY is QEMU's. */
-	ck_assert(!nic_ready(&n));
+	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.given, 3);
 	check_last_is_the_request();
 }
@@ -192,18 +191,18 @@ START_TEST(a_message_waits_for_its_ready)
 {
 	start();
 	request_goes();
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
-	ck_assert(nic_complete(&n));
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert(transmit_waits_for_ready(&n.transmit));
-	ck_assert(nic_ready(&n));
+	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
 	ck_assert_uint_eq(n.transmit.credits, 0);
-	ck_assert(nic_complete(&n));
-	nic_expect(&n, SEND, VERBS_WC_SUCCESS);
-	ck_assert(!nic_ready(&n));
+	ck_assert(qp_complete(&n));
+	qp_expect(&n, SEND, VERBS_WC_SUCCESS);
+	ck_assert(!qp_ready(&n));
 }
 END_TEST
 
@@ -213,11 +212,11 @@ START_TEST(writes_and_errors_do_not_wait_for_it)
 
 	start();
 	request_goes();
-	ck_assert_int_eq(nic_write(&n, 1, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
 	ck_assert(completion_queue_pop(&n.due, &c));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, TRANSMIT_WRITE);
-	ck_assert_int_eq(nic_strict(&n, SEND, true), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
@@ -229,7 +228,7 @@ START_TEST(it_overtakes_queued_writes)
 {
 	start();
 	for (uint64_t i = 0; i < 10; i++)
-		ck_assert_int_eq(nic_write(&n, i, 2 * i * MIB, 4096), 0);
+		ck_assert_int_eq(qp_write(&n, i, 2 * i * MIB, 4096), 0);
 	ck_assert_uint_gt(n.transmit.writes.count, 0);
 	request_goes();
 	ck_assert_uint_gt(n.transmit.writes.count, 0);
@@ -241,10 +240,10 @@ START_TEST(it_waits_for_room_in_the_send_queue)
 	start();
 	make_request();
 	n.transmit.in_flight = TRANSMIT_SEND_QUEUE;
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(transmit_waits_for_room(&n.transmit));
 	n.transmit.in_flight--;
-	ck_assert_uint_eq(nic_pump(&n), 1);
+	ck_assert_uint_eq(qp_pump(&n), 1);
 	check_last_is_the_request();
 	ck_assert(!transmit_waits_for_room(&n.transmit));
 }
@@ -254,12 +253,12 @@ START_TEST(its_failure_is_told_once)
 {
 	start();
 	request_goes();
-	ck_assert_int_eq(nic_strict(&n, SEND, true), 0);
-	nic_fail(&n, VERBS_WC_LOC_LEN_ERR);
-	ck_assert(n.transmit.broken);
+	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
+	qp_fail(&n, VERBS_WC_LOC_LEN_ERR);
+	ck_assert_int_eq(n.transmit.qp, TRANSMIT_QP_BROKEN);
 	/* QEMU has no request of its own that it could be told of. */
-	nic_expect(&n, 0, VERBS_WC_LOC_LEN_ERR);
-	nic_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
+	qp_expect(&n, 0, VERBS_WC_LOC_LEN_ERR);
+	qp_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
 }
 END_TEST
@@ -269,11 +268,11 @@ START_TEST(its_failure_after_another_is_not_told)
 	struct completion c;
 
 	start();
-	ck_assert_int_eq(nic_write(&n, 1, 0, MIB), 0);
+	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
 	ck_assert(completion_queue_pop(&n.due, &c));
 	request_goes();
-	nic_fail(&n, VERBS_WC_LOC_LEN_ERR);
-	nic_expect(&n, 1, VERBS_WC_LOC_LEN_ERR);
+	qp_fail(&n, VERBS_WC_LOC_LEN_ERR);
+	qp_expect(&n, 1, VERBS_WC_LOC_LEN_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
 }
 END_TEST
@@ -286,16 +285,16 @@ START_TEST(a_broken_connection_asks_for_nothing)
 	start();
 	make_request();
 	transmit_break(&n.transmit, &n.due);
-	ck_assert_uint_eq(nic_pump(&n), 0);
+	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(!transmit_waits_for_room(&n.transmit));
 	/* Nor does anything wait any more. */
 	start();
 	request_goes();
-	ck_assert_int_eq(nic_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
 	ck_assert(transmit_waits_for_ready(&n.transmit));
 	transmit_break(&n.transmit, &n.due);
 	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	ck_assert_uint_eq(nic_pump(&n), 1);
+	ck_assert_uint_eq(qp_pump(&n), 1);
 	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef RDMACHUNK_TESTS_UNIT_NIC_H
-#define RDMACHUNK_TESTS_UNIT_NIC_H
+#ifndef RDMACHUNK_TESTS_UNIT_QP_H
+#define RDMACHUNK_TESTS_UNIT_QP_H
 
 #include "core/transmit.h"
 #include "support.h"
@@ -12,59 +12,59 @@
  * signalled, slots that are free.
  */
 
-#define NIC_ROOM 4096 /* WRs in one test */
+#define QP_ROOM 4096 /* WRs in one test */
 
 /* Where writes of the tests go, by their distance from these. */
-#define NIC_LOCAL  UINT64_C(0x7f0000000000)
-#define NIC_REMOTE UINT64_C(0x550000000000)
+#define QP_LOCAL  UINT64_C(0x7f0000000000)
+#define QP_REMOTE UINT64_C(0x550000000000)
 
-struct nic {
+struct qp {
 	struct transmit transmit;
 	struct completion_queue due;
-	struct transmit_out wr[NIC_ROOM]; /* all it was given, oldest first */
-	unsigned int given, completed;	  /* of them */
+	struct transmit_out wr[QP_ROOM]; /* all it was given, oldest first */
+	unsigned int given, completed;	 /* of them */
 	unsigned int batches;
 	unsigned int last_batch; /* WRs in it */
 	unsigned int unsignaled; /* since the last that was signalled */
 };
 
 /* `early` with a limit on merging, or each write for itself when 0. */
-void nic_init(struct nic *n, uint64_t merge_max);
+void qp_init(struct qp *n, uint64_t merge_max);
 
 /* Take what there is, as the engine does after each event. Returns the number of WRs. */
-unsigned int nic_pump(struct nic *n);
+unsigned int qp_pump(struct qp *n);
 
 /* QEMU writes `length` bytes at a distance of `at`, under wr_id `wr_id`; what
  * transmit_write() says. The NIC takes what it may. */
-int nic_write(struct nic *n, uint64_t wr_id, uint64_t at, uint64_t length);
+int qp_write(struct qp *n, uint64_t wr_id, uint64_t at, uint64_t length);
 
 /* QEMU sends COMPRESS for such a range; what transmit_zero() says. */
-int nic_zero(struct nic *n, uint64_t at, uint64_t length);
+int qp_zero(struct qp *n, uint64_t at, uint64_t length);
 
 /* QEMU sends another message; what transmit_strict() says. */
-int nic_strict(struct nic *n, uint64_t wr_id, bool urgent);
+int qp_strict(struct qp *n, uint64_t wr_id, bool urgent);
 
 /* The destination sends READY; what transmit_ready() says. */
-bool nic_ready(struct nic *n);
+bool qp_ready(struct qp *n);
 
 /* QEMU is about to sleep. */
-void nic_flush(struct nic *n);
+void qp_flush(struct qp *n);
 
 /* Complete up to and with the oldest signalled WR; false when there is none.
  * The NIC takes what it may. */
-bool nic_complete(struct nic *n);
+bool qp_complete(struct qp *n);
 
 /* The oldest WR fails, the others are flushed. */
-void nic_fail(struct nic *n, uint32_t status);
+void qp_fail(struct qp *n, uint32_t status);
 
 /* The i-th WR that has not completed, from 0. */
-const struct transmit_out *nic_at(const struct nic *n, unsigned int i);
+const struct transmit_out *qp_at(const struct qp *n, unsigned int i);
 
 /* Not completed: WRs, and bytes of writes. */
-unsigned int nic_in_flight(const struct nic *n);
-uint64_t nic_bytes(const struct nic *n);
+unsigned int qp_in_flight(const struct qp *n);
+uint64_t qp_bytes(const struct qp *n);
 
 /* QEMU polls, and this must be next. */
-void nic_expect(struct nic *n, uint64_t wr_id, uint32_t status);
+void qp_expect(struct qp *n, uint64_t wr_id, uint32_t status);
 
 #endif

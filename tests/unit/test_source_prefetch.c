@@ -2,14 +2,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/ahead.h"
+#include "core/prefetch.h"
 #include "core/source.h"
 #include "qemu.h"
 
 /* Registration ahead of QEMU at the source: where data is looked for, what is asked
  * for, and what QEMU gets when it asks for the same. */
 
-#define FIRST	   (UINT64_C(1) << AHEAD_FIRST_SHIFT)
+#define FIRST	   (UINT64_C(1) << PREFETCH_FIRST_SHIFT)
 #define LOOK_AHEAD (64 * MIB) /* how far; source.c's own */
 
 static struct qemu q;
@@ -18,7 +18,7 @@ static void start(unsigned int shift, uint64_t chunk_size, const uint64_t *lengt
 		  unsigned int count)
 {
 	qemu_start(&q, shift, chunk_size, lengths, count);
-	q.source.ahead.on = true;
+	q.source.prefetch.on = true;
 }
 
 /* QEMU has written two chunks of 1 MiB: [0, 16M) of 150M is registered. */
@@ -33,9 +33,9 @@ static void start_writing(void)
 
 static void check_look(uint32_t block, uint64_t from, uint64_t to)
 {
-	struct source_look look;
+	struct prefetch_scan look;
 
-	ck_assert(source_look(&q.source, &look));
+	ck_assert(source_scan(&q.source, &look));
 	ck_assert_uint_eq(look.block, block);
 	ck_assert_uint_eq(look.range.start, from);
 	ck_assert_uint_eq(look.range.end, to);
@@ -45,9 +45,9 @@ static void check_look(uint32_t block, uint64_t from, uint64_t to)
 
 static void check_no_look(void)
 {
-	struct source_look look = {.position = 4711};
+	struct prefetch_scan look = {.position = 4711};
 
-	ck_assert(!source_look(&q.source, &look));
+	ck_assert(!source_scan(&q.source, &look));
 	ck_assert_uint_eq(look.position, 4711);
 }
 
@@ -61,14 +61,13 @@ static void check_asked(uint32_t block, uint64_t from, uint64_t to)
 {
 	const struct extent *extent = extent_at(block, from);
 
-	ck_assert(q.asked && q.source.ahead.asked);
+	ck_assert(q.asked);
 	ck_assert_uint_eq(q.ahead.block, block);
 	ck_assert_uint_eq(q.ahead.addr, OFFSET(block) + from);
 	ck_assert_uint_eq(q.ahead.chunks, (to - from - 1) / q.destination.chunk_size);
 	ck_assert_uint_eq(extent->range.start, from);
 	ck_assert_uint_eq(extent->range.end, to);
-	ck_assert_uint_eq(extent->value, SOURCE_NO_RKEY_YET);
-	check_no_look();
+	ck_assert_uint_eq(extent->value, PREFETCH_NO_RKEY_YET);
 }
 
 /* The destination answers, and QEMU was not waiting for that. */
@@ -78,13 +77,12 @@ static void answer(void)
 
 	qemu_answer_ahead(&q, &reply);
 	ck_assert_uint_eq(reply.len, 0);
-	ck_assert(!q.source.ahead.asked);
 	qemu_check_extents(&q, 0);
 }
 
 START_TEST(requests_begin_small_and_grow)
 {
-	struct source_reply own;
+	struct wire_message own;
 	struct message m, reply;
 
 	start(30, MIB, (uint64_t[]){150 * MIB}, 1);
@@ -92,8 +90,8 @@ START_TEST(requests_begin_small_and_grow)
 	for (uint64_t at = 1, end = 16; at < 128; at = end, end *= 2) {
 		qemu_request(&q, &m, 0, at, 0);
 		ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_REPLACE);
-		ck_assert_uint_eq(message_get64(own.message, 16), at * MIB);
-		ck_assert_uint_eq(message_get64(own.message, 32), end - at - 1);
+		ck_assert_uint_eq(message_get64(own.bytes, 16), at * MIB);
+		ck_assert_uint_eq(message_get64(own.bytes, 32), end - at - 1);
 		qemu_write(&q, 0, at, 0);
 	}
 	/* From where QEMU is, and never beyond an extent or the block. */
@@ -124,9 +122,9 @@ START_TEST(it_looks_only_when_it_knows_what_it_may_ask_for)
 	q.source.widening = false;
 	check_no_look();
 	q.source.widening = true;
-	q.source.ahead.on = false;
+	q.source.prefetch.on = false;
 	check_no_look();
-	q.source.ahead.on = true;
+	q.source.prefetch.on = true;
 	q.source.single = true;
 	check_no_look();
 	q.source.single = false;
@@ -192,7 +190,7 @@ START_TEST(a_piece_ends_where_the_data_does)
 
 	/* Memory to lock is short: gaps are not bridged. */
 	start_writing();
-	q.source.options.bridge = false;
+	q.source.prefetch.bridge = false;
 	qemu_hole(&q, 0, FIRST + 3 * MIB, FIRST + 4 * MIB);
 	ck_assert(qemu_look(&q, 0));
 	check_asked(0, FIRST, FIRST + 3 * MIB);
@@ -204,7 +202,7 @@ START_TEST(what_has_no_data_is_skipped_and_remembered)
 {
 	start_writing();
 	ck_assert(!qemu_look(&q, QEMU_NO_DATA));
-	ck_assert_uint_eq(q.source.ahead.looked, FIRST + LOOK_AHEAD);
+	ck_assert_uint_eq(q.source.prefetch.scanned, FIRST + LOOK_AHEAD);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 2);
 	/* No further than that ahead of QEMU, which has to come closer first. */
 	check_no_look();
@@ -247,10 +245,10 @@ START_TEST(a_block_is_looked_at_once)
 	check_no_look();
 	/* On the same block, forward: what was looked at stays so. */
 	source_passed(&q.source, 0, 3 * MIB);
-	ck_assert_uint_eq(q.source.ahead.looked, FIRST + LOOK_AHEAD);
+	ck_assert_uint_eq(q.source.prefetch.scanned, FIRST + LOOK_AHEAD);
 	/* In another block there may be data. */
 	qemu_write(&q, 1, 3, 0);
-	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
 	check_look(1, 4 * MIB, 4 * MIB + LOOK_AHEAD);
 	/* Back in the first. */
 	source_passed(&q.source, 0, 140 * MIB);
@@ -303,33 +301,26 @@ END_TEST
 START_TEST(what_it_found_may_be_of_no_use_any_more)
 {
 	struct wire_register request = {.addr = 4711};
-	struct source_look look;
+	struct prefetch_scan look;
 	struct range found;
 
 	start_writing();
-	ck_assert(source_look(&q.source, &look));
+	ck_assert(source_scan(&q.source, &look));
 	look.range.start += 2 * MIB;
-	found = source_find(&look);
+	found = prefetch_find(&look);
 	ck_assert_uint_eq(found.start, FIRST + 2 * MIB);
 	ck_assert_uint_eq(found.end, 2 * FIRST);
 	/* The destination is not free: what there is to know is remembered all the same. */
-	ck_assert(!source_looked(&q.source, &look, found, false, &request));
-	ck_assert_uint_eq(q.source.ahead.looked, found.start);
+	ck_assert(!source_scanned(&q.source, &look, found, false, &request));
+	ck_assert_uint_eq(q.source.prefetch.scanned, found.start);
 	check_look(0, found.start, found.start + LOOK_AHEAD);
 	q.source.widening = false;
-	ck_assert(!source_looked(&q.source, &look, found, true, &request));
+	ck_assert(!source_scanned(&q.source, &look, found, true, &request));
 	q.source.widening = true;
 	/* QEMU has asked for it itself. */
 	qemu_write(&q, 0, 17, 0);
-	ck_assert(!source_looked(&q.source, &look, found, true, &request));
+	ck_assert(!source_scanned(&q.source, &look, found, true, &request));
 	ck_assert_uint_eq(extent_at(0, found.start)->range.start, 17 * MIB);
-	ck_assert(!q.source.ahead.asked);
-	ck_assert_uint_eq(request.addr, 4711);
-	/* Another was asked for. */
-	ck_assert(source_look(&q.source, &look));
-	ck_assert(qemu_look(&q, 0));
-	found = (struct range){look.range.end - MIB, look.range.end};
-	ck_assert(!source_looked(&q.source, &look, found, true, &request));
 	ck_assert_uint_eq(request.addr, 4711);
 	source_clear(&q.source);
 }
@@ -338,42 +329,41 @@ END_TEST
 START_TEST(what_it_found_where_qemu_no_longer_is)
 {
 	struct wire_register request = {.addr = 4711};
-	struct source_look look;
+	struct prefetch_scan look;
 
 	start_writing();
-	ck_assert(source_look(&q.source, &look));
+	ck_assert(source_scan(&q.source, &look));
 	/* In another block: that says nothing of the one where QEMU is. */
 	qemu_write(&q, 1, 0, 0);
-	ck_assert(!source_looked(&q.source, &look, source_find(&look), true, &request));
-	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
+	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
 	source_clear(&q.source);
 	/* Further back: it has been there. */
 	start_writing();
-	ck_assert(source_look(&q.source, &look));
+	ck_assert(source_scan(&q.source, &look));
 	source_passed(&q.source, 0, MIB);
-	ck_assert(!source_looked(&q.source, &look, source_find(&look), true, &request));
-	ck_assert_uint_eq(q.source.ahead.looked, 0);
+	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
+	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
 	/* And has come to the same place again. */
 	source_passed(&q.source, 0, 2 * MIB);
-	ck_assert(!source_looked(&q.source, &look, source_find(&look), true, &request));
+	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
 	ck_assert_uint_eq(request.addr, 4711);
-	ck_assert(!q.source.ahead.asked);
 	source_clear(&q.source);
 }
 END_TEST
 
 START_TEST(a_request_is_held_until_the_result_comes)
 {
-	struct source_reply own;
+	struct wire_message own;
 	struct message m, reply;
 
 	start_writing();
 	ck_assert(qemu_look(&q, 0));
 	qemu_request(&q, &m, 0, 17, 4096);
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
-	ck_assert(q.source.ahead.held);
+	ck_assert_int_eq(q.source.request.stage, SOURCE_REQUEST_HELD);
 	qemu_answer_ahead(&q, &reply);
-	ck_assert(!q.source.ahead.held);
+	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
 	ck_assert_uint_eq(reply.len, 32);
 	ck_assert_uint_eq(message_get32(reply.data, 4), WIRE_REGISTER_RESULT);
 	ck_assert_uint_eq(message_get32(reply.data, 16), extent_at(0, FIRST)->value);
@@ -400,7 +390,7 @@ START_TEST(what_cannot_be_answered_is_sent)
 	q.can_answer = false;
 	qemu_request(&q, &m, 0, 17, 0);
 	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_FORWARD);
-	ck_assert(!q.source.ahead.held && !q.source.ahead.asked);
+	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
 	ck_assert_uint_eq(q.destination.requests, 4);
 	ck_assert_ptr_nonnull(qemu_register(&q, 0, 17, &(struct range){0, 0}));
 	ck_assert(q.source.widening);
@@ -414,7 +404,7 @@ END_TEST
 
 START_TEST(a_held_request_that_qemu_gives_up)
 {
-	struct source_reply own;
+	struct wire_message own;
 	struct message m;
 
 	start_writing();
@@ -423,7 +413,7 @@ START_TEST(a_held_request_that_qemu_gives_up)
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
 	message_begin(&m, WIRE_QEMU_FILE, 1);
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
-	ck_assert(!q.source.ahead.held);
+	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
 	ck_assert(q.source.widening);
 	/* Then the result is nobody's, but true. */
 	answer();
@@ -435,19 +425,18 @@ END_TEST
 
 START_TEST(a_result_that_is_none)
 {
-	struct source_reply own = {.len = 4711};
+	struct wire_message own = {.len = 4711};
 	struct message m;
 	bool held = true;
 
 	start_writing();
 	message_result(&m, 42, REMOTE(0));
-	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
 	ck_assert(qemu_look(&q, 0));
-	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len - 1, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len - 1, &held, &own), -EBADMSG);
 	m.data[11] = 2;
-	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
 	message_begin(&m, WIRE_READY, 1);
-	ck_assert_int_eq(source_ahead_result(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
 	ck_assert(held);
 	ck_assert_uint_eq(own.len, 4711);
 	check_asked(0, FIRST, 2 * FIRST);
@@ -503,101 +492,10 @@ START_TEST(a_chunk_longer_than_a_piece_is_looked_at_alone)
 }
 END_TEST
 
-static void pass_zeros(uint64_t length, struct random *rng, unsigned int block)
-{
-	const struct source_ahead *ahead = &q.source.ahead;
-	uint64_t end = 1 + random_below(rng, length);
-
-	if (ahead->known && ahead->block == block && end < ahead->position && random_below(rng, 30))
-		end = ahead->position;
-	source_passed(&q.source, block, end);
-}
-
-static void look_or_answer(struct random *rng)
-{
-	struct message reply;
-
-	if (!q.asked) {
-		qemu_look(&q, random_below(rng, 3)
-				      ? random_below(rng, 40) * q.destination.chunk_size
-				      : QEMU_NO_DATA);
-		return;
-	}
-	qemu_answer_ahead(&q, &reply);
-	expect(!reply.len, "QEMU is not waiting", 0);
-}
-
-/* QEMU goes on, or somewhere else. */
-static uint64_t next_chunk(struct random *rng, const uint64_t *lengths, unsigned int *block)
-{
-	const struct source_ahead *ahead = &q.source.ahead;
-	uint64_t size = q.destination.chunk_size, last, chunk;
-
-	if (!ahead->known || random_below(rng, 30) == 0) {
-		*block = (unsigned int)random_below(rng, DESTINATION_BLOCKS);
-		return random_below(rng, (lengths[*block] + size - 1) / size);
-	}
-	*block = ahead->block;
-	last = (lengths[*block] - 1) / size;
-	chunk = ahead->position / size + random_below(rng, 20);
-	return chunk < last ? chunk : last;
-}
-
-/* As test_source.c's, with looks and answers at any moment between. */
-static void migrate(uint64_t seed)
-{
-	struct random rng = {seed};
-	uint64_t size = UINT64_C(1) << (20 + random_below(&rng, 11));
-	bool refuse = random_below(&rng, 4) == 0;
-	uint64_t lengths[DESTINATION_BLOCKS];
-
-	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++) {
-		lengths[b] = (1 + random_below(&rng, 100)) * size;
-		if (random_below(&rng, 2))
-			lengths[b] -= 4096 * (1 + random_below(&rng, size / 4096 - 1));
-	}
-	start(20 + (unsigned int)random_below(&rng, 11), size, lengths, DESTINATION_BLOCKS);
-	for (uint64_t round = 0; round < 400; round++) {
-		unsigned int b;
-		uint64_t chunk = next_chunk(&rng, lengths, &b);
-		uint64_t event = random_below(&rng, 100);
-
-		q.can_answer = !refuse || event % 10;
-		if (event < 40)
-			look_or_answer(&rng);
-		else if (event < 50)
-			pass_zeros(lengths[b], &rng, b);
-		else
-			qemu_write(&q, b, chunk, random_next(&rng));
-		qemu_check_extents(&q, round);
-	}
-	for (unsigned int b = 0; b < DESTINATION_BLOCKS; b++)
-		for (uint64_t chunk = 0; chunk * size < lengths[b]; chunk++)
-			if (q.rkey[b][chunk])
-				qemu_check_write(&q, b, chunk);
-	expect(refuse || !q.destination.repeated, "requested twice", seed);
-	source_clear(&q.source);
-}
-
-START_TEST(migrations_of_every_kind)
-{
-	unsigned int held = 0, answered = 0;
-
-	for (uint64_t seed = 0; seed < 100; seed++) {
-		migrate((uint64_t)_i * 1000 + seed);
-		held += q.held;
-		answered += q.answered;
-	}
-	/* It did happen that QEMU came to wait for our own request. */
-	ck_assert_uint_gt(held, 0);
-	ck_assert_uint_gt(answered, held);
-}
-END_TEST
-
 int main(void)
 {
-	Suite *suite = suite_create("source_ahead");
-	TCase *tc = tcase_create("source_ahead");
+	Suite *suite = suite_create("source_prefetch");
+	TCase *tc = tcase_create("source_prefetch");
 
 	tcase_add_test(tc, requests_begin_small_and_grow);
 	tcase_add_test(tc, it_looks_only_when_it_knows_what_it_may_ask_for);
@@ -616,7 +514,6 @@ int main(void)
 	tcase_add_test(tc, a_result_that_is_none);
 	tcase_add_loop_test(tc, chunks_of_every_size, 20, 31);
 	tcase_add_test(tc, a_chunk_longer_than_a_piece_is_looked_at_alone);
-	tcase_add_loop_test(tc, migrations_of_every_kind, 0, 4);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "nic.h"
+#include "qp.h"
 
 #include <string.h>
 
 #include "core/verbs_values.h"
 
-void nic_init(struct nic *n, uint64_t merge_max)
+void qp_init(struct qp *n, uint64_t merge_max)
 {
 	memset(n, 0, sizeof(*n));
 	transmit_init(&n->transmit);
@@ -13,7 +13,7 @@ void nic_init(struct nic *n, uint64_t merge_max)
 	n->transmit.policy.merge_max = merge_max;
 }
 
-static void check_slot(const struct nic *n, const struct transmit_out *out)
+static void check_slot(const struct qp *n, const struct transmit_out *out)
 {
 	if (out->slot == SEND_NO_SLOT)
 		return;
@@ -21,22 +21,23 @@ static void check_slot(const struct nic *n, const struct transmit_out *out)
 	/* The answer to a request says as well that its slot is free. */
 	if (out->kind == TRANSMIT_REQUEST) {
 		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
-		expect(!n->transmit.request.unacknowledged, "a free slot", out->serial);
+		expect(n->transmit.request.state == TRANSMIT_REQUEST_QUEUED, "a free slot",
+		       out->serial);
 		return;
 	}
 	for (unsigned int i = n->completed; i < n->given; i++)
 		expect(n->wr[i].slot != out->slot, "a free slot", out->serial);
 }
 
-unsigned int nic_pump(struct nic *n)
+unsigned int qp_pump(struct qp *n)
 {
 	struct transmit_out out[TRANSMIT_BATCH];
 	unsigned int count, total = 0;
 
 	while ((count = transmit_batch(&n->transmit, out)) > 0) {
 		expect(count <= TRANSMIT_BATCH, "a batch", count);
-		expect(nic_in_flight(n) + count <= TRANSMIT_SEND_QUEUE, "room", count);
-		expect(n->given + count <= NIC_ROOM, "room in the test", n->given);
+		expect(qp_in_flight(n) + count <= TRANSMIT_SEND_QUEUE, "room", count);
+		expect(n->given + count <= QP_ROOM, "room in the test", n->given);
 		expect(out[count - 1].signaled, "the last of a batch is signalled", n->given);
 		for (unsigned int i = 0; i < count; i++) {
 			expect(out[i].serial == n->given, "serials in order", n->given);
@@ -53,58 +54,58 @@ unsigned int nic_pump(struct nic *n)
 	return total;
 }
 
-int nic_write(struct nic *n, uint64_t wr_id, uint64_t at, uint64_t length)
+int qp_write(struct qp *n, uint64_t wr_id, uint64_t at, uint64_t length)
 {
 	struct write write = {
 		.wr_id = wr_id,
-		.local_addr = NIC_LOCAL + at,
-		.remote_addr = NIC_REMOTE + at,
+		.local_addr = QP_LOCAL + at,
+		.remote_addr = QP_REMOTE + at,
 		.length = length,
 		.lkey = 1,
 		.rkey = 2,
 	};
 	int ret = transmit_write(&n->transmit, &write, &n->due);
 
-	nic_pump(n);
+	qp_pump(n);
 	return ret;
 }
 
-int nic_zero(struct nic *n, uint64_t at, uint64_t length)
+int qp_zero(struct qp *n, uint64_t at, uint64_t length)
 {
 	struct zero_run run = {
 		.message = {.block = 0, .addr = at, .length = length},
-		.remote = {NIC_REMOTE + at, NIC_REMOTE + at + length},
+		.remote = {QP_REMOTE + at, QP_REMOTE + at + length},
 	};
 	int ret = transmit_zero(&n->transmit, &run);
 
-	nic_pump(n);
+	qp_pump(n);
 	return ret;
 }
 
-int nic_strict(struct nic *n, uint64_t wr_id, bool urgent)
+int qp_strict(struct qp *n, uint64_t wr_id, bool urgent)
 {
 	struct transmit_strict strict = {.wr_id = wr_id, .length = 16, .urgent = urgent};
 	int ret = transmit_strict(&n->transmit, &strict);
 
-	nic_pump(n);
+	qp_pump(n);
 	return ret;
 }
 
-bool nic_ready(struct nic *n)
+bool qp_ready(struct qp *n)
 {
 	bool own = transmit_ready(&n->transmit);
 
-	nic_pump(n);
+	qp_pump(n);
 	return own;
 }
 
-void nic_flush(struct nic *n)
+void qp_flush(struct qp *n)
 {
 	transmit_flush(&n->transmit);
-	nic_pump(n);
+	qp_pump(n);
 }
 
-static void complete(struct nic *n, const struct transmit_out *out, uint32_t status)
+static void complete(struct qp *n, const struct transmit_out *out, uint32_t status)
 {
 	struct completion wc = {
 		.wr_id = UINT64_MAX, /* ours to fill in */
@@ -117,7 +118,7 @@ static void complete(struct nic *n, const struct transmit_out *out, uint32_t sta
 	       out->serial);
 }
 
-bool nic_complete(struct nic *n)
+bool qp_complete(struct qp *n)
 {
 	unsigned int i = n->completed;
 
@@ -127,31 +128,31 @@ bool nic_complete(struct nic *n)
 		return false;
 	n->completed = i + 1;
 	complete(n, &n->wr[i], VERBS_WC_SUCCESS);
-	nic_pump(n);
+	qp_pump(n);
 	return true;
 }
 
-void nic_fail(struct nic *n, uint32_t status)
+void qp_fail(struct qp *n, uint32_t status)
 {
 	while (n->completed < n->given) {
 		complete(n, &n->wr[n->completed++], status);
-		nic_pump(n);
+		qp_pump(n);
 		status = VERBS_WC_WR_FLUSH_ERR;
 	}
 }
 
-const struct transmit_out *nic_at(const struct nic *n, unsigned int i)
+const struct transmit_out *qp_at(const struct qp *n, unsigned int i)
 {
 	ck_assert_uint_lt(n->completed + i, n->given);
 	return &n->wr[n->completed + i];
 }
 
-unsigned int nic_in_flight(const struct nic *n)
+unsigned int qp_in_flight(const struct qp *n)
 {
 	return n->given - n->completed;
 }
 
-uint64_t nic_bytes(const struct nic *n)
+uint64_t qp_bytes(const struct qp *n)
 {
 	uint64_t bytes = 0;
 
@@ -161,7 +162,7 @@ uint64_t nic_bytes(const struct nic *n)
 	return bytes;
 }
 
-void nic_expect(struct nic *n, uint64_t wr_id, uint32_t status)
+void qp_expect(struct qp *n, uint64_t wr_id, uint32_t status)
 {
 	struct completion c;
 

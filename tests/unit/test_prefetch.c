@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/ahead.h"
+#include "core/prefetch.h"
 
 #include "support.h"
 
-#define FIRST (UINT64_C(1) << AHEAD_FIRST_SHIFT)
+#define FIRST (UINT64_C(1) << PREFETCH_FIRST_SHIFT)
 
 static struct extent_map map;
 
@@ -24,7 +24,7 @@ static void add(uint64_t start, uint64_t end)
 
 static void check_piece(uint64_t block_length, uint64_t at, unsigned int shift, uint64_t end)
 {
-	struct range piece = ahead_piece(&map, block_length, at, ahead_shift(&map, shift));
+	struct range piece = prefetch_piece(&map, block_length, at, prefetch_shift(&map, shift));
 
 	ck_assert_uint_eq(piece.start, at);
 	ck_assert_uint_eq(piece.end, end);
@@ -41,7 +41,7 @@ START_TEST(pieces_double_what_is_registered)
 		size = at < FIRST ? FIRST : at;
 		if (size > most)
 			size = most;
-		ck_assert_uint_eq(UINT64_C(1) << ahead_shift(&map, shift), size);
+		ck_assert_uint_eq(UINT64_C(1) << prefetch_shift(&map, shift), size);
 		check_piece(length, at, shift, at + size);
 		add(at, at + size);
 		at += size;
@@ -53,19 +53,19 @@ END_TEST
 /* What is registered need be no power of two: the piece is as long, rounded up. */
 START_TEST(the_size_is_rounded_up)
 {
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT);
+	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT);
 	add(0, FIRST);
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT);
+	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT);
 	add(5 * GIB, 5 * GIB + 1);
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT + 1);
+	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 1);
 	add(FIRST, 2 * FIRST - 1);
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT + 1);
+	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 1);
 	add(2 * FIRST - 1, 2 * FIRST);
-	ck_assert_uint_eq(ahead_shift(&map, 30), AHEAD_FIRST_SHIFT + 2);
+	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 2);
 	/* Never more than the region, be that smaller than the first piece. */
-	ck_assert_uint_eq(ahead_shift(&map, AHEAD_FIRST_SHIFT + 1), AHEAD_FIRST_SHIFT + 1);
-	ck_assert_uint_eq(ahead_shift(&map, AHEAD_FIRST_SHIFT), AHEAD_FIRST_SHIFT);
-	ck_assert_uint_eq(ahead_shift(&map, 20), 20);
+	ck_assert_uint_eq(prefetch_shift(&map, PREFETCH_FIRST_SHIFT + 1), PREFETCH_FIRST_SHIFT + 1);
+	ck_assert_uint_eq(prefetch_shift(&map, PREFETCH_FIRST_SHIFT), PREFETCH_FIRST_SHIFT);
+	ck_assert_uint_eq(prefetch_shift(&map, 20), 20);
 }
 END_TEST
 
@@ -94,7 +94,7 @@ static void check_start(uint64_t block_length, uint64_t position, uint64_t from,
 {
 	uint64_t start = 4711;
 
-	ck_assert(ahead_start(&map, block_length, position, from, 30, &start));
+	ck_assert(prefetch_start(&map, block_length, position, from, 30, &start));
 	ck_assert_uint_eq(start, expected);
 }
 
@@ -102,7 +102,7 @@ static void check_no_start(uint64_t block_length, uint64_t position, uint64_t fr
 {
 	uint64_t start = 4711;
 
-	ck_assert(!ahead_start(&map, block_length, position, from, 30, &start));
+	ck_assert(!prefetch_start(&map, block_length, position, from, 30, &start));
 	ck_assert_uint_eq(start, 4711);
 }
 
@@ -153,16 +153,16 @@ START_TEST(there_is_no_next_piece_before_the_last_is_used)
 	check_start(GIB, 2 * FIRST + 1, 0, 4 * FIRST);
 	check_no_start(GIB, 2 * FIRST + 1, 12 * FIRST);
 	/* As much as the longest piece is enough, however much was passed. */
-	ck_assert(!ahead_start(&map, GIB, 3 * FIRST, 0, AHEAD_FIRST_SHIFT, &start));
-	ck_assert(ahead_start(&map, GIB, 3 * FIRST + 1, 0, AHEAD_FIRST_SHIFT, &start));
+	ck_assert(!prefetch_start(&map, GIB, 3 * FIRST, 0, PREFETCH_FIRST_SHIFT, &start));
+	ck_assert(prefetch_start(&map, GIB, 3 * FIRST + 1, 0, PREFETCH_FIRST_SHIFT, &start));
 	ck_assert_uint_eq(start, 4 * FIRST);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("ahead");
-	TCase *tc = tcase_create("ahead");
+	Suite *suite = suite_create("prefetch");
+	TCase *tc = tcase_create("prefetch");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, pieces_double_what_is_registered, 20, 31);
