@@ -50,11 +50,11 @@ fuzz_target() {
 
 # fuzz_run SECONDS JOBS TARGET...: so many targets at a time.
 fuzz_run() {
-	local seconds=$1 jobs=$2 name running=0 status=0
+	local seconds=$1 parallel=$2 name running=0 status=0
 	shift 2
 
 	for name; do
-		if [ "$running" -ge "$jobs" ]; then
+		if [ "$running" -ge "$parallel" ]; then
 			wait -n || status=1
 			running=$((running - 1))
 		fi
@@ -68,7 +68,7 @@ fuzz_run() {
 }
 
 command_main() {
-	local seconds=$FUZZ_SECONDS jobs=1 log=$BUILD_DIR/fuzz.log
+	local seconds=$FUZZ_SECONDS parallel=1 log=$BUILD_DIR/fuzz.log
 	local -a targets=()
 
 	while [ $# -gt 0 ]; do
@@ -76,7 +76,7 @@ command_main() {
 		--list) fuzz_list && return ;;
 		--seconds | --jobs)
 			[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number"
-			if [ "$1" = --jobs ]; then jobs=$2; else seconds=$2; fi
+			if [ "$1" = --jobs ]; then parallel=$2; else seconds=$2; fi
 			shift
 			;;
 		*)
@@ -92,5 +92,5 @@ command_main() {
 		tail -n 40 "$log" >&2
 		die "the build failed; all of it is in $log"
 	}
-	fuzz_run "$seconds" "$jobs" "${targets[@]}"
+	fuzz_run "$seconds" "$parallel" "${targets[@]}"
 }

@@ -61,7 +61,7 @@ enum damage {
 	DYNAMIC_BEYOND,	    /* the dynamic section ends after the file */
 	NAME_BEYOND,	    /* a name after the end of the file */
 	NAME_WRAPS,	    /* a name before the strings, by an offset that wraps */
-	STRINGS_NOWHERE,    /* strings at an address that no segment has */
+	STRINGS_NOWHERE,    /* strings at an address that is not in the segment */
 	DAMAGES
 };
 
@@ -150,11 +150,11 @@ static void do_damage(struct image *image, enum damage damage, size_t size)
 	else if (damage == DYNAMIC_BEYOND)
 		image->segment[1].p_filesz = size;
 	else if (damage == NAME_BEYOND)
-		entry_of(image, DT_NEEDED)->d_un.d_val = size - names;
+		entry_of(image, DT_NEEDED)->d_un.d_val = size - 1;
 	else if (damage == NAME_WRAPS)
 		entry_of(image, DT_NEEDED)->d_un.d_val = -(ElfW(Addr))names;
 	else if (damage == STRINGS_NOWHERE)
-		entry_of(image, DT_STRTAB)->d_un.d_ptr = image->segment[2].p_vaddr + size;
+		image->segment[2].p_filesz = names;
 }
 
 static void check_contents(const struct elf_file *elf, const struct contents *contents)
