@@ -92,11 +92,10 @@ bench_seed() {
 	seed_rows seed "$size" 3
 }
 
-# bench_root [RELEASE]: a root directory with that Debian release's QEMU, made once and kept beside the
-# kernel; the newest one's, if none is named. Steps that run beside each other may ask for it at the
-# same time.
+# bench_root RELEASE: a root directory with the QEMU of that release of Debian, made once and kept beside
+# the kernel. Steps that run beside each other may ask for it at the same time.
 bench_root() {
-	local release=${1:-forky} root lock
+	local release=$1 root lock
 
 	root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/$release-qemu
 	mkdir -p "${root%/*}" && exec {lock}>"$root.lock" && flock "$lock" || return 1
@@ -116,7 +115,7 @@ bench_root() {
 bench_guest() {
 	local root
 
-	root=$(bench_root) || die "QEMU of Debian forky could not be had"
+	root=$(bench_root forky) || die "QEMU of Debian forky could not be had"
 	heading "$(qemu-system-x86_64 --version | head -n 1)"
 	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest" \
 		--rounds 6 --variant stock --variant shim
