@@ -4,12 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/discard_map.h"
 #include "core/verbs_values.h"
 
 /* Below this many WRs on the wire it has little to do: hold nothing back. */
 #define IN_FLIGHT_LOW 2
 /* Kept free for messages when writes fill the send queue. */
 #define SEND_QUEUE_RESERVE 8
+
+/* A WRITE of a chunk of 1 GiB, the largest of QEMU's, of which each granule was registered
+ * by itself. Once its first part is in, the others may not be refused. */
+#define PARTS_MAX ((UINT64_C(1) << 30) / DISCARD_GRANULE + 1)
+_Static_assert(WRITE_QUEUE_ROOM >= TRANSMIT_WINDOW_WRITES + 1 + PARTS_MAX + TRANSMIT_BATCH,
+	       "parts of a WRITE find no room");
 
 void transmit_init(struct transmit *t)
 {

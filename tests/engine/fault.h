@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "../sim/random.h"
+#include "../model/random.h"
 
 /* What goes wrong in a migration, and when. */
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../sim/random.h"
+#include "../model/random.h"
 
 /*
  * A guest's RAM at the source, which the guest writes and QEMU gives back in parts while it
