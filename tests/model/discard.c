@@ -244,8 +244,8 @@ void discard_check_write(struct world *w, unsigned int number, unsigned int page
 
 void discard_unwatched(struct world *w, uint64_t addr, uint64_t length)
 {
-	unsigned int first = (unsigned int)guest_page_here(&w->guest, addr);
+	int first = guest_page_here(&w->guest, addr);
 
-	for (unsigned int i = 0; i < length / w->guest.page_size; i++)
-		w->discards.unwatched[first + i] = true;
+	for (unsigned int i = 0; first >= 0 && i < length / w->guest.page_size; i++)
+		w->discards.unwatched[(unsigned int)first + i] = true;
 }

@@ -170,6 +170,7 @@ void driver_end(struct driver *d, bool late)
 {
 	void *mr;
 
+	driver_mr_finish(d);
 	if (!late)
 		driver_mr_put_handles(d);
 	while ((mr = conn_end(d->conn)))

@@ -45,6 +45,8 @@ struct driver {
 	uint32_t own[MEMORY_PAGES];
 	unsigned int handles, owns;
 	unsigned int registered; /* MRs that have not been given back */
+	uint64_t pinned;	 /* bytes of them */
+	uint64_t limit;		 /* that can be, 0: any number */
 	bool shunned;
 	unsigned int given_back;
 	/* What it has been told. */

@@ -32,9 +32,17 @@ static int fails(struct driver *d, uint64_t length)
 		return -ENOTSUP;
 	if (none || (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION)))
 		return -ENOMEM;
+	if (d->limit && d->pinned + length > d->limit)
+		return -ENOMEM;
 	if (length > d->asked && random_percent(&w->random, w->settings.wide_fail_percent))
 		return w->seed & 4 ? -EINVAL : -ENOMEM;
 	return 0;
+}
+
+static void count(struct driver *d, uint64_t length)
+{
+	d->registered++;
+	d->pinned += length;
 }
 
 /* mrs_ops.reg: with the session's lock */
@@ -49,7 +57,7 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, struct
 	if (ret)
 		return ret;
 	key = nic_register_begin(w, addr, length);
-	d->registered++;
+	count(d, length);
 	while (nic_pin(w, key))
 		discard_meanwhile(w, d);
 	*real = (struct mrs_real){mr_of(key), key};
@@ -58,8 +66,11 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, struct
 
 void driver_mr_give_back(struct driver *d, void *mr)
 {
-	nic_deregister(d->world, (uint32_t)(uintptr_t)mr);
+	uint32_t key = (uint32_t)(uintptr_t)mr;
+
+	nic_deregister(d->world, key);
 	d->registered--;
+	d->pinned -= d->world->mr[key].length;
 }
 
 void driver_mr_put_handles(struct driver *d)
@@ -144,18 +155,28 @@ out:
 	return ret;
 }
 
+/* Does what is registered ahead of QEMU fail? */
+static bool fails_ahead(struct driver *d)
+{
+	struct world *w = d->world;
+
+	return is_source(d) && (random_percent(&w->random, w->settings.wide_fail_percent) ||
+				(d->limit && d->pinned > d->limit));
+}
+
 void driver_mr_register(struct driver *d, const struct conn_action *action,
 			struct conn_result *result)
 {
 	struct world *w = d->world;
 	uint32_t key = d->pinning;
 
-	if (!key)
+	if (!key) {
 		key = nic_register(w, action->memory.addr, action->memory.length);
+		count(d, action->memory.length);
+	}
 	d->pinning = 0;
 	world_trace(w, is_source(d) ? "ahead" : "dahead", "has registered memory");
-	d->registered++;
-	if (is_source(d) && random_percent(&w->random, w->settings.wide_fail_percent)) {
+	if (fails_ahead(d)) {
 		driver_mr_give_back(d, mr_of(key));
 		result->error = ENOMEM;
 		return;
@@ -171,9 +192,10 @@ static void take(struct driver *d)
 	d->inside = true;
 	p->busy = conn_next(d->conn, PREFETCH, &p->action);
 	d->inside = false;
-	if (p->busy && p->action.kind == CONN_REGISTER)
-		d->pinning = nic_register_begin(d->world, p->action.memory.addr,
-						p->action.memory.length);
+	if (!p->busy || p->action.kind != CONN_REGISTER)
+		return;
+	d->pinning = nic_register_begin(d->world, p->action.memory.addr, p->action.memory.length);
+	count(d, p->action.memory.length);
 }
 
 static bool is_locked(const struct driver *d)
@@ -188,25 +210,34 @@ bool driver_can_prefetch(struct driver *d)
 	return d->prefetch.busy || conn_has(d->conn, PREFETCH);
 }
 
-void driver_prefetch(struct driver *d)
+void driver_mr_finish(struct driver *d)
 {
 	struct conn_result result = {.posted = 0};
 	struct worker *p = &d->prefetch;
 
 	while (d->pinning && nic_pin(d->world, d->pinning))
+		;
+	if (!p->busy)
+		return;
+	driver_perform(d, &p->action, &result);
+	conn_done(d->conn, &p->action, &result);
+	p->busy = false;
+}
+
+void driver_prefetch(struct driver *d)
+{
+	while (d->pinning && nic_pin(d->world, d->pinning))
 		if (discard_interrupts(d->world))
 			return;
 	if (is_locked(d))
 		return;
-	if (!p->busy) {
+	if (!d->prefetch.busy) {
 		take(d);
 		return;
 	}
 	d->inside = true;
-	driver_perform(d, &p->action, &result);
-	conn_done(d->conn, &p->action, &result);
+	driver_mr_finish(d);
 	d->inside = false;
-	p->busy = false;
 	driver_run(d);
 }
 

@@ -12,6 +12,9 @@ struct mrs_ops driver_mr_ops(struct driver *d);
 void driver_mr_register(struct driver *d, const struct conn_action *action,
 			struct conn_result *result);
 
+/* The thread that registers ahead of QEMU ends what it is at. */
+void driver_mr_finish(struct driver *d);
+
 void driver_mr_give_back(struct driver *d, void *mr);
 
 /* QEMU gives back all that it has registered. */

@@ -11,6 +11,7 @@ model_sources = \
 	tests/model/message.h \
 	tests/model/nic.c tests/model/nic.h \
 	tests/model/qemu_destination.c tests/model/qemu_destination.h \
+	tests/model/qemu_exchange.c tests/model/qemu_exchange.h \
 	tests/model/qemu_source.c tests/model/qemu_source.h \
 	tests/model/random.h \
 	tests/model/rules.c tests/model/rules.h \

@@ -20,6 +20,12 @@ void nic_init(struct world *w)
 	nic->destination.peer = &nic->source;
 	nic->destination.send_cq = &nic->destination_cq[0];
 	nic->destination.recv_cq = &nic->destination_cq[1];
+	nic->source.sq = w->rings.sq[0];
+	nic->destination.sq = w->rings.sq[1];
+	for (int i = 0; i < 2; i++) {
+		nic->source_cq[i].ring = w->rings.cq[i];
+		nic->destination_cq[i].ring = w->rings.cq[2 + i];
+	}
 	/* A key of 0 is nobody's. */
 	nic->mrs = 1;
 }

@@ -61,7 +61,7 @@ struct nic_cqe {
 };
 
 struct nic_cq {
-	struct nic_cqe ring[NIC_CQ];
+	struct nic_cqe *ring; /* of NIC_CQ */
 	unsigned int head, count;
 	bool armed;
 	unsigned int events; /* on its channel, not yet read */
@@ -69,7 +69,7 @@ struct nic_cq {
 
 struct nic_qp {
 	const char *name;
-	struct nic_wr sq[NIC_SEND_QUEUE];
+	struct nic_wr *sq; /* of NIC_SEND_QUEUE */
 	uint64_t posted, executed, completed, freed;
 	uint64_t offset; /* bytes of the WRITE being executed that are done */
 	struct nic_recv rq[NIC_RECVS];
@@ -102,6 +102,12 @@ struct nic {
 	struct nic_qp source, destination;
 	struct nic_cq source_cq[2], destination_cq[2];
 	unsigned int mrs, pins;
+};
+
+/* What the queues are in: looked at only as far as it is used, and never cleared. */
+struct nic_rings {
+	struct nic_wr sq[2][NIC_SEND_QUEUE];
+	struct nic_cqe cq[4][NIC_CQ];
 };
 
 void nic_init(struct world *w);

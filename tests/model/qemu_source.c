@@ -6,41 +6,12 @@
 
 #include "core/verbs_values.h"
 #include "message.h"
+#include "qemu_exchange.h"
 #include "world.h"
-
-enum {
-	WRID_NONE = 0,
-	WRID_RDMA_WRITE = 1,
-	WRID_SEND_CONTROL = 2000,
-	WRID_RECV_CONTROL = 4000,
-};
-#define WRID_TYPE_MASK	 0xffffu
-#define WRID_BLOCK_SHIFT 16
-#define WRID_CHUNK_SHIFT 30
 
 /* An access flag, IBV_ACCESS_LOCAL_WRITE, in the place of the one that QEMU tries when it may not
  * register without any, IBV_ACCESS_ON_DEMAND: with that nothing is ever stale. */
 #define OTHER_ACCESS 1
-
-/* How a byte count is spelled in one of these. */
-typedef unsigned long long ull;
-
-static int post_recv_control(struct world *w, unsigned int idx)
-{
-	struct qemu_source *q = &w->source;
-	struct recv_request request = {
-		.wr_id = WRID_RECV_CONTROL + idx,
-		.addr = q->recv[idx],
-		.length = sizeof(q->recv[idx]),
-	};
-	int ret;
-
-	world_trace(w, "qemu", "posts RECV %u", idx);
-	ret = driver_post_recv(&w->source_driver, &request);
-	if (!ret)
-		q->owed_recvs[idx]++;
-	return -ret;
-}
 
 void qemu_source_init(struct world *w)
 {
@@ -48,287 +19,13 @@ void qemu_source_init(struct world *w)
 
 	q->control_key = nic_register(w, (uintptr_t)q->control, sizeof(q->control));
 	q->control_ready_expected = true;
-	post_recv_control(w, SOURCE_RECV_READY);
-}
-
-static unsigned int first_page_of(const struct guest *g, unsigned int block, uint64_t chunk)
-{
-	return g->block[block].first + (unsigned int)(chunk * (g->chunk_size / g->page_size));
-}
-
-static bool has_failed(const struct world *w)
-{
-	return conn_state(w->source_driver.conn) == CONN_FAILED;
-}
-
-/* Every wr_id that was posted completes once. */
-static void account(struct world *w, const struct completion *wc)
-{
-	struct qemu_source *q = &w->source;
-	unsigned int type = wc->wr_id & WRID_TYPE_MASK;
-	unsigned int block =
-		wc->wr_id >> WRID_BLOCK_SHIFT & ((1u << (WRID_CHUNK_SHIFT - WRID_BLOCK_SHIFT)) - 1);
-	unsigned int page;
-
-	q->statuses |= 1u << wc->status;
-	if (type == WRID_RDMA_WRITE) {
-		page = first_page_of(&w->guest, block, wc->wr_id >> WRID_CHUNK_SHIFT);
-		world_expect(w, block < w->guest.blocks && page < w->guest.pages,
-			     "a wr_id that QEMU never made");
-		if (q->owed[page]) {
-			q->owed[page]--;
-			q->owed_writes--;
-			return;
-		}
-		if (q->refused_writes) {
-			q->refused_writes--;
-			return;
-		}
-		world_expect(w, wc->status != VERBS_WC_SUCCESS && w->settings.writes && !q->extra,
-			     "a WRITE of chunk %llu completes twice",
-			     (ull)(wc->wr_id >> WRID_CHUNK_SHIFT));
-		q->extra++;
-		return;
-	}
-	if (type == WRID_SEND_CONTROL) {
-		/* QEMU will not ask for that of a call which learnt that all is lost. */
-		if (!q->owed_sends && q->refused_sends) {
-			q->refused_sends--;
-			return;
-		}
-		world_expect(w, q->owed_sends, "a SEND completes twice");
-		q->owed_sends--;
-		return;
-	}
-	/* The connection has failed, and QEMU is about to sleep. */
-	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS && has_failed(w))
-		return;
-	/* The failure of a COMPRESS that QEMU believes sent, or of a request of ours. */
-	if (!wc->wr_id && wc->status != VERBS_WC_SUCCESS &&
-	    (w->settings.zeros || w->settings.ahead) && !q->extra) {
-		q->extra++;
-		return;
-	}
-	world_expect(w, type == WRID_RECV_CONTROL || type == WRID_RECV_CONTROL + 1,
-		     "wr_id %llu is none of QEMU's", (ull)wc->wr_id);
-	world_expect(w, q->owed_recvs[type - WRID_RECV_CONTROL], "a RECV completes twice");
-	q->owed_recvs[type - WRID_RECV_CONTROL]--;
-}
-
-static int poll_cq(struct world *w, enum conn_cq cq, uint64_t *wr_id_out, uint32_t *byte_len)
-{
-	struct qemu_source *q = &w->source;
-	struct completion wc;
-	unsigned int type, page;
-
-	world_yield(w);
-	*wr_id_out = WRID_NONE;
-	if (!driver_poll(&w->source_driver, cq, &wc))
-		return 0;
-	account(w, &wc);
-	type = wc.wr_id & WRID_TYPE_MASK;
-	world_trace(w, "qemu", "polls %s %u, status %u",
-		    type == WRID_RDMA_WRITE	? "WRITE of chunk"
-		    : type == WRID_SEND_CONTROL ? "SEND"
-						: "RECV",
-		    type == WRID_RDMA_WRITE ? (unsigned int)(wc.wr_id >> WRID_CHUNK_SHIFT)
-					    : type % 1000,
-		    wc.status);
-	if (wc.status != VERBS_WC_SUCCESS) {
-		world_expect(w, w->fault_fired, "QEMU is given status %u for nothing", wc.status);
-		return -1;
-	}
-	if (q->control_ready_expected && type >= WRID_RECV_CONTROL)
-		q->control_ready_expected = false;
-	if (type == WRID_RDMA_WRITE) {
-		page = first_page_of(&w->guest, wc.wr_id >> WRID_BLOCK_SHIFT & 0x3fff,
-				     wc.wr_id >> WRID_CHUNK_SHIFT);
-		q->transit[page] = false;
-		if (q->nb_sent)
-			q->nb_sent--;
-	}
-	*wr_id_out = wc.wr_id;
-	if (byte_len)
-		*byte_len = wc.byte_len;
-	return 0;
-}
-
-/* Nothing may be due that no event will tell of. */
-static void check_asleep(struct world *w, const struct nic_cq *cq)
-{
-	const struct nic_qp *qp = &w->nic.source;
-	bool send = cq == qp->send_cq;
-
-	if (cq->count || (send && qp->completed < qp->posted))
-		return;
-	/* What a thread is about to post will complete. */
-	if (send && driver_is_posting(&w->source_driver))
-		return;
-	world_expect(w,
-		     !conn_count_due(w->source_driver.conn, send ? CONN_SEND_CQ : CONN_RECV_CQ) ||
-			     (!send && qp->error),
-		     "a completion is due, and QEMU sleeps on the %s channel",
-		     send ? "send" : "receive");
-}
-
-/* It sleeps until there is an event, the other end hangs up, or it is cancelled. */
-static int wait_comp_channel(struct world *w, struct nic_cq *cq)
-{
-	const struct qemu_source *q = &w->source;
-
-	world_trace(w, "qemu", "sleeps on the %s channel",
-		    cq == w->nic.source.send_cq ? "send" : "receive");
-	while (!q->error_state && !q->received_error) {
-		if (cq->events)
-			return 0;
-		if (w->disconnected || w->cancelled)
-			return -EPIPE;
-		/* It has forgotten that the NIC failed, and waits until it is cancelled; so
-		 * it would without us. */
-		if (q->swallowed && w->nic.source.error && !has_failed(w)) {
-			if (world_step(w))
-				continue;
-			w->cancelled = true;
-			return -EPIPE;
-		}
-		check_asleep(w, cq);
-		world_expect(w, world_step(w),
-			     "nobody has anything to do: QEMU sleeps on the %s channel",
-			     cq == w->nic.source.send_cq ? "send" : "receive");
-	}
-	return -EPIPE;
-}
-
-static int poll_for(struct world *w, enum conn_cq cq, unsigned int wanted, uint32_t *byte_len,
-		    bool *found)
-{
-	uint64_t wr_id;
-	int ret;
-
-	*found = false;
-	do {
-		ret = poll_cq(w, cq, &wr_id, byte_len);
-		if (ret < 0)
-			return ret;
-		/* Those of others are thrown away. */
-		*found = (wr_id & WRID_TYPE_MASK) == wanted;
-	} while (wr_id != WRID_NONE && !*found);
-	return 0;
-}
-
-static int block_for_wrid(struct world *w, unsigned int wanted, uint32_t *byte_len)
-{
-	enum conn_cq cq = wanted < WRID_RECV_CONTROL ? CONN_SEND_CQ : CONN_RECV_CQ;
-	struct nic_cq *channel = cq == CONN_SEND_CQ ? w->nic.source.send_cq : w->nic.source.recv_cq;
-	bool found;
-	int ret;
-
-	driver_arm(&w->source_driver, cq);
-	ret = poll_for(w, cq, wanted, byte_len, &found);
-	if (ret < 0 || found)
-		return ret;
-	while (!found) {
-		ret = wait_comp_channel(w, channel);
-		if (ret)
-			goto err;
-		channel->events--;
-		driver_arm(&w->source_driver, cq);
-		ret = poll_for(w, cq, wanted, byte_len, &found);
-		if (ret < 0)
-			goto err;
-	}
-	return 0;
-err:
-	w->source.error_state = true;
-	return ret;
-}
-
-static int post_send_control(struct world *w, enum wire_type type, const void *body, uint32_t len)
-{
-	struct qemu_source *q = &w->source;
-	struct conn_wr wr = {
-		.wr_id = WRID_SEND_CONTROL,
-		.message = true,
-		.data = q->control,
-		.local_addr = (uintptr_t)q->control,
-		.lkey = q->control_key,
-	};
-	int ret;
-
-	world_yield(w);
-	wr.length = message_build(q->control, type, body, len);
-	world_trace(w, "qemu", "sends %s", wire_type_name(type));
-	ret = driver_post_send(&w->source_driver, &wr);
-	if (ret) {
-		world_expect(w, w->fault_fired, "a SEND is refused: %s", strerror(ret));
-		q->refused_sends++;
-		return -ret;
-	}
-	q->owed_sends++;
-	return block_for_wrid(w, WRID_SEND_CONTROL, NULL);
-}
-
-static int exchange_get_response(struct world *w, enum wire_type expecting, unsigned int idx)
-{
-	struct qemu_source *q = &w->source;
-	struct wire_header header;
-	uint32_t byte_len = 0;
-	int ret;
-
-	ret = block_for_wrid(w, WRID_RECV_CONTROL + idx, &byte_len);
-	if (ret < 0)
-		return ret;
-	if (wire_parse_header(q->recv[idx], byte_len, &header)) {
-		world_expect(w, false, "a malformed message reaches QEMU");
-		return -EINVAL;
-	}
-	world_trace(w, "qemu", "has received %s", wire_type_name(header.type));
-	if (header.type == (uint32_t)expecting)
-		return 0;
-	world_expect(w, header.type == WIRE_ERROR, "QEMU expects %s and gets %s",
-		     wire_type_name(expecting), wire_type_name(header.type));
-	world_expect(w, w->fault_fired, "an ERROR for nothing");
-	q->received_error = true;
-	return -EIO;
-}
-
-static int exchange_send(struct world *w, enum wire_type type, const void *body, uint32_t len,
-			 enum wire_type answer)
-{
-	struct qemu_source *q = &w->source;
-	int ret;
-
-	if (q->control_ready_expected) {
-		ret = exchange_get_response(w, WIRE_READY, SOURCE_RECV_READY);
-		if (ret < 0)
-			return ret;
-	}
-	world_yield(w);
-	if (answer != WIRE_NONE) {
-		ret = post_recv_control(w, SOURCE_RECV_DATA);
-		if (ret)
-			return ret;
-		world_yield(w);
-	}
-	ret = post_recv_control(w, SOURCE_RECV_READY);
-	if (ret)
-		return ret;
-	ret = post_send_control(w, type, body, len);
-	if (ret < 0)
-		return ret;
-	if (answer != WIRE_NONE) {
-		ret = exchange_get_response(w, answer, SOURCE_RECV_DATA);
-		if (ret < 0)
-			return ret;
-	}
-	q->control_ready_expected = true;
-	return 0;
+	qemu_exchange_post_recv(w, SOURCE_RECV_READY);
 }
 
 static int send_file(struct world *w, enum message_file what)
 {
 	uint8_t byte = (uint8_t)what;
-	int ret = exchange_send(w, WIRE_QEMU_FILE, &byte, 1, WIRE_NONE);
+	int ret = qemu_exchange(w, WIRE_QEMU_FILE, &byte, 1, WIRE_NONE);
 
 	if (ret < 0)
 		w->source.error_state = true;
@@ -346,7 +43,7 @@ static int send_compress(struct world *w, const struct guest_block *b, uint64_t 
 	uint8_t message[WIRE_HEADER_LEN + WIRE_COMPRESS_LEN];
 
 	wire_build_compress(message, &compress);
-	return exchange_send(w, WIRE_COMPRESS, message + WIRE_HEADER_LEN, WIRE_COMPRESS_LEN,
+	return qemu_exchange(w, WIRE_COMPRESS, message + WIRE_HEADER_LEN, WIRE_COMPRESS_LEN,
 			     WIRE_NONE);
 }
 
@@ -364,7 +61,7 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 	struct qemu_source *q = &w->source;
 	unsigned int index = (unsigned int)(b - w->guest.block);
 	uint64_t chunk = offset / w->guest.chunk_size;
-	unsigned int first = first_page_of(&w->guest, index, chunk);
+	unsigned int first = qemu_exchange_page(&w->guest, index, chunk);
 	struct wire_register request = {.addr = b->offset + offset, .block = index};
 	uint8_t message[WIRE_HEADER_LEN + WIRE_REGISTER_LEN];
 	uint64_t start = chunk * w->guest.chunk_size;
@@ -372,7 +69,7 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 	int ret;
 
 	wire_build_register_request(message, &request);
-	ret = exchange_send(w, WIRE_REGISTER_REQUEST, message + WIRE_HEADER_LEN, WIRE_REGISTER_LEN,
+	ret = qemu_exchange(w, WIRE_REGISTER_REQUEST, message + WIRE_HEADER_LEN, WIRE_REGISTER_LEN,
 			    WIRE_REGISTER_RESULT);
 	if (ret < 0)
 		return ret;
@@ -397,7 +94,7 @@ static int write_one(struct world *w, unsigned int index, unsigned int page, uns
 	uint64_t offset = (page - b->first) * w->guest.page_size;
 	uint64_t length = pages * w->guest.page_size;
 	uint64_t chunk = offset / w->guest.chunk_size;
-	unsigned int first = first_page_of(&w->guest, index, chunk);
+	unsigned int first = qemu_exchange_page(&w->guest, index, chunk);
 	struct conn_wr wr = {
 		.wr_id = WRID_RDMA_WRITE | (uint64_t)index << WRID_BLOCK_SHIFT |
 			 chunk << WRID_CHUNK_SHIFT,
@@ -408,7 +105,7 @@ static int write_one(struct world *w, unsigned int index, unsigned int page, uns
 
 retry:
 	while (q->transit[first]) {
-		ret = block_for_wrid(w, WRID_RDMA_WRITE, NULL);
+		ret = qemu_exchange_wait(w, WRID_RDMA_WRITE, NULL);
 		if (ret < 0)
 			return ret;
 	}
@@ -432,7 +129,7 @@ retry:
 	if (ret == ENOMEM) {
 		world_trace(w, "qemu", "has to wait");
 		world_expect(w, q->owed_writes, "QEMU has to wait for a WRITE and is owed none");
-		ret = block_for_wrid(w, WRID_RDMA_WRITE, NULL);
+		ret = qemu_exchange_wait(w, WRID_RDMA_WRITE, NULL);
 		if (ret < 0)
 			return ret;
 		goto retry;
@@ -492,7 +189,7 @@ static int save_page(struct world *w, unsigned int block, unsigned int page)
 	q->current_pages++;
 	for (int cq = w->settings.one_cq ? CONN_SEND_CQ : CONN_RECV_CQ; cq >= 0; cq--) {
 		do {
-			ret = poll_cq(w, (enum conn_cq)cq, &wr_id, NULL);
+			ret = qemu_exchange_poll(w, (enum conn_cq)cq, &wr_id, NULL);
 			if (ret < 0 && w->settings.swallows) {
 				/* QEMU up to 7.2: a `ret' of the loop hides the one that is
 				 * returned, which is 0. */
@@ -512,7 +209,7 @@ static int drain_cq(struct world *w)
 	if (write_flush(w) < 0)
 		return -EIO;
 	while (w->source.nb_sent)
-		if (block_for_wrid(w, WRID_RDMA_WRITE, NULL) < 0)
+		if (qemu_exchange_wait(w, WRID_RDMA_WRITE, NULL) < 0)
 			return -EIO;
 	return 0;
 }
@@ -522,9 +219,9 @@ static int registration_stop(struct world *w, bool setup)
 	int ret = drain_cq(w);
 
 	if (!ret && setup)
-		ret = exchange_send(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0, WIRE_RAM_BLOCKS_RESULT);
+		ret = qemu_exchange(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0, WIRE_RAM_BLOCKS_RESULT);
 	if (ret >= 0)
-		ret = exchange_send(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
+		ret = qemu_exchange(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
 	if (ret < 0)
 		w->source.error_state = true;
 	return ret;
@@ -592,7 +289,7 @@ void qemu_source_clean_up(struct world *w)
 
 	if ((q->error_state || w->cancelled) && !q->received_error) {
 		q->gave_up_a_send = q->owed_sends;
-		post_send_control(w, WIRE_ERROR, NULL, 0);
+		qemu_exchange_post_send(w, WIRE_ERROR, NULL, 0);
 	}
 }
 
@@ -607,7 +304,7 @@ void qemu_source_poll_rest(struct world *w)
 			while (driver_poll(&w->source_driver,
 					   w->settings.one_cq ? CONN_SEND_CQ : (enum conn_cq)cq,
 					   &wc)) {
-				account(w, &wc);
+				qemu_exchange_account(w, &wc);
 				any = true;
 			}
 		}

@@ -103,6 +103,7 @@ struct world {
 	/* From here on nothing is cleared: it is looked at only as far as it is used. */
 	uint32_t physical_pages;
 	struct physical_page physical[MEMORY_PHYSICAL];
+	struct nic_rings rings;
 	struct nic_mr mr[NIC_MRS]; /* of both ends, by key */
 	uint32_t pinned[NIC_PINS];
 };

@@ -14,7 +14,7 @@ tests_sim_sim_SOURCES = $(core_sources) $(model_sources) \
 	tests/sim/seed.c tests/sim/seed.h \
 	tests/sim/sim.c \
 	tests/sim/totals.c tests/sim/totals.h
-tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O2 -I$(srcdir)/tests/model $(TEST_CFLAGS)
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O3 -I$(srcdir)/tests/model $(TEST_CFLAGS)
 tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=conn_done \
 	-Wl,--wrap=conn_has \

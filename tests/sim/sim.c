@@ -47,7 +47,14 @@ static bool parse(const char *text, uint64_t *value)
 	return !errno && *text && !*end;
 }
 
-int main(int argc, char **argv)
+struct choice {
+	uint64_t seeds, first;
+	const char *mutation;
+	bool trace, keep_going, discards;
+};
+
+/* What to exit with at once, or -1 to go on. */
+static int choose(int argc, char **argv, struct choice *choice)
 {
 	static const struct option options[] = {
 		{"seeds", required_argument, NULL, 'n'},
@@ -60,37 +67,29 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
-	struct totals totals = {0};
-	uint64_t seeds = 1, first = 1, failed = 0;
-	const char *mutation = NULL;
-	void (*handler)(int);
-	bool trace = false, keep_going = false, discards = true;
+	bool ok = true;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while (ok && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'n':
-			if (!parse(optarg, &seeds))
-				return usage(stderr);
+			ok = parse(optarg, &choice->seeds);
 			break;
 		case 's':
-			if (!parse(optarg, &first))
-				return usage(stderr);
+			ok = parse(optarg, &choice->first);
 			break;
 		case 't':
-			trace = true;
+			choice->trace = true;
 			break;
 		case 'd':
-			discards = false;
+			choice->discards = false;
 			break;
 		case 'k':
-			keep_going = true;
+			choice->keep_going = true;
 			break;
 		case 'm':
-			mutation = optarg;
-			if (!mutate(mutation))
-				return usage(stderr);
+			choice->mutation = optarg;
+			ok = mutate(optarg);
 			break;
 		case 'l':
 			mutate_list();
@@ -98,13 +97,16 @@ int main(int argc, char **argv)
 		case 'h':
 			return usage(stdout);
 		default:
-			return usage(stderr);
+			ok = false;
 		}
 	}
-	/* What happened up to a crash must not be lost. */
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (optind != argc)
-		return usage(stderr);
+	return ok && optind == argc ? -1 : usage(stderr);
+}
+
+static void catch_crashes(void)
+{
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+	void (*handler)(int);
 
 	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++) {
 		handler = signal(crashes[i], crashed);
@@ -112,22 +114,48 @@ int main(int argc, char **argv)
 		if (handler != SIG_DFL)
 			signal(crashes[i], handler);
 	}
-	for (seed = first; seed - first < seeds; seed++) {
-		seed_init(&world, seed, discards, trace);
+}
+
+/* How many broke a rule. */
+static uint64_t run(const char *program, const struct choice *choice, struct totals *totals)
+{
+	uint64_t failed = 0;
+
+	for (seed = choice->first; seed - choice->first < choice->seeds; seed++) {
+		seed_init(&world, seed, choice->discards, choice->trace);
 		if (migration_run(&world)) {
-			totals_add(&totals, &world);
+			totals_add(totals, &world);
 			continue;
 		}
 		printf("seed %" PRIu64 ", step %u: %s\n", seed, world.steps, world.why);
 		printf("again, with all that happens: %s --seed %" PRIu64 " --trace%s%s%s\n",
-		       argv[0], seed, discards ? "" : " --no-discards",
-		       mutation ? " --mutate " : "", mutation ? mutation : "");
+		       program, seed, choice->discards ? "" : " --no-discards",
+		       choice->mutation ? " --mutate " : "",
+		       choice->mutation ? choice->mutation : "");
 		failed++;
-		if (!keep_going)
-			return EXIT_FAILURE;
+		if (!choice->keep_going)
+			break;
 	}
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct choice choice = {.seeds = 1, .first = 1, .discards = true};
+	struct totals totals = {0};
+	uint64_t failed;
+	int status = choose(argc, argv, &choice);
+
+	if (status >= 0)
+		return status;
+	/* What happened up to a crash must not be lost. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	catch_crashes();
+	failed = run(argv[0], &choice, &totals);
+	if (failed && !choice.keep_going)
+		return EXIT_FAILURE;
 	totals_print(&totals);
-	printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " broke a rule\n", first,
-	       first + seeds - 1, failed);
+	printf("seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64 " broke a rule\n", choice.first,
+	       choice.first + choice.seeds - 1, failed);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
