@@ -70,9 +70,13 @@ static void write_stats(int signal)
 		"{\"role\": \"destination\", \"state\": \"active\", \"registrations_made\": 5, "
 		"\"wrs\": 1, \"messages_sent\": {}, \"messages_received\": {}}\n";
 	const char *path = getenv("RDMACHUNK_STATS");
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
+	int fd;
 
 	(void)signal;
+	/* Without the library there are none. */
+	if (!path)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0 || write(fd, line, sizeof(line) - 1) < 0)
 		_exit(8);
 	close(fd);
