@@ -393,7 +393,7 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 		part.length = wr->length - wr->taken;
 		part.lkey = wr->lkey;
 		ret = renew(c, part.local_addr, &part.length, &part.lkey);
-		if (ret == -EAGAIN)
+		if (ret == CONN_AGAIN)
 			return ret;
 		if (ret) {
 			/* ENOMEM would have QEMU wait and try again. */

@@ -99,13 +99,13 @@ struct conn_wr {
 	uint64_t remote_addr; /* WRITE */
 	uint32_t lkey;
 	uint32_t rkey; /* WRITE */
-	/* 0 at first. How much of a WRITE has been taken in when -EAGAIN is returned. */
+	/* 0 at first. How much of a WRITE has been taken in when CONN_AGAIN is returned. */
 	uint64_t taken;
 };
 
 /*
  * QEMU posts a WR on an active or a failed connection. 0; -ENOMEM when a WRITE has to
- * wait for the completion of another; -EAGAIN when it reads memory that cannot be
+ * wait for the completion of another; CONN_AGAIN when it reads memory that cannot be
  * registered for now: call again, with the same WR, when conn_waits() allows it; or the
  * error of a failed connection.
  */
@@ -145,7 +145,7 @@ void conn_fail(struct conn *c, int error, const char *reason);
 /*
  * QEMU registers memory of its own. Sets *mr to the MR that serves it, which gets a user,
  * or to NULL when it is no guest memory of an active connection: then register exactly
- * what was asked. 0, or the negative errno of the registration; -EAGAIN: call again when
+ * what was asked. 0, or the negative errno of the registration; CONN_AGAIN: call again when
  * conn_waits() allows it. With `last` it does not wait for writes any more.
  */
 struct conn_registration {
@@ -156,7 +156,7 @@ struct conn_registration {
 };
 int conn_register(struct conn *c, const struct conn_registration *want, struct mr **mr);
 
-/* After -EAGAIN: what has to end before a call can succeed. Do what conn_next() says before
+/* After CONN_AGAIN: what has to end before a call can succeed. Do what conn_next() says before
  * calling again: what has become of no use is to be deregistered. */
 enum conn_wait conn_waits(const struct conn *c);
 

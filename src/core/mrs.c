@@ -240,19 +240,19 @@ static bool make_room(struct mrs *s, struct ram_blocks *blocks)
 /*
  * A registration has failed for now, or while one ahead of QEMU, which may have taken
  * the room, is under way: that has to end first. Or there is something to be given
- * back, when no WRITE uses it. Returns -EAGAIN, or `error` when neither helps.
+ * back, when no WRITE uses it. Returns CONN_AGAIN, or `error` when neither helps.
  */
 static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, int error, bool last)
 {
-	if (error == -EBUSY || (s->coming && s->policy.ahead_failed)) {
+	if (error == REGISTRATION_COMING || (s->coming && s->policy.ahead_failed)) {
 		s->waits = CONN_WAITS_FOR_PREFETCH;
-		return -EAGAIN;
+		return CONN_AGAIN;
 	}
 	if (last || error == -EINVAL || error == -ENOTSUP || error == -EOPNOTSUPP ||
 	    !make_room(s, blocks))
 		return error;
 	s->waits = CONN_WAITS_FOR_WRITES;
-	return -EAGAIN;
+	return CONN_AGAIN;
 }
 
 enum conn_wait mrs_waits(const struct mrs *s)
@@ -281,7 +281,7 @@ int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 			       want->access, &found);
 	if (ret)
 		ret = wait_for_room(s, blocks, ret, want->last);
-	s->counters.asked += ret != -EAGAIN;
+	s->counters.asked += ret != CONN_AGAIN;
 	if (ret)
 		return ret;
 	*mr = found.mr;

@@ -66,6 +66,9 @@ struct mrs_counters {
 	uint64_t pinned_peak; /* bytes, at most at any time */
 };
 
+/* No errno: try again when mrs_waits() or conn_waits() allows it. */
+#define CONN_AGAIN 1
+
 /* What has to end before a registration can succeed. */
 enum conn_wait {
 	CONN_WAITS_FOR_NOTHING,
@@ -101,7 +104,7 @@ struct mrs_want {
 
 /*
  * The MR for a range, made where there is none, as registration_get() does; QEMU gets a
- * handle to it. 0; the negative errno of the registration; or -EAGAIN: try again when
+ * handle to it. 0; the negative errno of the registration; or CONN_AGAIN: try again when
  * mrs_waits() allows it and what is stale has been given back.
  */
 int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,

@@ -149,7 +149,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 		drop(ops, context, block, discard_map_round(&block->discards, want));
 	extent = extent_map_find(&block->local, want);
 	if (extent && !extent->value)
-		return -EBUSY;
+		return REGISTRATION_COMING;
 	if (extent) {
 		*registration = (struct registration){
 			.state = REGISTRATION_EXISTING,
@@ -240,7 +240,7 @@ int registration_renew(const struct registration_ops *ops, void *context,
 	if (!discard_map_test(&block->discards, want)) {
 		extent = extent_map_find(&block->local, want);
 		if (extent && !extent->value)
-			return -EBUSY;
+			return REGISTRATION_COMING;
 		if (extent)
 			*mr = (void *)(uintptr_t)extent->value;
 		/* Where there is none, QEMU has an MR of its own. A WRITE from two or

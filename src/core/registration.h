@@ -44,6 +44,9 @@ struct registration_policy {
 	bool access_known;
 };
 
+/* No errno: a provider may have any of those. */
+#define REGISTRATION_COMING 1
+
 enum registration_state {
 	REGISTRATION_EXISTING, /* an MR made before serves this too */
 	REGISTRATION_MAPPED,   /* a new one, in block->local */
@@ -64,7 +67,7 @@ struct registration {
  * itself is tried; only the failure of that is returned, as its negative errno. New
  * MRs enter block->local with the MR as value.
  *
- * -EBUSY when it is being registered ahead of QEMU: ask again after that.
+ * REGISTRATION_COMING when it is being registered ahead of QEMU: ask again after that.
  *
  * What cannot be widened safely (other access flags than the connection's, a
  * range that overlaps an extent in part) gets an MR of its own.
@@ -83,7 +86,7 @@ int registration_get(const struct registration_ops *ops, void *context,
  * when something in them has been discarded since they were registered, and then
  * sets *made.
  *
- * 0; -EBUSY as above; or the negative errno of that registration: the WRITE must
+ * 0; REGISTRATION_COMING as above; or the negative errno of that registration: the WRITE must
  * not go out. Needed once anything has been discarded, ram_blocks.discarded.
  */
 int registration_renew(const struct registration_ops *ops, void *context,

@@ -40,8 +40,7 @@ static int post_one(struct session *s, const struct ibv_send_wr *wr)
 
 	if (ret)
 		return ret;
-	/* What a connection has failed with may have the same name. */
-	while ((ret = conn_post_send(s->conn, &seen)) == -EAGAIN && !conn_error(s->conn))
+	while ((ret = conn_post_send(s->conn, &seen)) == CONN_AGAIN)
 		/* -ENOMEM would have QEMU wait and try again. */
 		if (driver_wait(s))
 			conn_fail(s->conn, EIO, "a write from memory that is not registered");

@@ -30,7 +30,7 @@ void driver_stop(struct session *s);
  * that could not be posted: then nothing has been done after that. */
 int driver_run(struct session *s);
 
-/* Core said -EAGAIN: wait for what has to end first, and do what is due. The lock is
+/* Core said CONN_AGAIN: wait for what has to end first, and do what is due. The lock is
  * released meanwhile. 0, or -ETIMEDOUT when WRITES did not end. */
 int driver_wait(struct session *s);
 

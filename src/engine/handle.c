@@ -111,7 +111,7 @@ static int find(struct session *s, struct conn_registration *want, struct mr **s
 	 */
 	if (s->destination && sessions_destinations() > 1)
 		conn_stop_prefetch(s->conn);
-	while ((ret = conn_register(s->conn, want, shared)) == -EAGAIN)
+	while ((ret = conn_register(s->conn, want, shared)) == CONN_AGAIN)
 		if (driver_wait(s))
 			want->last = true;
 	driver_run(s);

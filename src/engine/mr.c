@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/mr.h"
 
-#include <errno.h>
-
 #include "engine/discard.h"
 #include "engine/session.h"
 
@@ -12,9 +10,6 @@ int mr_make(enum verbs_register with, struct ibv_pd *pd, uint64_t addr, uint64_t
 	struct ibv_mr *mr;
 	int ret = verbs_register(with, pd, (void *)(uintptr_t)addr, length, access, &mr);
 
-	/* From core these two say that it is worth while to wait for something of our own. */
-	if (ret == -EAGAIN || ret == -EBUSY)
-		return -ENOMEM;
 	if (ret)
 		return ret;
 	*real = (struct mrs_real){.mr = mr, .lkey = mr->lkey};

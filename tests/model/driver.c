@@ -255,7 +255,7 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	/* What was registered once can be again, piece by piece. */
 	d->asked = UINT64_MAX;
 	d->waits = 0;
-	while ((ret = conn_post_send(d->conn, &seen)) == -EAGAIN)
+	while ((ret = conn_post_send(d->conn, &seen)) == CONN_AGAIN)
 		driver_wait(d);
 	driver_run(d);
 	if (!ret && conn_state(d->conn) == CONN_FAILED)

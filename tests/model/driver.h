@@ -47,6 +47,7 @@ struct driver {
 	unsigned int registered; /* MRs that have not been given back */
 	uint64_t pinned;	 /* bytes of them */
 	uint64_t limit;		 /* that can be, 0: any number */
+	int beyond;		 /* the negative errno of one more, 0: -ENOMEM */
 	bool shunned;
 	unsigned int given_back;
 	/* What it has been told. */
@@ -80,11 +81,11 @@ void driver_perform(struct driver *d, const struct conn_action *action, struct c
 /* Takes in what has completed on this CQ. */
 void driver_drain(struct driver *d, enum conn_cq cq);
 
-/* A call has returned -EAGAIN: lets go of the lock until it may be made again. */
+/* A call has returned CONN_AGAIN: lets go of the lock until it may be made again. */
 void driver_wait(struct driver *d);
 
 /* What QEMU calls. Positive errnos. driver_register() sets *lkey and returns 0, or a negative
- * errno; at a destination -EAGAIN, when it has to be called again. */
+ * errno; at a destination CONN_AGAIN, when it has to be called again. */
 int driver_post_send(struct driver *d, const struct conn_wr *wr);
 int driver_post_recv(struct driver *d, const struct recv_request *request);
 bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc);

@@ -33,7 +33,7 @@ static int fails(struct driver *d, uint64_t length)
 	if (none || (length <= d->asked && world_fault(w, FAULT_LOCAL_REGISTRATION)))
 		return -ENOMEM;
 	if (d->limit && d->pinned + length > d->limit)
-		return -ENOMEM;
+		return d->beyond ? d->beyond : -ENOMEM;
 	if (length > d->asked && random_percent(&w->random, w->settings.wide_fail_percent))
 		return w->seed & 4 ? -EINVAL : -ENOMEM;
 	return 0;
@@ -133,7 +133,7 @@ int driver_register(struct driver *d, uint64_t addr, uint64_t length, int access
 	d->waits = 0;
 	d->refuse = !access && discards->refused &&
 		    random_percent(&discards->random, discards->refused);
-	while ((ret = ask(d, &want, &mr)) == -EAGAIN && is_source(d))
+	while ((ret = ask(d, &want, &mr)) == CONN_AGAIN && is_source(d))
 		driver_wait(d);
 	if (ret)
 		goto out;

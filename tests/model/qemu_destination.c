@@ -136,7 +136,7 @@ static bool register_memory(struct world *w, uint64_t addr, uint64_t length, uin
 	for (unsigned int i = first; i < first + count; i++)
 		w->destination.asked[i] = true;
 	ret = driver_register(&w->destination_driver, addr, length, ACCESS, rkey);
-	world_expect(w, !ret || ret == -EAGAIN, "the destination cannot register");
+	world_expect(w, !ret || ret == CONN_AGAIN, "the destination cannot register");
 	return !ret;
 }
 

@@ -191,7 +191,7 @@ START_TEST(room_is_made_before_a_registration_fails)
 	b.driver->asked = MIB;
 	ck_assert_int_eq(write_chunks(2, 3, lkey), 0);
 	discard(3, 4);
-	ck_assert_int_eq(conn_register(b.conn, &want, &mr), -EAGAIN);
+	ck_assert_int_eq(conn_register(b.conn, &want, &mr), CONN_AGAIN);
 	ck_assert_int_eq(conn_waits(b.conn), CONN_WAITS_FOR_WRITES);
 	ck_assert(!b.world.mr[lkey].gone);
 	finish();
@@ -217,6 +217,23 @@ START_TEST(without_room_a_registration_fails)
 	ck_assert_int_eq(conn_state(b.conn), CONN_ACTIVE);
 	/* What may be of no use has been given back for it. */
 	ck_assert_uint_eq(b.driver->pinned, MIB);
+	bench_end(&b);
+}
+END_TEST
+
+/* Whatever a provider calls it: none of its errors says that waiting helps. */
+START_TEST(a_providers_error_is_not_waited_out)
+{
+	static const int errors[] = {-EAGAIN, -EBUSY, -EINTR};
+	uint32_t lkey;
+
+	start(0);
+	registered(2);
+	b.driver->limit = MIB;
+	b.driver->beyond = errors[_i];
+	ck_assert_int_eq(driver_register(b.driver, BENCH_LOCAL + 8 * MIB, MIB, 0, &lkey),
+			 errors[_i]);
+	b.driver->limit = 0;
 	bench_end(&b);
 }
 END_TEST
@@ -361,6 +378,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_write_that_reaches_into_two_mrs, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, an_mr_of_which_all_was_discarded_is_given_back, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, room_is_made_before_a_registration_fails, 0, BENCH_ZEROS);
+	tcase_add_loop_test(tc, a_providers_error_is_not_waited_out, 0, 3);
 	tcase_add_loop_test(tc, without_room_a_registration_fails, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, without_room_a_write_fails_the_connection, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, an_mr_with_other_access_flags_is_for_itself, 0, BENCH_ZEROS);
