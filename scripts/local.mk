@@ -8,10 +8,14 @@ EXTRA_DIST += \
 	scripts/commands/clean.sh \
 	scripts/commands/coverage.sh \
 	scripts/commands/demo.sh \
+	scripts/commands/fuzz.sh \
 	scripts/commands/sim.sh \
 	scripts/lib/build.sh \
 	scripts/lib/guest.sh \
 	scripts/lib/messages.sh \
 	scripts/lib/packages.sh \
+	scripts/lib/roots.sh \
 	scripts/lib/steps.sh \
-	scripts/seed-table
+	scripts/lint.mk \
+	scripts/seed-table \
+	scripts/structure

@@ -4,7 +4,7 @@
 core_sources = \
 	src/core/actions.c \
 	src/core/completion_queue.c src/core/completion_queue.h \
-	src/core/conn.c src/core/conn.h src/core/conn_private.h \
+	src/core/conn.c src/core/conn.h src/core/conn_private.h src/core/conn_types.h \
 	src/core/data_run.c src/core/data_run.h \
 	src/core/delivery.c src/core/delivery.h \
 	src/core/destination.c src/core/destination.h \
@@ -28,33 +28,39 @@ core_sources = \
 
 util_sources = \
 	src/util/config.c src/util/config.h \
+	src/util/error_text.c src/util/error_text.h \
 	src/util/log.c src/util/log.h \
 	src/util/monotonic.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 
-lib_LTLIBRARIES += librdmachunk.la
-librdmachunk_la_SOURCES = $(core_sources) $(util_sources) \
-	src/engine/ahead.c src/engine/ahead.h \
+# All of the module: tests/engine links it into programs.
+module_sources = $(core_sources) $(util_sources) \
+	src/engine/condition.c src/engine/condition.h \
+	src/engine/connection.c src/engine/connection.h \
 	src/engine/datapath.c src/engine/datapath.h \
 	src/engine/discard.c src/engine/discard.h \
-	src/engine/guard.h \
+	src/engine/driver.c src/engine/driver.h \
+	src/engine/handle.c src/engine/handle.h \
 	src/engine/limits.c src/engine/limits.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/mr.c src/engine/mr.h \
-	src/engine/poster.c src/engine/poster.h \
-	src/engine/progress.c src/engine/progress.h \
-	src/engine/registry.c src/engine/registry.h \
 	src/engine/report.c src/engine/report.h \
+	src/engine/scan.c src/engine/scan.h \
 	src/engine/session.c src/engine/session.h \
-	src/engine/thread.c src/engine/thread.h \
+	src/engine/sessions.c src/engine/sessions.h \
 	src/engine/verbs.c src/engine/verbs.h \
+	src/engine/worker.c src/engine/worker.h \
 	src/hook/exports.c \
 	src/hook/memory.c \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
-librdmachunk_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
+module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
+
+lib_LTLIBRARIES += librdmachunk.la
+librdmachunk_la_SOURCES = $(module_sources)
+librdmachunk_la_CFLAGS = $(module_cflags)
 librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
 	-Wl,-z,nodelete \
 	-Wl,--version-script=$(top_srcdir)/src/hook/exports.map

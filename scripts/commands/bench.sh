@@ -10,7 +10,7 @@ seed   | regions of 1 MiB, 32 MiB, 1 GiB on the fabric, costs fitted to the QEMU
 guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
 '
 
-readonly BENCH_TREE=$BUILD_DIR/default
+BENCH_TREE=$BUILD_DIR/default
 
 # ab NAME ARGUMENT...: rdmachunk-ab with our library and the counting one; its reports go to NAME.
 ab() {
@@ -62,50 +62,47 @@ seed_room() {
 	echo $(((shm < memory ? shm : memory) / 1048576))
 }
 
-# The guest of the patch has 8 GiB, all of them with data here: nothing else costs what its figures
-# say. The pages are allocated beforehand, as a registration's cost is to be the preset's.
-bench_seed() {
-	local size=8 room variant
+# seed_rows NAME GIB ROUNDS: the patch's chunk sizes as regions, in a guest of so many GiB, and a table
+# of them and the patch's figures, which fails if they are not alike. All of the guest has data:
+# nothing else costs what the figures say. The pages are allocated beforehand, as a registration's
+# cost is to be the preset's.
+seed_rows() {
+	local name=$1 size=$2 rounds=$3 variant
 	local -a variants=()
+
+	while read -r variant; do
+		variants+=(--variant "$variant")
+	done < <("$SOURCE_DIR/scripts/seed-table" --variants)
+	on_fabric seed ab "$name" --size "${size}G" --zero-fraction 0 --prealloc --rounds "$rounds" \
+		--warmup 0 --title "A guest of $size GiB by size of a region (in brackets: seconds of the QEMU patch)" \
+		"${variants[@]}" || return
+	heading "The patch's figures beside these, a guest of $size GiB (a simulation)"
+	"$SOURCE_DIR/scripts/seed-table" "$BENCH_DIR/$name/result.json" | tee "$BENCH_DIR/$name/table.md"
+}
+
+# The guest of the patch has 8 GiB.
+bench_seed() {
+	local size=8 room
 
 	room=$(seed_room)
 	while [ "$size" -gt 1 ] && [ $((size * 2)) -gt "$room" ]; do
 		size=$((size / 2))
 	done
 	[ "$size" -eq 8 ] || say "scaled down to $size GiB: there is room for $room GiB only"
-	while read -r variant; do
-		variants+=(--variant "$variant")
-	done < <("$SOURCE_DIR/scripts/seed-table" --variants)
-	on_fabric seed ab seed --size "${size}G" --zero-fraction 0 --prealloc --rounds 3 --warmup 0 \
-		--title "A guest of $size GiB by size of a region (in brackets: seconds of the QEMU patch)" \
-		"${variants[@]}" || return
-	heading "The patch's figures beside these, a guest of $size GiB (a simulation)"
-	"$SOURCE_DIR/scripts/seed-table" "$BENCH_DIR/seed/result.json" | tee "$BENCH_DIR/seed/table.md"
+	seed_rows seed "$size" 3
 }
 
-# bench_root: a root directory with Debian's newest QEMU, made once and kept beside the kernel. Steps
-# that run beside each other may ask for it at the same time.
+# bench_root RELEASE: a root directory with the QEMU of that release of Debian.
 bench_root() {
-	local root=${RDMATEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rdmachunk}/forky-qemu lock
-
-	mkdir -p "${root%/*}" && exec {lock}>"$root.lock" && flock "$lock" || return 1
-	if [ ! -e "$root/complete" ]; then
-		rm -rf "$root"
-		# base-files brings the links that lead to the loader.
-		mmdebstrap --quiet --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
-			--include=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core \
-			forky "$root" >&2 || return 1
-		[ -e "$root/lib64/ld-linux-x86-64.so.2" ] || return 1
-		touch "$root/complete"
-	fi
-	exec {lock}>&-
-	echo "$root"
+	# base-files brings the links that lead to the loader.
+	package_root "$1-qemu" "$1" \
+		base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
 }
 
 bench_guest() {
 	local root
 
-	root=$(bench_root) || die "QEMU of Debian forky could not be had"
+	root=$(bench_root forky) || die "QEMU of Debian forky could not be had"
 	heading "$(qemu-system-x86_64 --version | head -n 1)"
 	with_link 1800 "$BENCH_DIR" "$SOURCE_DIR/scripts/bench-job" "$BENCH_TREE" "$BENCH_DIR/guest" \
 		--rounds 6 --variant stock --variant shim

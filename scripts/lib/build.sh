@@ -21,14 +21,25 @@ bootstrap() {
 	exec {lock}>&-
 }
 
+# cross_options MACHINE
+cross_options() {
+	local root
+
+	root=$(cross_root "$1") || return 1
+	echo --host="$1-linux-gnu" --enable-werror CC="$1-linux-gnu-gcc" CPPFLAGS="--sysroot=$root" \
+		LDFLAGS="--sysroot=$root" PKG_CONFIG="$root/pkg-config"
+}
+
 # tree_options NAME: what configure is told for it.
 tree_options() {
 	case $1 in
+	cross-*) cross_options "${1#cross-}" ;;
 	default) ;;
 	gcc) echo --enable-werror CC=gcc ;;
 	clang) echo --enable-werror CC=clang ;;
 	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc ;;
-	tsan) echo --enable-werror CC=gcc CFLAGS=-fsanitize=thread LDFLAGS=-fsanitize=thread ;;
+	tsan) echo --enable-werror --enable-sanitizers=thread CC=gcc ;;
+	fuzz) echo --enable-werror --enable-fuzzers CC=clang ;;
 	coverage) echo --enable-coverage CC=gcc ;;
 	*) die "no build tree '$1'" ;;
 	esac
@@ -46,14 +57,14 @@ optional_libraries() {
 # build_tree NAME [TARGET...]: configures and makes; all there is, tests too, without a TARGET.
 # Several may be called at a time, for one tree as well.
 build_tree() {
-	local name=$1 tree=$BUILD_DIR/$1 options found lock
+	local name=$1 tree=$BUILD_DIR/$1 options found lock status=0
 	shift
 
 	mkdir -p "$tree"
 	bootstrap
 	exec {lock}>"$tree.lock"
 	flock "$lock"
-	options=$(tree_options "$name")
+	options=$(tree_options "$name") || return 1
 	# Libraries that configure can do without may have been installed since.
 	found="$options $(optional_libraries)"
 	if [ ! -e "$tree/config.status" ] || [ "$(cat "$tree/configured-for" 2>/dev/null)" != "$found" ]; then
@@ -66,12 +77,15 @@ build_tree() {
 		echo "$found" >"$tree/configured-for"
 	fi
 	if [ $# -gt 0 ]; then
-		make -C "$tree" -j "$JOBS" "$@"
+		make -C "$tree" -j "$JOBS" "$@" || status=$?
 	else
 		# TESTS= builds the test programs and runs none; a log of its own, for tests may run meanwhile.
-		make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= TEST_SUITE_LOG=build.log >/dev/null
+		{ make -C "$tree" -j "$JOBS" all && make -C "$tree" -j "$JOBS" check TESTS= TEST_SUITE_LOG=build.log >/dev/null; } ||
+			status=$?
 	fi
 	exec {lock}>&-
+	# Where `set -e' does not hold, as left of `||', nothing else would tell.
+	return "$status"
 }
 
 # tree_tests NAME: the tree's automake tests, a line each.
@@ -81,8 +95,9 @@ tree_tests() {
 		make -s --no-print-directory -C "$BUILD_DIR/$1" -f - run-print-tests | tr ' ' '\n' | sed '/^$/d'
 }
 
-# tree_check NAME PATTERN: runs the tests whose name matches the pattern, an extended regular
-# expression, and prints what they said. That there are none is a failure.
+# tree_check NAME PATTERN [VARIABLE=VALUE...]: runs the tests whose name matches the pattern, an
+# extended regular expression, and prints what they said. That there are none is a failure. The variables
+# are make's.
 tree_check() {
 	local tree=$BUILD_DIR/$1 tests test status=0
 
@@ -90,7 +105,8 @@ tree_check() {
 		echo "no test in the build matches $2"
 		return 1
 	}
-	make -C "$tree" -j "$JOBS" check TESTS="$tests" || status=$?
+	shift 2
+	make -C "$tree" -j "$JOBS" check TESTS="$tests" "$@" || status=$?
 	for test in $tests; do
 		echo "-- $test"
 		cat "$tree/$test.log" || status=1

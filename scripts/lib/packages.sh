@@ -39,6 +39,13 @@ check | command prlimit             | util-linux              | util-linux
 check | command findmnt             | util-linux mount        | util-linux
 check | command clang               | clang                   | clang
 check | command clang-format        | clang-format            | clang-tools-extra
+check | command clang-tidy          | clang-tidy              | clang-tools-extra
+check | command cppcheck            | cppcheck                | cppcheck
+check | command shellcheck          | shellcheck              | ShellCheck
+check | command aarch64-linux-gnu-gcc | gcc-aarch64-linux-gnu | -
+check | command s390x-linux-gnu-gcc | gcc-s390x-linux-gnu     | -
+check | command qemu-aarch64        | qemu-user               | -
+check | command ctags               | universal-ctags         | ctags
 check | module check                | check                   | check-devel
 check | compiler_file libasan.so    | -                       | libasan
 check | compiler_file libubsan.so   | -                       | libubsan
@@ -55,6 +62,9 @@ check | command git                 | git                     | git-core
 check | command ibv_devinfo         | ibverbs-utils           | libibverbs-utils
 check | command rping               | rdmacm-utils            | librdmacm-utils
 check | command ib_write_bw         | perftest                | perftest
+fuzz  | command clang               | clang                   | clang
+fuzz  | libfuzzer -                 | libclang-rt-dev libclang-rt-14-dev | compiler-rt
+fuzz  | module json-c               | libjson-c-dev           | json-c-devel
 coverage | module check             | check                   | check-devel
 coverage | command gcovr            | gcovr                   | gcovr
 '
@@ -69,6 +79,13 @@ have_module_macro() { [ -e "/usr/share/aclocal/$1.m4" ]; }
 have_header() { have_command gcc && echo "#include <$1>" | gcc -E -x c - >/dev/null 2>&1; }
 # gcc prints the bare name of a file that it does not find.
 have_compiler_file() { have_command gcc && [ "$(gcc -print-file-name="$1")" != "$1" ]; }
+# clang's own, with which a program without main() becomes a fuzzer.
+have_libfuzzer() {
+	local target='int LLVMFuzzerTestOneInput(const char *, unsigned long);
+		int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }'
+
+	have_command clang && clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null - <<<"$target" 2>/dev/null
+}
 
 can_be_root() {
 	[ "$(id -u)" -eq 0 ] || have_command sudo

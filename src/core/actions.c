@@ -21,9 +21,8 @@ static bool next_abort(struct conn *c, struct conn_action *a)
 	return true;
 }
 
-static bool next_shun(struct conn *c, struct conn_action *a)
+static bool next_shun(struct conn *c)
 {
-	(void)a;
 	if (c->refusal != REFUSAL_SEEN)
 		return false;
 	c->refusal = REFUSAL_TOLD;
@@ -46,22 +45,17 @@ static bool next_recv(struct conn *c, struct conn_action *a)
 	return posting_next_recv(&c->posting, &a->recv);
 }
 
-static bool next_post(struct conn *c, struct conn_action *a, bool message, bool writes)
+#define POSTS (CONN_KIND(CONN_POST_MESSAGE) | CONN_KIND(CONN_POST_WRITES))
+
+/* Whichever comes first, if it is wanted. */
+static bool next_post(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
 	if (c->state != CONN_ACTIVE)
 		return false;
-	a->post.count = posting_next(&c->posting, &c->transmit, message, writes, a->post.wr);
+	a->post.count =
+		posting_next(&c->posting, &c->transmit, kinds & CONN_KIND(CONN_POST_MESSAGE),
+			     kinds & CONN_KIND(CONN_POST_WRITES), a->post.wr);
 	return a->post.count > 0;
-}
-
-static bool next_message(struct conn *c, struct conn_action *a)
-{
-	return next_post(c, a, true, false);
-}
-
-static bool next_writes(struct conn *c, struct conn_action *a)
-{
-	return next_post(c, a, false, true);
 }
 
 static bool next_deregister(struct conn *c, struct conn_action *a)
@@ -124,23 +118,27 @@ static bool next_register(struct conn *c, struct conn_action *a)
 	return true;
 }
 
-static bool (*const next_of[CONN_KINDS])(struct conn *c, struct conn_action *a) = {
-	[CONN_ABORT] = next_abort,	  [CONN_SHUN] = next_shun,
-	[CONN_POST_RECV] = next_recv,	  [CONN_POST_MESSAGE] = next_message,
-	[CONN_POST_WRITES] = next_writes, [CONN_DEREGISTER] = next_deregister,
-	[CONN_LISTEN] = next_listen,	  [CONN_SCAN] = next_scan,
-	[CONN_REGISTER] = next_register,
-};
-
-bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *action)
+bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
-	for (unsigned int kind = 0; kind < CONN_KINDS; kind++) {
-		if (!(kinds & CONN_KIND(kind)) || !next_of[kind](c, action))
-			continue;
-		action->kind = (enum conn_action_kind)kind;
-		return true;
-	}
-	return false;
+	if (kinds & CONN_KIND(CONN_ABORT) && next_abort(c, a))
+		a->kind = CONN_ABORT;
+	else if (kinds & CONN_KIND(CONN_SHUN) && next_shun(c))
+		a->kind = CONN_SHUN;
+	else if (kinds & CONN_KIND(CONN_POST_RECV) && next_recv(c, a))
+		a->kind = CONN_POST_RECV;
+	else if (kinds & POSTS && next_post(c, kinds, a))
+		a->kind = c->posting.state == POSTING_WRITES ? CONN_POST_WRITES : CONN_POST_MESSAGE;
+	else if (kinds & CONN_KIND(CONN_DEREGISTER) && next_deregister(c, a))
+		a->kind = CONN_DEREGISTER;
+	else if (kinds & CONN_KIND(CONN_LISTEN) && next_listen(c, a))
+		a->kind = CONN_LISTEN;
+	else if (kinds & CONN_KIND(CONN_SCAN) && next_scan(c, a))
+		a->kind = CONN_SCAN;
+	else if (kinds & CONN_KIND(CONN_REGISTER) && next_register(c, a))
+		a->kind = CONN_REGISTER;
+	else
+		return false;
+	return true;
 }
 
 static bool has_writes(struct conn *c)

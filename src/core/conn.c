@@ -380,8 +380,8 @@ static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey
 	return 0;
 }
 
-/* In parts where what it is read from is in several MRs. Should there be no room
- * for all of them, QEMU comes back with the whole, and some parts are written twice. */
+/* In parts where what it is read from is in several MRs. There is room for all of them once
+ * there is for the first. */
 static int post_write(struct conn *c, struct conn_wr *wr)
 {
 	struct write part = {.wr_id = wr->wr_id, .rkey = wr->rkey};

@@ -2,7 +2,7 @@
 #ifndef RDMACHUNK_CORE_CONN_PRIVATE_H
 #define RDMACHUNK_CORE_CONN_PRIVATE_H
 
-#include "core/conn.h"
+#include "core/conn_types.h"
 #include "core/delivery.h"
 #include "core/destination.h"
 #include "core/posting.h"

@@ -341,7 +341,9 @@ static bool learn(struct source *s, struct ram_block *block, uint64_t addr, uint
 		return false;
 	if (!s->chunk_size)
 		s->chunk_size = size;
-	block->local_addr = addr - start;
+	/* Once it is known, those who discard memory read it without a lock. */
+	if (!block->local_known)
+		block->local_addr = addr - start;
 	block->local_known = true;
 	if (!request->recorded) {
 		request->range = (struct range){start, start + length};

@@ -4,12 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/discard_map.h"
 #include "core/verbs_values.h"
 
 /* Below this many WRs on the wire it has little to do: hold nothing back. */
 #define IN_FLIGHT_LOW 2
 /* Kept free for messages when writes fill the send queue. */
 #define SEND_QUEUE_RESERVE 8
+
+/* A WRITE of a chunk of 1 GiB, the largest of QEMU's, of which each granule was registered
+ * by itself. Once its first part is in, the others may not be refused. */
+#define PARTS_MAX ((UINT64_C(1) << 30) / DISCARD_GRANULE + 1)
+_Static_assert(WRITE_QUEUE_ROOM >= TRANSMIT_WINDOW_WRITES + 1 + PARTS_MAX + TRANSMIT_BATCH,
+	       "parts of a WRITE find no room");
 
 void transmit_init(struct transmit *t)
 {
@@ -163,14 +170,19 @@ void transmit_flush(struct transmit *t)
 static bool batch_zero(struct transmit *t, struct transmit_out *out)
 {
 	bool wanted = t->strict.pending && !t->strict.urgent;
-	const struct zero_run *run = zero_queue_next(&t->zeros, wanted);
-	int slot = send_queue_free_slot(&t->sends);
+	const struct zero_run *run;
+	int slot;
 
+	/* Mostly there is none, and this is asked for each WRITE. */
+	run = t->zeros.count ? zero_queue_next(&t->zeros, wanted) : NULL;
+	if (!run)
+		return false;
+	slot = send_queue_free_slot(&t->sends);
 	/*
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (is_broken(t) || !run || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
+	if (is_broken(t) || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
 	    (!t->credits && !wanted))
 		return false;
 	*out = (struct transmit_out){
@@ -275,6 +287,12 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 
 	if (t->stalled)
 		return 0;
+	/* This is asked after each WRITE of QEMU's: most of them wait for others. */
+	if (!t->zeros.count && !t->strict.pending && t->request.state != TRANSMIT_REQUEST_QUEUED &&
+	    (!t->writes.count || !writes_are_due(t))) {
+		t->flush = false;
+		return 0;
+	}
 	if (batch_zero(t, out) || batch_request(t, out))
 		return 1;
 	n = batch_writes(t, out);

@@ -13,7 +13,9 @@
  * and under the same keys, becomes part of it.
  */
 
-#define WRITE_QUEUE_ROOM 1024
+/* A window, the parts of one WRITE behind it, and what the NIC did not take of a batch: see
+ * core/transmit. */
+#define WRITE_QUEUE_ROOM 2048
 
 struct write {
 	uint64_t wr_id; /* QEMU's, of the first write in it */

@@ -70,7 +70,7 @@ static bool parse(const char *line, uint64_t start, uint64_t end, struct mapping
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %x:%x %" SCNu64 " %n",
 		   &mapping->start, &mapping->end, &offset, &major, &minor, &inode, &used) != 6)
 		return false;
-	if (mapping->end <= start || mapping->start >= end)
+	if (mapping->start >= mapping->end || mapping->end <= start || mapping->start >= end)
 		return false;
 	if (mapping->start < start) {
 		offset += start - mapping->start;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/registry.h"
+#include "engine/sessions.h"
 #include "util/log.h"
 #include "util/monotonic.h"
 #include "util/sink.h"
@@ -67,47 +67,48 @@ static double seconds_since(const struct timespec *start)
 
 static void compose(struct line *line, const struct session *s)
 {
-	const struct conn_counters *c = &s->conn.counters;
-	const struct transmit_counters *t = &s->conn.transmit.counters;
+	struct conn_figures f;
+
+	conn_figures(s->conn, &f);
 	const struct counter counters[] = {
-		{"requests_seen", c->requests_seen},
-		{"requests_sent", c->requests_sent},
-		{"requests_widened", c->requests_widened},
-		{"requests_answered", c->requests_answered},
-		{"requests_held", c->requests_held},
-		{"requests_ahead", c->requests_ahead},
-		{"unregisters_answered", c->unregisters_answered},
-		{"registrations_asked", s->counters.asked},
-		{"registrations_made", s->counters.made},
-		{"registrations_ahead", s->counters.ahead},
-		{"registrations_renewed", s->counters.renewed},
-		{"registration_fallbacks", s->conn.policy.fallbacks},
-		{"largest_registration_bytes", s->counters.largest},
-		{"pinned_peak_bytes", s->counters.pinned_peak},
-		{"writes", t->writes},
-		{"write_bytes", t->write_bytes},
-		{"write_wrs", t->write_wrs},
-		{"wrs", t->wrs},
-		{"doorbells", t->doorbells},
-		{"doorbells_delegated", s->counters.delegated},
-		{"signaled", t->signaled},
-		{"writes_withheld", t->withheld},
-		{"fences", t->fenced},
-		{"zeros", c->zeros_seen},
-		{"zeros_merged", t->zeros_kept},
-		{"zeros_sent", t->zeros_sent},
+		{"requests_seen", f.messages.requests_seen},
+		{"requests_sent", f.messages.requests_sent},
+		{"requests_widened", f.messages.requests_widened},
+		{"requests_answered", f.messages.requests_answered},
+		{"requests_held", f.messages.requests_held},
+		{"requests_ahead", f.messages.requests_ahead},
+		{"unregisters_answered", f.messages.unregisters_answered},
+		{"registrations_asked", f.mrs.asked},
+		{"registrations_made", f.mrs.made},
+		{"registrations_ahead", f.mrs.ahead},
+		{"registrations_renewed", f.mrs.renewed},
+		{"registration_fallbacks", f.fallbacks},
+		{"largest_registration_bytes", f.mrs.largest},
+		{"pinned_peak_bytes", f.mrs.pinned_peak},
+		{"writes", f.transmit.writes},
+		{"write_bytes", f.transmit.write_bytes},
+		{"write_wrs", f.transmit.write_wrs},
+		{"wrs", f.transmit.wrs},
+		{"doorbells", f.transmit.doorbells},
+		{"doorbells_delegated", s->delegated},
+		{"signaled", f.transmit.signaled},
+		{"writes_withheld", f.transmit.withheld},
+		{"fences", f.transmit.fenced},
+		{"zeros", f.messages.zeros_seen},
+		{"zeros_merged", f.transmit.zeros_kept},
+		{"zeros_sent", f.transmit.zeros_sent},
 	};
 
 	put(line, "{\"pid\": %ld, \"role\": \"%s\", \"state\": \"%s\", \"peer\": \"%s\"",
-	    (long)getpid(), conn_role_name(s->conn.role), conn_state_name(s->conn.state), s->peer);
+	    (long)getpid(), conn_role_name(conn_role(s->conn)),
+	    conn_state_name(conn_state(s->conn)), s->peer);
 	if (s->passthrough_reason)
 		put(line, ", \"reason\": \"%s\"", s->passthrough_reason);
-	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, s->conn.options.shift,
-	    s->conn.source.chunk_size);
+	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, f.shift, f.chunk);
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		put(line, ", \"%s\": %" PRIu64, counters[i].name, counters[i].value);
-	put_messages(line, "messages_sent", c->sent);
-	put_messages(line, "messages_received", c->received);
+	put_messages(line, "messages_sent", f.messages.sent);
+	put_messages(line, "messages_received", f.messages.received);
 	put(line, ", \"seconds\": %.6f}\n", seconds_since(&s->started));
 }
 
@@ -195,7 +196,7 @@ void report_exit(void)
 	if (atomic_load(&owner) != (long)getpid())
 		return;
 	end = monotonic_ns() + EXIT_NS;
-	for (struct session *s = registry_next(NULL); s; s = registry_next(s)) {
+	for (struct session *s = sessions_next(NULL); s; s = sessions_next(s)) {
 		if (!lock_until(s, end)) {
 			log_warn("RDMACHUNK_STATS=%.200s: a connection is busy at exit: its "
 				 "statistics are lost",

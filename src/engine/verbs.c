@@ -2,13 +2,28 @@
 #include "engine/verbs.h"
 
 #include <errno.h>
+#include <string.h>
+
+_Thread_local unsigned int guard_depth;
+
+static const struct verbs_calls *real;
+
+void verbs_init(const struct verbs_calls *calls)
+{
+	real = calls;
+}
+
+const struct verbs_calls *verbs_real(void)
+{
+	return real;
+}
 
 /* `ret` was returned, errno having been 0 before. */
-static int positive(int ret)
+static int negative(int ret)
 {
-	if (ret >= 0)
-		return ret;
-	return ret == -1 && errno ? errno : -ret;
+	if (ret == -1 && errno)
+		return -errno;
+	return ret > 0 ? -ret : ret;
 }
 
 int verbs_post_send(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_send_wr *wr,
@@ -17,7 +32,7 @@ int verbs_post_send(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_s
 	int saved_errno = errno, ret;
 
 	errno = 0;
-	ret = positive(ops->post_send(qp, wr, bad_wr));
+	ret = negative(ops->post_send(qp, wr, bad_wr));
 	errno = saved_errno;
 	return ret;
 }
@@ -28,7 +43,69 @@ int verbs_post_recv(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_r
 	int saved_errno = errno, ret;
 
 	errno = 0;
-	ret = positive(ops->post_recv(qp, wr, bad_wr));
+	ret = negative(ops->post_recv(qp, wr, bad_wr));
 	errno = saved_errno;
 	return ret;
+}
+
+/*
+ * Those below may be called from under a post or a poll as well, which come to us
+ * through the device's ops and have not entered the guard.
+ */
+int verbs_register(enum verbs_register with, struct ibv_pd *pd, void *addr, size_t length,
+		   int access, struct ibv_mr **mr)
+{
+	struct ibv_mr *made = NULL;
+
+	guard_enter();
+	if (with == VERBS_REG_MR && real->reg_mr)
+		made = real->reg_mr(pd, addr, length, access);
+	else if (with == VERBS_REG_MR_IOVA2 && real->reg_mr_iova2)
+		made = real->reg_mr_iova2(pd, addr, length, (uintptr_t)addr, (unsigned int)access);
+	else
+		errno = ENOSYS;
+	guard_leave();
+	if (!made)
+		return errno ? -errno : -EIO;
+	*mr = made;
+	return 0;
+}
+
+int verbs_deregister(struct ibv_mr *mr)
+{
+	int saved_errno = errno, ret;
+
+	if (!real->dereg_mr)
+		return -ENOSYS;
+	guard_enter();
+	errno = 0;
+	ret = negative(real->dereg_mr(mr));
+	errno = saved_errno;
+	guard_leave();
+	return ret;
+}
+
+void verbs_fail_qp(struct ibv_qp *qp)
+{
+	struct ibv_qp_attr attr = {.qp_state = IBV_QPS_ERR};
+
+	if (!real->modify_qp)
+		return;
+	guard_enter();
+	real->modify_qp(qp, &attr, IBV_QP_STATE);
+	guard_leave();
+}
+
+uint64_t verbs_max_message(struct ibv_context *context, uint8_t port)
+{
+	struct ibv_port_attr attr;
+	int ret;
+
+	if (!real->query_port)
+		return 0;
+	memset(&attr, 0, sizeof(attr));
+	guard_enter();
+	ret = real->query_port(context, port, (struct _compat_ibv_port_attr *)(void *)&attr);
+	guard_leave();
+	return ret ? 0 : attr.max_msg_sz;
 }

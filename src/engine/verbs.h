@@ -2,6 +2,10 @@
 #ifndef RDMACHUNK_ENGINE_VERBS_H
 #define RDMACHUNK_ENGINE_VERBS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
 
@@ -40,11 +44,51 @@ struct verbs_ops {
 	int (*req_notify_cq)(struct ibv_cq *cq, int solicited_only);
 };
 
-/* Post, and return 0 or a positive errno: some providers return a negative one, and
- * some -1 with errno set. errno itself stays as it was. */
+/*
+ * libibverbs and librdmacm call each other and themselves through the symbols
+ * we export (ibv_reg_mr() calls ibv_reg_mr_iova2() that way), so a hook that is
+ * entered from within a hook on the same thread, or from a thread of ours, must
+ * pass straight on.
+ */
+extern _Thread_local unsigned int guard_depth;
+
+static inline bool guard_enter(void)
+{
+	return guard_depth++ == 0;
+}
+
+static inline void guard_leave(void)
+{
+	guard_depth--;
+}
+
+/* Before anything else: where the real functions are. */
+void verbs_init(const struct verbs_calls *calls);
+const struct verbs_calls *verbs_real(void);
+
+/*
+ * The real functions as the engine calls them, with the guard: 0, or a negative errno
+ * whatever the provider makes of it, for some return a negative one and some -1 with errno
+ * set. errno is kept, but for what verbs_register() leaves in it.
+ */
 int verbs_post_send(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_send_wr *wr,
 		    struct ibv_send_wr **bad_wr);
 int verbs_post_recv(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_recv_wr *wr,
 		    struct ibv_recv_wr **bad_wr);
+
+/* Which function QEMU registers memory with, and so which we call. */
+enum verbs_register {
+	VERBS_REG_MR,
+	VERBS_REG_MR_IOVA2,
+};
+int verbs_register(enum verbs_register with, struct ibv_pd *pd, void *addr, size_t length,
+		   int access, struct ibv_mr **mr);
+int verbs_deregister(struct ibv_mr *mr);
+
+/* Put a QP into its error state, if that can be done. */
+void verbs_fail_qp(struct ibv_qp *qp);
+
+/* The longest message of the port's, in bytes; 0 when it will not tell. */
+uint64_t verbs_max_message(struct ibv_context *context, uint8_t port);
 
 #endif

@@ -4,10 +4,9 @@
 
 #include <errno.h>
 
-#include "engine/guard.h"
-#include "engine/mr.h"
+#include "engine/connection.h"
+#include "engine/handle.h"
 #include "engine/report.h"
-#include "engine/session.h"
 #include "hook/ops.h"
 #include "hook/symbols.h"
 
@@ -27,7 +26,7 @@ EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_q
 
 	if (!real->create_qp)
 		return missing();
-	ret = guard_enter() ? session_create_qp(id, pd, attr, ops_patch)
+	ret = guard_enter() ? connection_create_qp(id, pd, attr, ops_patch)
 			    : real->create_qp(id, pd, attr);
 	guard_leave();
 	return ret;
@@ -40,7 +39,7 @@ EXPORT void rdma_destroy_qp(struct rdma_cm_id *id)
 	if (!real->destroy_qp)
 		return;
 	if (guard_enter())
-		session_destroy_qp(id);
+		connection_destroy_qp(id);
 	else
 		real->destroy_qp(id);
 	guard_leave();
@@ -53,7 +52,7 @@ EXPORT int rdma_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
 
 	if (!real->connect)
 		return missing();
-	ret = guard_enter() ? session_connect(id, param) : real->connect(id, param);
+	ret = guard_enter() ? connection_connect(id, param) : real->connect(id, param);
 	guard_leave();
 	return ret;
 }
@@ -65,7 +64,7 @@ EXPORT int rdma_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
 
 	if (!real->accept)
 		return missing();
-	ret = guard_enter() ? session_accept(id, param) : real->accept(id, param);
+	ret = guard_enter() ? connection_accept(id, param) : real->accept(id, param);
 	guard_leave();
 	return ret;
 }
@@ -77,7 +76,7 @@ EXPORT int rdma_disconnect(struct rdma_cm_id *id)
 
 	if (!real->disconnect)
 		return missing();
-	ret = guard_enter() ? session_disconnect(id) : real->disconnect(id);
+	ret = guard_enter() ? connection_disconnect(id) : real->disconnect(id);
 	guard_leave();
 	return ret;
 }
@@ -93,7 +92,7 @@ EXPORT int rdma_get_cm_event(struct rdma_event_channel *channel, struct rdma_cm_
 	if (ret)
 		return ret;
 	if (guard_enter())
-		session_cm_event(*event);
+		connection_cm_event(*event);
 	guard_leave();
 	return 0;
 }
@@ -107,7 +106,7 @@ EXPORT struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, i
 		missing();
 		return NULL;
 	}
-	mr = guard_enter() ? mr_register(pd, addr, length, access, MR_CALL_REG_MR)
+	mr = guard_enter() ? handle_register(VERBS_REG_MR, pd, addr, length, access)
 			   : real->reg_mr(pd, addr, length, access);
 	guard_leave();
 	return mr;
@@ -129,7 +128,7 @@ EXPORT struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len
 	}
 	/* Addresses of the remote end's own choice cannot be widened. */
 	if (guard_enter() && iova == (uintptr_t)addr)
-		mr = mr_register(pd, addr, length, (int)access, MR_CALL_REG_MR_IOVA2);
+		mr = handle_register(VERBS_REG_MR_IOVA2, pd, addr, length, (int)access);
 	else
 		mr = real->reg_mr_iova2(pd, addr, length, iova, access);
 	guard_leave();
@@ -143,7 +142,7 @@ EXPORT int ibv_dereg_mr(struct ibv_mr *mr)
 
 	if (!real->dereg_mr)
 		return ENOSYS;
-	ret = guard_enter() ? mr_deregister(mr) : real->dereg_mr(mr);
+	ret = guard_enter() ? handle_deregister(mr) : real->dereg_mr(mr);
 	guard_leave();
 	return ret;
 }

@@ -8,7 +8,7 @@
 
 #include "engine/datapath.h"
 #include "engine/lookup.h"
-#include "engine/registry.h"
+#include "engine/sessions.h"
 
 /* Never freed, because another thread may have found it a moment ago, but used again. */
 struct patched {
@@ -50,7 +50,7 @@ static inline const struct verbs_ops *original(const struct ibv_context *context
 
 static int hooked_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_wr **bad_wr)
 {
-	struct session *s = registry_find_qp(qp);
+	struct session *s = sessions_find_qp(qp);
 
 	if (s)
 		return datapath_post_send(s, qp, wr, bad_wr);
@@ -59,7 +59,7 @@ static int hooked_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ib
 
 static int hooked_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 {
-	struct session *s = registry_find_qp(qp);
+	struct session *s = sessions_find_qp(qp);
 
 	if (s)
 		return datapath_post_recv(s, qp, wr, bad_wr);
@@ -69,7 +69,7 @@ static int hooked_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ib
 static int hooked_poll_cq(struct ibv_cq *cq, int entries, struct ibv_wc *wc)
 {
 	const struct verbs_ops *ops = original(cq->context);
-	struct session *s = registry_find_cq(cq);
+	struct session *s = sessions_find_cq(cq);
 
 	if (__builtin_expect(!!s, 0))
 		return datapath_poll_cq(s, ops, cq, entries, wc);
@@ -79,7 +79,7 @@ static int hooked_poll_cq(struct ibv_cq *cq, int entries, struct ibv_wc *wc)
 static int hooked_req_notify_cq(struct ibv_cq *cq, int solicited_only)
 {
 	const struct verbs_ops *ops = original(cq->context);
-	struct session *s = registry_find_cq(cq);
+	struct session *s = sessions_find_cq(cq);
 
 	if (s)
 		datapath_arm(s, cq);

@@ -8,8 +8,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "engine/session.h"
-
 /*
  * Which version of which symbol. Without the version the loader may return the
  * oldest one, as glibc before 2.36 does: libibverbs keeps a twin of ibv_reg_mr
@@ -110,7 +108,7 @@ static void resolve(void)
 	int saved_errno = errno;
 	bool all = true;
 
-	session_layer_init(&calls);
+	verbs_init(&calls);
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		void **entry = (void **)(void *)((char *)&calls + symbols[i].where);
 

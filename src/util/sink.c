@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/error_text.h"
 #include "util/monotonic.h"
 #include "util/spawn.h"
 
@@ -71,7 +72,7 @@ static const char *open_file(const char *path, int *fd)
 	/* To open a device or FIFO may do something to it: look first. */
 	if (lstat(path, &st)) {
 		if (errno != ENOENT)
-			return strerror(errno);
+			return error_text(errno);
 	} else {
 		why = wrong_kind(st.st_mode);
 		if (why)
@@ -81,9 +82,9 @@ static const char *open_file(const char *path, int *fd)
 		   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
 		   0644);
 	if (*fd < 0)
-		return strerror(errno);
+		return error_text(errno);
 	/* It may be another by now. */
-	why = fstat(*fd, &st) ? strerror(errno) : wrong_kind(st.st_mode);
+	why = fstat(*fd, &st) ? error_text(errno) : wrong_kind(st.st_mode);
 	if (why) {
 		close(*fd);
 		*fd = -1;
@@ -118,9 +119,9 @@ static void write_first(struct sink *s, int fd, const char *why)
 	pthread_mutex_unlock(&s->lock);
 	/* What is left of a line must not spoil the next. */
 	if (!why && s->torn && !write_all(s, fd, "\n", 1))
-		why = strerror(errno);
+		why = error_text(errno);
 	if (!why && !write_all(s, fd, line->text, line->len))
-		why = strerror(errno);
+		why = error_text(errno);
 	if (why)
 		forfeit(s, line->text, line->len, why);
 	pthread_mutex_lock(&s->lock);
@@ -156,7 +157,7 @@ static void *run(void *argument)
 		pthread_mutex_unlock(&s->lock);
 		/* NFS tells only now that a disk was full. */
 		if (!why && close(fd))
-			complain(s, strerror(errno));
+			complain(s, error_text(errno));
 		pthread_mutex_lock(&s->lock);
 	}
 	s->running = false;
@@ -257,24 +258,25 @@ void sink_open(struct sink *s, const char *path)
 	int error;
 
 	pthread_mutex_lock(&s->lock);
-	if (!s->running)
+	/* It is another in a child only; warnings read it without the lock. */
+	if (!s->running && strcmp(s->path, path))
 		snprintf(s->path, sizeof(s->path), "%s", path);
 	s->users++;
 	s->no_thread = 0;
 	error = start(s);
 	pthread_mutex_unlock(&s->lock);
 	if (error)
-		complain(s, strerror(error));
+		complain(s, error_text(error));
 }
 
 void sink_put(struct sink *s, const char *text, size_t len)
 {
 	struct sink_line *line = malloc(sizeof(*line) + len);
-	const char *why = NULL;
+	bool taken;
 	int error;
 
 	if (!line) {
-		forfeit(s, text, len, strerror(ENOMEM));
+		forfeit(s, text, len, error_text(ENOMEM));
 		return;
 	}
 	line->next = NULL;
@@ -282,20 +284,17 @@ void sink_put(struct sink *s, const char *text, size_t len)
 	memcpy(line->text, text, len);
 	pthread_mutex_lock(&s->lock);
 	error = start(s);
-	if (error) {
-		why = strerror(error);
-	} else if (s->waiting == LINES_MAX) {
-		why = "it takes too long to write";
-	} else {
+	taken = !error && s->waiting < LINES_MAX;
+	if (taken) {
 		*s->last = line;
 		s->last = &line->next;
 		s->waiting++;
 		pthread_cond_signal(&s->changed);
 	}
 	pthread_mutex_unlock(&s->lock);
-	if (why) {
+	if (!taken) {
 		free(line);
-		forfeit(s, text, len, why);
+		forfeit(s, text, len, error ? error_text(error) : "it takes too long to write");
 	}
 }
 

@@ -11,7 +11,7 @@
  * QEMU's default of 8 MiB counts against RLIMIT_AS, and against RLIMIT_MEMLOCK with
  * -overcommit mem-lock=on. Ours go a few calls deep, into a provider's at most.
  */
-#define STACK_SIZE (256u * 1024)
+#define STACK_SIZE ((size_t)256 * 1024)
 
 /*
  * QEMU ends itself when it cannot create a thread (util/qemu-thread-posix.c,

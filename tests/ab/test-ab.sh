@@ -42,6 +42,8 @@ mkdir "$TMPDIR"
 unset NO_COLOR
 # shellcheck source=tests/lib/report.sh
 . "$here/../lib/report.sh"
+# shellcheck source=tests/lib/expect.sh
+. "$here/../lib/expect.sh"
 
 # marked: processes of runs, apart from this script and its own children
 marked() {
@@ -138,7 +140,7 @@ test_outputs() {
 		cmp -s "$scratch/outputs/open" "$here/golden/result.md"; then
 		ok output-to-link-and-fifo
 	else
-		not_ok output-to-link-and-fifo "$(ls -l "$scratch/outputs" | tr '\n' ' ') $(cat "$scratch/err")"
+		not_ok output-to-link-and-fifo "$(find "$scratch/outputs" -printf '%P %y; ') $(cat "$scratch/err")"
 	fi
 	if [ "$(id -u)" -eq 0 ] && mknod "$scratch/outputs/null" c 1 3 2>/dev/null; then
 		"${report[@]}" --json "$scratch/outputs/null" >/dev/null 2>"$scratch/err"
@@ -228,13 +230,18 @@ test_options() {
 		--variant shim,env:LD_PRELOAD=/x.so
 		--rounds 2.7
 		--sparse 1e1
+		--seed -1
+		--zero-fraction 1.1
+		--timeout 0
+		--title
 		--json - --csv -
 	EOF
-	"$ab" --help >"$scratch/out" && awk 'length > 80 { exit 1 }' "$scratch/out" &&
-		grep -q -- --variant "$scratch/out" || {
+	"$ab" --help >"$scratch/out"
+	if [ $? -ne 0 ] || ! awk 'length > 80 { exit 1 }' "$scratch/out" ||
+		! grep -q -- --variant "$scratch/out"; then
 		not_ok help "--help is wide, or nothing"
 		return
-	}
+	fi
 	ok help
 }
 
@@ -254,7 +261,7 @@ test_manual() {
 		not_run manual-json 'no jq: apt install jq'
 	elif names=$(jq -r '[.. | objects | keys[]] | unique[]' "$here/golden/result.json") &&
 		unknown=$(grep -vxFf <(sed -n '/^\.Sh JSON/,/^\.Sh ENV/s/^\.\(It \)\?Cm //p' "$page" |
-			tr ', ' '\n\n') <<<"$names"); [ -n "$names" ] && [ -z "$unknown" ]; then
+			tr -s ', ' '\n') <<<"$names"); [ -n "$names" ] && [ -z "$unknown" ]; then
 		ok manual-json
 	else
 		not_ok manual-json "not in the page: $(tr '\n' ' ' <<<"$unknown")"
@@ -411,7 +418,7 @@ test_real() {
 	else
 		not_ok parameter-that-is-not-there "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok real-leave-nothing || not_ok real-leave-nothing "$(left)"
+	expect real-leave-nothing "$(left)" ""
 }
 
 # Both ends' QEMUs are told so, and the reports tell it.
@@ -438,10 +445,10 @@ test_prealloc() {
 	done
 }
 
-# seed_results FIRST SECOND THIRD: results with these medians, as the table takes them
+# seed_results GIB FIRST SECOND THIRD: results with these medians, as the table takes them
 seed_results() {
-	jq -n --arg a "$1" --arg b "$2" --arg c "$3" '{summary: [["1 MiB (patch 37.9)", $a], ["32 MiB", $b],
-		["1 GiB", $c]] |
+	jq -n --argjson gib "$1" --arg a "$2" --arg b "$3" --arg c "$4" '{setup: {ram_bytes: ($gib * 1073741824)},
+		summary: [["1 MiB (patch 37.9)", $a], ["32 MiB", $b], ["1 GiB", $c]] |
 		map({variant: .[0], metric: "total_seconds", median: (.[1] | tonumber?)})}' \
 		>"$scratch/json"
 }
@@ -460,14 +467,16 @@ test_seed_table() {
 			not_ok "seed-table: $times" "$(cat "$scratch/err" "$scratch/out")"
 		fi
 	done <<-'EOF'
-		0 37.9 17.9 4.4
-		0 10 5.6 1.37
-		1 10 5.7 1.15
-		1 10 4.7 1.39
-		1 10 3.7 1.15
-		1 10 4.7 0.92
-		1 10 4.7 none
-		1 none 4.7 1.15
+		0 8 37.9 17.9 4.4
+		0 2 10 5.6 1.37
+		1 2 10 5.7 1.15
+		1 2 10 4.7 1.39
+		1 2 10 3.7 1.15
+		1 2 10 4.7 0.92
+		1 2 10 4.7 none
+		1 2 none 4.7 1.15
+		1 2 11.5 5.4 1.32
+		1 2 7.5 3.5 0.86
 	EOF
 	while IFS= read -r times; do
 		"$ab" --variant "$times" --report "$here/golden/result.json" >/dev/null 2>"$scratch/err" ||
@@ -477,6 +486,7 @@ test_seed_table() {
 }
 
 test_full_disk() {
+	# shellcheck disable=SC2016 # expanded by the shell that it is given to
 	local script='mount -t tmpfs -o size=40m none "$1" && shift && "$@"'
 	local -a small=(unshare -m sh -c "$script" sh "$shm")
 
@@ -547,7 +557,7 @@ test_other_host() {
 	else
 		not_ok other-host-out-of-reach "$(cat "$scratch/err")"
 	fi
-	[ -z "$(left)" ] && ok other-host-leaves-nothing || not_ok other-host-leaves-nothing "$(left)"
+	expect other-host-leaves-nothing "$(left)" ""
 }
 
 test_fabric() {

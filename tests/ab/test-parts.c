@@ -302,8 +302,11 @@ static void test_verdicts(void)
 static void write_stats(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
+	bool written = f && fputs(text, f) >= 0;
 
-	if (!f || fputs(text, f) < 0 || fclose(f))
+	if (f && fclose(f))
+		written = false;
+	if (!written)
 		check(false, "a file of statistics can be written");
 }
 

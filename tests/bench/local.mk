@@ -10,7 +10,7 @@ tests_bench_hooks_SOURCES = \
 	tests/bench/datapath.c \
 	tests/bench/hooks.c \
 	tests/bench/memory.c \
-	tests/preload/fake/fake.h \
+	tests/fake/fake.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "balloon.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,9 +107,8 @@ void balloon_inflate(struct balloon *balloon, uint64_t address, uint64_t length)
 
 	for (uint64_t i = 0; i < pages && i < 512; i++)
 		used += (size_t)snprintf(lines + used, sizeof(lines) - used,
-					 "writel 0x%llx 0x%llx\n",
-					 (unsigned long long)(numbers + 4 * i),
-					 (unsigned long long)(address / BALLOON_PAGE + i));
+					 "writel 0x%" PRIx64 " 0x%" PRIx64 "\n", numbers + 4 * i,
+					 address / BALLOON_PAGE + i);
 	qtest_send(balloon->qtest, lines);
 	request(balloon, QUEUE_INFLATE, INFLATE_SIZE, balloon->rings + INFLATE_AT,
 		&balloon->inflated, numbers, 4 * pages, 0);

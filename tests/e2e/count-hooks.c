@@ -63,10 +63,10 @@ static void *resolve_once(_Atomic(void *) *cache, const char *name, const char *
 }
 
 /* The real function, of the type of the hook that stands in for it. */
-#define REAL(name, version, soname)                                               \
-	({                                                                        \
-		static _Atomic(void *) cache_;                                    \
-		(__typeof__(&name))resolve_once(&cache_, #name, version, soname); \
+#define REAL(name, version, soname)                                                 \
+	({                                                                          \
+		static _Atomic(void *) cache_;                                      \
+		(__typeof__(&(name)))resolve_once(&cache_, #name, version, soname); \
 	})
 #define REAL_VERBS(name, version) REAL(name, version, "libibverbs.so.1")
 #define REAL_CM(name)		  REAL(name, "RDMACM_1.0", "librdmacm.so.1")

@@ -223,12 +223,15 @@ static int dump(struct discard_run *r, struct vmproc *vm)
 /* How many bytes of the range differ, or -1. */
 static int64_t differing(struct discard_run *r, const struct discard_place *place, int src, int dst)
 {
-	unsigned char *a = malloc(2 * place->length), *b = a + place->length;
+	unsigned char *a = malloc(2 * place->length), *b;
 	ssize_t length = (ssize_t)place->length;
 	uint64_t word = REWRITTEN_WORD;
 	int64_t n = 0;
 
-	if (!a || pread(src, a, place->length, (off_t)place->at) != length ||
+	if (!a)
+		return fail(r->failure, "no memory");
+	b = a + place->length;
+	if (pread(src, a, place->length, (off_t)place->at) != length ||
 	    pread(dst, b, place->length, (off_t)place->at) != length) {
 		free(a);
 		return fail(r->failure, "cannot read what memory was saved");
@@ -302,7 +305,7 @@ out:
 int discard_finish(struct discard_run *r)
 {
 	struct json_object *report, *places = json_object_new_array(), *info;
-	struct comparison ram, *compared = NULL;
+	struct comparison ram = {0}, *compared = NULL;
 	int ret = migration_wait_completed(&r->migration, r->deadline, r->failure);
 
 	if (!ret) {

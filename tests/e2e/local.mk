@@ -53,5 +53,4 @@ EXTRA_DIST += \
 	tests/e2e/run-faults \
 	tests/e2e/run-matrix \
 	tests/e2e/run-nproc \
-	tests/e2e/run-seed \
 	tests/e2e/run-unlimited

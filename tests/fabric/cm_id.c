@@ -534,7 +534,7 @@ int rdma_set_option(struct rdma_cm_id *id, int level, int optname, void *optval,
 
 struct ibv_context **rdma_get_devices(int *num_devices)
 {
-	struct ibv_context **list = calloc(2, sizeof(*list));
+	struct ibv_context **list = calloc(2, sizeof(struct ibv_context *));
 
 	if (list)
 		list[0] = fab_shared_context();

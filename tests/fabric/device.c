@@ -43,7 +43,7 @@ static struct context *to_context(struct ibv_context *base)
 struct ibv_device **ibv_get_device_list(int *num_devices)
 {
 	int err = fab_verb(VERB_GET_DEVICE_LIST);
-	struct ibv_device **list = err ? NULL : calloc(2, sizeof(*list));
+	struct ibv_device **list = err ? NULL : calloc(2, sizeof(struct ibv_device *));
 
 	if (num_devices)
 		*num_devices = list ? 1 : 0;

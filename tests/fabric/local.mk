@@ -90,7 +90,10 @@ tests_fabric_conformance_CPPFLAGS = $(fabric_cppflags)
 tests_fabric_conformance_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_fabric_conformance_LDADD = $(VERBS_LIBS) $(PTHREAD_LIBS)
 
-tests_fabric_knobs_SOURCES = $(fabric_case_sources) tests/fabric/knobs.c
+tests_fabric_knobs_SOURCES = $(fabric_case_sources) \
+	tests/fabric/knobs.c \
+	tests/fabric/knobs.h \
+	tests/fabric/knobs_fault.c
 tests_fabric_knobs_CPPFLAGS = $(fabric_cppflags)
 tests_fabric_knobs_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
 tests_fabric_knobs_LDADD = $(VERBS_LIBS) $(PTHREAD_LIBS)

@@ -4,8 +4,6 @@
 # installed libraries; most tests run them on stand-ins that need no device.
 if HAVE_VERBS
 check_LTLIBRARIES += \
-	tests/preload/fake/libibverbs.la \
-	tests/preload/fake/librdmacm.la \
 	tests/preload/libcounter-unversioned.la \
 	tests/preload/libcounter-versioned.la \
 	tests/preload/libhang.la \
@@ -16,28 +14,6 @@ check_PROGRAMS += \
 	tests/preload/early \
 	tests/preload/plain
 endif
-
-# -version-info 1: the names become libibverbs.so.1 and librdmacm.so.1.
-preload_fake_ldflags = -shared -rpath /nowhere -version-info 1:0:0 -no-undefined -Wl,-z,lazy
-tests_preload_fake_libibverbs_la_SOURCES = \
-	tests/preload/fake/fake.h \
-	tests/preload/fake/memory.c \
-	tests/preload/fake/old.c \
-	tests/preload/fake/record.c \
-	tests/preload/fake/register.c \
-	tests/preload/fake/verbs.c
-tests_preload_fake_libibverbs_la_CFLAGS = $(AM_CFLAGS) -fno-lto
-tests_preload_fake_libibverbs_la_LDFLAGS = $(preload_fake_ldflags) \
-	-Wl,--version-script=$(srcdir)/tests/preload/fake/libibverbs.map
-tests_preload_fake_libibverbs_la_LIBADD = $(PTHREAD_LIBS)
-tests_preload_fake_libibverbs_la_DEPENDENCIES = tests/preload/fake/libibverbs.map
-tests_preload_fake_librdmacm_la_SOURCES = tests/preload/fake/cm.c tests/preload/fake/fake.h
-tests_preload_fake_librdmacm_la_CFLAGS = $(AM_CFLAGS) -fno-lto
-tests_preload_fake_librdmacm_la_LDFLAGS = $(preload_fake_ldflags) \
-	-Wl,--version-script=$(srcdir)/tests/preload/fake/librdmacm.map
-tests_preload_fake_librdmacm_la_LIBADD = tests/preload/fake/libibverbs.la
-tests_preload_fake_librdmacm_la_DEPENDENCIES = tests/preload/fake/librdmacm.map \
-	tests/preload/fake/libibverbs.la
 
 tests_preload_libstage_la_SOURCES = tests/preload/stage.c tests/preload/stage.h
 tests_preload_libstage_la_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
@@ -64,20 +40,23 @@ tests_preload_liboldest_la_CFLAGS = $(AM_CFLAGS)
 tests_preload_liboldest_la_LDFLAGS = $(preload_other_ldflags)
 tests_preload_liboldest_la_LIBADD = $(DL_LIBS)
 
-tests_preload_client_SOURCES = \
+# tests/engine has the same program with the module in it.
+client_sources = \
 	tests/preload/ahead.c \
 	tests/preload/ahead.h \
 	tests/preload/client.c \
 	tests/preload/discard.c \
 	tests/preload/discard.h \
-	tests/preload/fake/fake.h \
+	tests/fake/fake.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \
 	tests/preload/peer.h \
 	tests/preload/quit.c \
 	tests/preload/quit.h
-tests_preload_client_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+tests_preload_client_SOURCES = $(client_sources)
+# Instrumented as the stand-ins are.
+tests_preload_client_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_client_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
 
 tests_preload_early_SOURCES = tests/preload/early.c tests/preload/stage.h
@@ -93,8 +72,6 @@ dist_check_SCRIPTS += tests/preload/run-tests
 TESTS += tests/preload/run-tests
 EXTRA_DIST += \
 	tests/preload/counter.map \
-	tests/preload/fake/libibverbs.map \
-	tests/preload/fake/librdmacm.map \
 	tests/preload/cases/ahead.sh \
 	tests/preload/cases/config.sh \
 	tests/preload/cases/discard.sh \

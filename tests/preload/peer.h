@@ -11,7 +11,7 @@
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
 
-#include "fake/fake.h"
+#include "../fake/fake.h"
 
 /* One end of a connection as QEMU makes it: the calls, and their order, of
  * migration/rdma.c. The other end is the test, through the fake. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/conn.h"
 #include "core/conn_private.h"
 #include "core/registration.h"
 #include "core/transmit.h"

@@ -14,6 +14,7 @@ unit_programs = \
 	tests/unit/test_data_run \
 	tests/unit/test_destination \
 	tests/unit/test_discard_map \
+	tests/unit/test_error_text \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
 	tests/unit/test_log \
@@ -73,6 +74,8 @@ tests_unit_test_destination_CFLAGS = $(unit_cflags)
 tests_unit_test_destination_LDADD = $(unit_ldadd)
 tests_unit_test_discard_map_CFLAGS = $(unit_cflags)
 tests_unit_test_discard_map_LDADD = $(unit_ldadd)
+tests_unit_test_error_text_CFLAGS = $(unit_cflags)
+tests_unit_test_error_text_LDADD = $(unit_ldadd)
 tests_unit_test_extent_map_CFLAGS = $(unit_cflags)
 tests_unit_test_extent_map_LDADD = $(unit_ldadd)
 tests_unit_test_failmalloc_CFLAGS = $(unit_cflags)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/discard_map.h"
 #include "core/verbs_values.h"
 #include "qp.h"
 
@@ -48,6 +49,31 @@ START_TEST(within_the_window_a_write_is_complete_at_once)
 	ck_assert_uint_eq(n.transmit.ahead_bytes, 0);
 	ck_assert_uint_eq(n.transmit.in_flight, 0);
 	ck_assert_uint_eq(n.transmit.counters.withheld, 0);
+}
+END_TEST
+
+/*
+ * Of a WRITE that has been taken in in part the rest must find room: QEMU would wait for a
+ * completion, and none is due. Its longest has the length of its largest chunk, 1 GiB, and
+ * each granule may need a part of its own.
+ */
+START_TEST(the_parts_of_a_write_find_room_behind_a_full_window)
+{
+	const unsigned int parts = GIB / DISCARD_GRANULE + 1;
+	struct write part = {.wr_id = 7, .length = DISCARD_GRANULE};
+
+	qp_init(&n, GIB);
+	write_many(0, TRANSMIT_WINDOW_WRITES, 4096);
+	for (unsigned int i = 0; i < parts; i++) {
+		part.local_addr = QP_LOCAL + GIB + i * DISCARD_GRANULE;
+		part.remote_addr = QP_REMOTE + GIB + i * DISCARD_GRANULE;
+		part.lkey = i + 1;
+		part.later = i > 0;
+		part.goes_on = i + 1 < parts;
+		ck_assert_int_eq(transmit_write(&n.transmit, &part, &n.due), 0);
+	}
+	/* What the NIC would not take after all comes on top. */
+	ck_assert_uint_le(n.transmit.writes.count + TRANSMIT_BATCH, WRITE_QUEUE_ROOM);
 }
 END_TEST
 
@@ -366,6 +392,7 @@ int main(void)
 	TCase *tc = tcase_create("transmit");
 
 	tcase_add_test(tc, within_the_window_a_write_is_complete_at_once);
+	tcase_add_test(tc, the_parts_of_a_write_find_room_behind_a_full_window);
 	tcase_add_test(tc, switched_off_each_write_is_a_signalled_wr_of_its_own);
 	tcase_add_test(tc, switched_off_each_failure_is_told);
 	tcase_add_test(tc, the_window_is_bounded_in_bytes);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "member.h"
+
 /* Of one end; NAN: unknown. */
 struct end_counts {
 	enum sample_counts from;
@@ -18,25 +20,20 @@ struct end_counts {
 
 static double number(struct json_object *o, const char *name)
 {
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(o, name, &value))
-		return NAN;
-	return json_object_get_double(value);
+	return member_count(o, name, MEMBER_COUNT_MAX);
 }
 
 static double sum_of_members(struct json_object *o, const char *name)
 {
-	struct json_object *members;
+	struct json_object *members = member(o, name, json_type_object);
 	double sum = 0;
 
-	if (!json_object_object_get_ex(o, name, &members) ||
-	    !json_object_is_type(members, json_type_object))
+	if (!members)
 		return NAN;
 	json_object_object_foreach(members, key, value)
 	{
-		(void)key;
-		sum += json_object_get_double(value);
+		(void)value;
+		sum += number(members, key);
 	}
 	return sum;
 }
@@ -54,10 +51,9 @@ static void add_connection(struct end_counts *c, struct json_object *line)
 /* Of a connection that it has let pass through the shim knows nothing. */
 static bool was_counted(struct json_object *line)
 {
-	struct json_object *state;
+	const char *state = member_string(line, "state");
 
-	return !json_object_object_get_ex(line, "state", &state) ||
-	       strcmp(json_object_get_string(state), "passthrough");
+	return !state || strcmp(state, "passthrough");
 }
 
 /* One line for each connection: postcopy has two. */

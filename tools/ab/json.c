@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "json.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 #include <json-c/json.h>
 
+#include "member.h"
 #include "summary.h"
 
 /* Numbers as short as they can be while telling what was measured: nanoseconds at most. */
@@ -14,7 +17,7 @@ static struct json_object *number(double value)
 {
 	char text[40];
 
-	if (isnan(value))
+	if (!isfinite(value))
 		return NULL;
 	if (value == floor(value) && fabs(value) < 1e15)
 		return json_object_new_int64((int64_t)value);
@@ -152,39 +155,36 @@ int json_write(FILE *f, const struct results *results)
 	return ret < 0 || fflush(f) ? -1 : 0;
 }
 
-static struct json_object *member(struct json_object *o, const char *name, enum json_type type)
+/*
+ * A string, or NULL, as one line of text: what the file has instead of a printable character must
+ * not get to a terminal.
+ */
+static void take_text(const char *value, char *text, size_t size)
 {
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(o, name, &value) || !json_object_is_type(value, type))
-		return NULL;
-	return value;
+	snprintf(text, size, "%s", value ? value : "");
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = isspace((unsigned char)*text) ? ' ' : '?';
 }
 
 static void get_string(struct json_object *o, const char *name, char *text, size_t size)
 {
-	struct json_object *value = member(o, name, json_type_string);
-
-	snprintf(text, size, "%s", value ? json_object_get_string(value) : "");
+	take_text(member_string(o, name), text, size);
 }
 
-static double get_number(struct json_object *o, const char *name)
-{
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(o, name, &value) ||
-	    (!json_object_is_type(value, json_type_int) &&
-	     !json_object_is_type(value, json_type_double)))
-		return NAN;
-	return json_object_get_double(value);
-}
-
-/* For numbers that are to be integers of some size: 0 for what is not. */
+/* 0: none. */
 static uint64_t get_count(struct json_object *o, const char *name)
 {
-	double value = get_number(o, name);
+	double value = member_count(o, name, MEMBER_COUNT_MAX);
 
-	return value >= 0 && value < 9e15 ? (uint64_t)value : 0;
+	return isnan(value) ? 0 : (uint64_t)value;
+}
+
+static unsigned int get_unsigned(struct json_object *o, const char *name)
+{
+	double value = member_count(o, name, UINT_MAX);
+
+	return isnan(value) ? 0 : (unsigned int)value;
 }
 
 /* The index of a member's value in @names, or -1. */
@@ -215,7 +215,7 @@ static int read_sample(struct json_object *o, struct results *r)
 	struct sample s;
 
 	get_string(o, "variant", variant, sizeof(variant));
-	s = sample_new(results_variant(r, variant), (unsigned int)get_count(o, "round"), false);
+	s = sample_new(results_variant(r, variant), get_unsigned(o, "round"), false);
 	if (!values || status < 0 || ram < 0 || source < 0 || destination < 0 || !s.round ||
 	    s.variant == r->n_variants)
 		return -1;
@@ -226,7 +226,7 @@ static int read_sample(struct json_object *o, struct results *r)
 	s.counts_destination = (enum sample_counts)destination;
 	get_string(o, "reason", s.reason, sizeof(s.reason));
 	for (int m = 0; m < METRICS; m++)
-		s.value[m] = get_number(values, metric_info[m].name);
+		s.value[m] = member_number(values, metric_info[m].name);
 	return results_add(r, &s);
 }
 
@@ -242,11 +242,11 @@ static int read_setup(struct json_object *o, struct results *r)
 	get_string(o, "command", r->command, sizeof(r->command));
 	r->ram_size = get_count(o, "ram_bytes");
 	r->seed = get_count(o, "seed");
-	r->zero_fraction = get_number(o, "zero_fraction");
-	r->sparse = (unsigned int)get_count(o, "sparse");
+	r->zero_fraction = member_number(o, "zero_fraction");
+	r->sparse = get_unsigned(o, "sparse");
 	r->prealloc = get_bool(o, "prealloc");
-	r->rounds = (unsigned int)get_count(o, "rounds");
-	r->warmup = (unsigned int)get_count(o, "warmup");
+	r->rounds = get_unsigned(o, "rounds");
+	r->warmup = get_unsigned(o, "warmup");
 	get_string(o, "library", r->library, sizeof(r->library));
 	get_string(o, "count_library", r->count_library, sizeof(r->count_library));
 	return 0;
@@ -282,8 +282,8 @@ static int read_variants(struct json_object *list, struct results *r)
 
 		if (!json_object_is_type(name, json_type_string))
 			return -1;
-		snprintf(r->variants[r->n_variants++], RESULT_NAME_MAX, "%s",
-			 json_object_get_string(name));
+		take_text(json_object_get_string(name), r->variants[r->n_variants++],
+			  RESULT_NAME_MAX);
 	}
 	return r->n_variants ? 0 : -1;
 }
@@ -317,7 +317,7 @@ int json_read(const char *path, struct results *results, struct failure *failure
 	o = json_object_from_file(path);
 	if (!json_object_is_type(o, json_type_object))
 		ret = fail(failure, "%s: cannot be read as JSON", path);
-	else if (get_number(o, "version") != JSON_VERSION)
+	else if (member_number(o, "version") != JSON_VERSION)
 		ret = fail(failure, "%s: not version %d of rdmachunk-ab's results", path,
 			   JSON_VERSION);
 	else if (read_results(o, results))

@@ -12,6 +12,8 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/chart.h \
 	tools/ab/cleanup.c \
 	tools/ab/cleanup.h \
+	tools/ab/command_line.c \
+	tools/ab/command_line.h \
 	tools/ab/counts.c \
 	tools/ab/counts.h \
 	tools/ab/csv.c \
@@ -22,6 +24,8 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/json.h \
 	tools/ab/markdown.c \
 	tools/ab/markdown.h \
+	tools/ab/member.c \
+	tools/ab/member.h \
 	tools/ab/migration.c \
 	tools/ab/migration.h \
 	tools/ab/options.c \

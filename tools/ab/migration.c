@@ -2,20 +2,24 @@
 #include "migration.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "member.h"
+
 #define PORT_TRIES 16
 
 static bool has_capability(struct json_object *caps, const char *name)
 {
-	for (size_t i = 0; i < json_object_array_length(caps); i++) {
-		struct json_object *cap = json_object_array_get_idx(caps, i), *value;
+	size_t n = json_object_is_type(caps, json_type_array) ? json_object_array_length(caps) : 0;
 
-		if (json_object_object_get_ex(cap, "capability", &value) &&
-		    !strcmp(json_object_get_string(value), name))
+	for (size_t i = 0; i < n; i++) {
+		const char *known = member_string(json_object_array_get_idx(caps, i), "capability");
+
+		if (known && !strcmp(known, name))
 			return true;
 	}
 	return false;
@@ -186,13 +190,13 @@ struct json_object *migration_query(struct vmproc *vm, int64_t deadline)
 int migration_run_state(struct vmproc *vm, char *state, size_t size, int64_t deadline,
 			struct failure *failure)
 {
-	struct json_object *info = NULL, *value;
+	struct json_object *info = NULL;
+	const char *status;
 
 	if (qmp_execute(&vm->qmp, "query-status", NULL, deadline, &info, failure))
 		return -1;
-	snprintf(state, size, "%s",
-		 json_object_object_get_ex(info, "status", &value) ? json_object_get_string(value)
-								   : "?");
+	status = member_string(info, "status");
+	snprintf(state, size, "%s", status ? status : "?");
 	json_object_put(info);
 	return 0;
 }
@@ -217,16 +221,16 @@ static const char *status_of(const struct vmproc *vm)
 /* Both ends' states, and QEMU's own explanation if the source is there to give it. */
 static int bad_end(struct migration *m, const char *what, struct failure *failure)
 {
-	struct json_object *info = NULL, *desc = NULL;
+	struct json_object *info = NULL;
+	const char *desc;
 	int ret;
 
 	if (!m->from->qmp.closed)
 		info = migration_query(m->from, wait_now() + 1000);
-	if (info)
-		json_object_object_get_ex(info, "error-desc", &desc);
+	desc = member_string(info, "error-desc");
 	ret = fail(failure, "%s: source %s, destination %s%s%s",
 		   wait_stop_signal() ? "interrupted" : what, status_of(m->from), status_of(m->to),
-		   desc ? ": " : "", desc ? json_object_get_string(desc) : "");
+		   desc ? ": " : "", desc ? desc : "");
 	json_object_put(info);
 	return ret;
 }
@@ -274,20 +278,17 @@ int migration_wait_completed(struct migration *m, int64_t deadline, struct failu
 	return wait_postmigrate(m, deadline, failure);
 }
 
-/* Bytes of guest RAM that are no longer waiting to be sent; -1 before the transfer begins. */
-static int64_t progress(struct migration *m, int64_t deadline)
+/* Bytes of guest RAM that are no longer waiting to be sent; negative before the transfer begins. */
+static double progress(struct migration *m, int64_t deadline)
 {
-	struct json_object *info = migration_query(m->from, deadline), *ram, *total, *remaining;
-	struct json_object *passes;
-	int64_t done = -1;
+	struct json_object *info = migration_query(m->from, deadline);
+	struct json_object *ram = member(info, "ram", json_type_object);
+	double remaining = member_number(ram, "remaining");
+	double done = member_number(ram, "total") - remaining;
 
 	/* Nothing remains before QEMU has looked at RAM for the first time, too. */
-	if (info && json_object_object_get_ex(info, "ram", &ram) &&
-	    json_object_object_get_ex(ram, "total", &total) &&
-	    json_object_object_get_ex(ram, "remaining", &remaining) &&
-	    json_object_object_get_ex(ram, "dirty-sync-count", &passes) &&
-	    (json_object_get_int64(remaining) > 0 || json_object_get_int64(passes) > 0))
-		done = json_object_get_int64(total) - json_object_get_int64(remaining);
+	if (isnan(done) || !(remaining > 0 || member_number(ram, "dirty-sync-count") > 0))
+		done = -1;
 	json_object_put(info);
 	return done;
 }
@@ -295,13 +296,13 @@ static int64_t progress(struct migration *m, int64_t deadline)
 int migration_wait_progress(struct migration *m, uint64_t bytes, int64_t deadline,
 			    struct failure *failure)
 {
-	int64_t done;
+	double done;
 
 	for (;;) {
 		done = progress(m, deadline);
 		if (has_ended(m->from))
 			return bad_end(m, "migration ended before the middle of it", failure);
-		if (done >= 0 && (uint64_t)done >= bytes)
+		if (done >= (double)bytes)
 			return 0;
 		/* QEMU has no event for progress: between two looks, wait for any other event. */
 		wait_any(m, wait_now() + 10);

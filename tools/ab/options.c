@@ -2,175 +2,19 @@
 #include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "command_line.h"
 #include "stats.h"
 
-enum {
-	OPT_VARIANT = 256,
-	OPT_PRELOAD,
-	OPT_LIB,
-	OPT_COUNT_LIB,
-	OPT_ROUNDS,
-	OPT_WARMUP,
-	OPT_TIMEOUT,
-	OPT_TRANSPORT,
-	OPT_ADDR,
-	OPT_QEMU,
-	OPT_QEMU_ROOT,
-	OPT_QEMU_ARG,
-	OPT_MACHINE,
-	OPT_DEST_HOST,
-	OPT_DEST_QEMU,
-	OPT_DEST_LIB,
-	OPT_SSH,
-	OPT_SIZE,
-	OPT_SEED,
-	OPT_ZERO_FRACTION,
-	OPT_SPARSE,
-	OPT_PREALLOC,
-	OPT_RAM_DIR,
-	OPT_OUTPUT,
-	OPT_JSON,
-	OPT_CSV,
-	OPT_MARKDOWN,
-	OPT_CHART,
-	OPT_TITLE,
-	OPT_NOTE,
-	OPT_REPORT,
-	OPT_QUIET,
-	OPT_HELP,
-	OPT_VERSION,
-};
+#define refuse(...) command_line_refuse(&command_line, __VA_ARGS__)
 
-/* One table for parsing and for help. A heading has no value. */
-static const struct {
-	const char *name;
-	int value;
-	const char *argument, *help;
-} option_table[] = {
-	{"What is compared", 0, NULL, NULL},
-	{"variant", OPT_VARIANT, "VARIANT", "repeatable (default: stock and shim)"},
-	{"preload", OPT_PRELOAD, "END", "source (default), destination or both"},
-	{"lib", OPT_LIB, "FILE", "the library (default: the installed one)"},
-	{"count-lib", OPT_COUNT_LIB, "FILE", "a library that counts, preloaded everywhere"},
-	{"rounds", OPT_ROUNDS, "N", "rounds to measure (default 10)"},
-	{"warmup", OPT_WARMUP, "N", "rounds before these (default 1)"},
-	{"timeout", OPT_TIMEOUT, "SECONDS", "for one migration (default 300)"},
-	{"Where it is migrated to", 0, NULL, NULL},
-	{"transport", OPT_TRANSPORT, "NAME", "rdma (default) or tcp"},
-	{"addr", OPT_ADDR, "ADDRESS", "the destination's (default: the RDMA link's)"},
-	{"dest-host", OPT_DEST_HOST, "HOST", "run the destination there, through ssh"},
-	{"dest-qemu", OPT_DEST_QEMU, "FILE", "its QEMU (default: as --qemu)"},
-	{"dest-lib", OPT_DEST_LIB, "FILE", "its library (default: as --lib)"},
-	{"ssh", OPT_SSH, "COMMAND", "ssh and its options (default: ssh -o BatchMode=yes)"},
-	{"The guest", 0, NULL, NULL},
-	{"qemu", OPT_QEMU, "FILE", "QEMU (default qemu-system-x86_64)"},
-	{"qemu-root", OPT_QEMU_ROOT, "DIR", "run it in this root directory (needs root)"},
-	{"qemu-arg", OPT_QEMU_ARG, "ARG", "one more argument for QEMU; repeatable"},
-	{"machine", OPT_MACHINE, "TYPE", "machine type (default q35)"},
-	{"size", OPT_SIZE, "SIZE", "RAM, in MiB or with K, M or G (default 128)"},
-	{"seed", OPT_SEED, "N", "seed of the RAM's contents (default 1)"},
-	{"zero-fraction", OPT_ZERO_FRACTION, "F", "fraction of zero MiBs (default 0.25)"},
-	{"sparse", OPT_SPARSE, "N", "data in one page of N only (default 1)"},
-	{"prealloc", OPT_PREALLOC, NULL, "have all its pages allocated before it is migrated"},
-	{"ram-dir", OPT_RAM_DIR, "DIR", "where RAM files are made (default /dev/shm)"},
-	{"What is reported, besides the table", 0, NULL, NULL},
-	{"output", OPT_OUTPUT, "DIR", "all of these, as DIR/result.*"},
-	{"json", OPT_JSON, "FILE", "all samples, as JSON"},
-	{"csv", OPT_CSV, "FILE", "all samples, as CSV"},
-	{"markdown", OPT_MARKDOWN, "FILE", "the table, as Markdown"},
-	{"chart", OPT_CHART, "PREFIX", "a chart, as PREFIX.svg and PREFIX.png"},
-	{"title", OPT_TITLE, "TEXT", "title of the reports"},
-	{"note", OPT_NOTE, "TEXT", "a remark for the reports"},
-	{"report", OPT_REPORT, "FILE", "measure nothing: report on this JSON file"},
-	{"quiet", OPT_QUIET, NULL, "no progress"},
-	{"help", OPT_HELP, NULL, "print this text"},
-	{"version", OPT_VERSION, NULL, "print the version"},
-};
-
-#define N_OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
-
-static void usage(FILE *f)
-{
-	fprintf(f, "Usage: rdmachunk-ab [OPTION...] [-- QEMU-COMMAND...]\n"
-		   "Compare ways of migrating a guest by migrating it, many times.\n");
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		char left[40];
-
-		if (!option_table[i].value) {
-			fprintf(f, "\n%s:\n", option_table[i].name);
-			continue;
-		}
-		snprintf(left, sizeof(left), "--%s %s", option_table[i].name,
-			 option_table[i].argument ? option_table[i].argument : "");
-		fprintf(f, "  %-24s %s\n", left, option_table[i].help);
-	}
-	fprintf(f,
-		"\n%s\n"
-		"A QEMU-COMMAND takes the place of the built-in guest. {ram}, {size} and {end}\n"
-		"in it become the RAM file's path, its size in bytes, and source or destination.\n",
-		variant_help);
-}
-
-__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *format, ...)
-{
-	va_list args;
-
-	fputs("rdmachunk-ab: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputs("; --help tells more\n", stderr);
-	exit(2);
-}
-
-static unsigned int whole_number(const char *text, unsigned int min, unsigned int max,
-				 const char *option)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || value < min || value > max)
-		refuse("--%s %s: not a whole number from %u to %u", option, text, min, max);
-	return (unsigned int)value;
-}
-
-static double number(const char *text, double min, double max, const char *option)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (!*text || *end || !(value >= min && value <= max))
-		refuse("--%s %s: not a number from %g to %g", option, text, min, max);
-	return value;
-}
-
-/* Bytes; a number alone is in MiB. */
-static uint64_t size_of(const char *text, const char *option)
-{
-	char *end;
-	double value = strtod(text, &end);
-	int shift = 20;
-
-	if (*end == 'K' || *end == 'k')
-		shift = 10;
-	else if (*end == 'G' || *end == 'g')
-		shift = 30;
-	else if (*end && *end != 'M' && *end != 'm')
-		refuse("--%s %s: not a size", option, text);
-	value *= (double)(UINT64_C(1) << shift);
-	if (end == text || (*end && end[1]) || !(value >= 8 << 20 && value <= 1e13))
-		refuse("--%s %s: not a size from 8M to 9000G", option, text);
-	return (uint64_t)value >> 20 << 20;
-}
+static const struct command_line command_line;
 
 static void add_variant(struct options *o, const char *text)
 {
@@ -186,15 +30,21 @@ static void add_variant(struct options *o, const char *text)
 	o->n_variants++;
 }
 
-static void add_argument(struct options *o, const char *argument)
+static void set_variant(const struct command_line *line, const struct option_row *row, void *field,
+			const char *value)
 {
-	size_t n = 0;
+	(void)line, (void)row;
+	add_variant(field, value);
+}
 
-	while (o->qemu_args[n])
-		n++;
-	if (n == VM_LIST_MAX - 1)
-		refuse("too many --qemu-arg");
-	o->qemu_args[n] = argument;
+static void set_preload(const struct command_line *line, const struct option_row *row, void *field,
+			const char *value)
+{
+	enum preload preload = variant_preload(value);
+
+	if (preload == PRELOAD_DEFAULT || preload == PRELOAD_NONE)
+		command_line_refuse(line, "--%s is source, destination or both", row->name);
+	*(enum preload *)field = preload;
 }
 
 static void set_lib(struct options *o, const char *path)
@@ -202,127 +52,127 @@ static void set_lib(struct options *o, const char *path)
 	char *real = realpath(path, NULL);
 
 	if (!real || strlen(real) >= sizeof(o->lib))
-		refuse("--lib %s: %s", path, strerror(errno));
+		refuse("--lib %s: %s", path, strerror(real ? ENAMETOOLONG : errno));
 	strcpy(o->lib, real);
 	free(real);
 }
 
-static void set_option(struct options *o, int option, const char *name)
+static void set_own_lib(const struct command_line *line, const struct option_row *row, void *field,
+			const char *value)
 {
-	switch (option) {
-	case OPT_VARIANT:
-		add_variant(o, optarg);
-		break;
-	case OPT_PRELOAD:
-		o->preload = variant_preload(optarg);
-		if (o->preload == PRELOAD_DEFAULT || o->preload == PRELOAD_NONE)
-			refuse("--preload is source, destination or both");
-		break;
-	case OPT_LIB:
-		set_lib(o, optarg);
-		break;
-	case OPT_COUNT_LIB:
-		o->count_lib = optarg;
-		break;
-	case OPT_ROUNDS:
-		o->rounds = whole_number(optarg, 1, STATS_PAIRS_MAX, name);
-		break;
-	case OPT_WARMUP:
-		o->warmup = whole_number(optarg, 0, 100, name);
-		break;
-	case OPT_TIMEOUT:
-		o->timeout = (int64_t)(number(optarg, 0.1, 1e6, name) * 1000);
-		break;
-	case OPT_TRANSPORT:
-		if (strcmp(optarg, "rdma") && strcmp(optarg, "tcp"))
-			refuse("--transport is rdma or tcp");
-		o->transport = optarg;
-		break;
-	case OPT_ADDR:
-		if (snprintf(o->address, sizeof(o->address), "%s", optarg) >=
-		    (int)sizeof(o->address))
-			refuse("--addr %s: too long", optarg);
-		break;
-	case OPT_QEMU:
-		o->qemu = optarg;
-		break;
-	case OPT_QEMU_ROOT:
-		o->root = optarg;
-		break;
-	case OPT_QEMU_ARG:
-		add_argument(o, optarg);
-		break;
-	case OPT_MACHINE:
-		o->machine = optarg;
-		break;
-	case OPT_DEST_HOST:
-		o->dest_host = optarg;
-		break;
-	case OPT_DEST_QEMU:
-		o->dest_qemu = optarg;
-		break;
-	case OPT_DEST_LIB:
-		o->dest_lib = optarg;
-		break;
-	case OPT_SSH:
-		o->ssh = optarg;
-		break;
-	case OPT_SIZE:
-		o->ram_size = size_of(optarg, name);
-		break;
-	case OPT_SEED:
-		o->pattern.seed = (uint64_t)number(optarg, 0, 1e15, name);
-		break;
-	case OPT_ZERO_FRACTION:
-		o->pattern.zero_fraction = number(optarg, 0, 1, name);
-		break;
-	case OPT_SPARSE:
-		o->pattern.sparse = whole_number(optarg, 1, 1 << 20, name);
-		break;
-	case OPT_PREALLOC:
-		o->prealloc = true;
-		break;
-	case OPT_RAM_DIR:
-		o->ram_dir = optarg;
-		break;
-	case OPT_OUTPUT:
-		o->output = optarg;
-		break;
-	case OPT_JSON:
-		o->json = optarg;
-		break;
-	case OPT_CSV:
-		o->csv = optarg;
-		break;
-	case OPT_MARKDOWN:
-		o->markdown = optarg;
-		break;
-	case OPT_CHART:
-		o->chart = optarg;
-		break;
-	case OPT_TITLE:
-		o->title = optarg;
-		break;
-	case OPT_NOTE:
-		o->note = optarg;
-		break;
-	case OPT_REPORT:
-		o->report = optarg;
-		break;
-	case OPT_QUIET:
-		o->quiet = true;
-		break;
-	case OPT_HELP:
-		usage(stdout);
-		exit(0);
-	case OPT_VERSION:
-		puts("rdmachunk-ab " PACKAGE_VERSION);
-		exit(0);
-	default:
-		fputs("Try rdmachunk-ab --help.\n", stderr);
-		exit(2);
-	}
+	(void)line, (void)row;
+	set_lib(field, value);
 }
+
+static void set_transport(const struct command_line *line, const struct option_row *row,
+			  void *field, const char *value)
+{
+	if (strcmp(value, "rdma") && strcmp(value, "tcp"))
+		command_line_refuse(line, "--%s is rdma or tcp", row->name);
+	*(const char **)field = value;
+}
+
+static void set_address(const struct command_line *line, const struct option_row *row, void *field,
+			const char *value)
+{
+	if (snprintf(field, OPTIONS_ADDRESS, "%s", value) >= OPTIONS_ADDRESS)
+		command_line_refuse(line, "--%s %s: too long", row->name, value);
+}
+
+/* uint64_t, in bytes; a number alone is in MiB. */
+static void set_size(const struct command_line *line, const struct option_row *row, void *field,
+		     const char *value)
+{
+	char *end;
+	double size = strtod(value, &end);
+	int shift = 20;
+
+	if (*end == 'K' || *end == 'k')
+		shift = 10;
+	else if (*end == 'G' || *end == 'g')
+		shift = 30;
+	else if (*end && *end != 'M' && *end != 'm')
+		command_line_refuse(line, "--%s %s: not a size", row->name, value);
+	size *= (double)(UINT64_C(1) << shift);
+	if (end == value || (*end && end[1]) || !(size >= 8 << 20 && size <= 1e13))
+		command_line_refuse(line, "--%s %s: not a size from 8M to 9000G", row->name, value);
+	*(uint64_t *)field = (uint64_t)size >> 20 << 20;
+}
+
+#define AT(member) .offset = offsetof(struct options, member)
+
+static const struct option_row option_rows[] = {
+	{.name = "What is compared"},
+	{"variant", "VARIANT", "repeatable (default: stock and shim)", .set = set_variant},
+	{"preload", "END", "source (default), destination or both", set_preload, AT(preload)},
+	{"lib", "FILE", "the library (default: the installed one)", .set = set_own_lib},
+	{"count-lib", "FILE", "a library that counts, preloaded everywhere", option_string,
+	 AT(count_lib)},
+	{"rounds", "N", "rounds to measure (default 10)", option_unsigned, AT(rounds), .min = 1,
+	 .max = STATS_PAIRS_MAX},
+	{"warmup", "N", "rounds before these (default 1)", option_unsigned, AT(warmup), .max = 100},
+	{"timeout", "SECONDS", "for one migration (default 300)", option_int64, AT(timeout),
+	 .min = 0.1, .max = 1e6, .unit = 1000},
+	{.name = "Where it is migrated to"},
+	{"transport", "NAME", "rdma (default) or tcp", set_transport, AT(transport)},
+	{"addr", "ADDRESS", "the destination's (default: the RDMA link's)", set_address,
+	 AT(address)},
+	{"dest-host", "HOST", "run the destination there, through ssh", option_string,
+	 AT(dest_host)},
+	{"dest-qemu", "FILE", "its QEMU (default: as --qemu)", option_string, AT(dest_qemu)},
+	{"dest-lib", "FILE", "its library (default: as --lib)", option_string, AT(dest_lib)},
+	{"ssh", "COMMAND", "ssh and its options (default: ssh -o BatchMode=yes)", option_string,
+	 AT(ssh)},
+	{.name = "The guest"},
+	{"qemu", "FILE", "QEMU (default qemu-system-x86_64)", option_string, AT(qemu)},
+	{"qemu-root", "DIR", "run it in this root directory (needs root)", option_string, AT(root)},
+	{"qemu-arg", "ARG", "one more argument for QEMU; repeatable", option_list, AT(qemu_args),
+	 .max = VM_LIST_MAX - 1},
+	{"machine", "TYPE", "machine type (default q35)", option_string, AT(machine)},
+	{"size", "SIZE", "RAM, in MiB or with K, M or G (default 128)", set_size, AT(ram_size)},
+	{"seed", "N", "seed of the RAM's contents (default 1)", option_uint64, AT(pattern.seed),
+	 .max = 1e15},
+	{"zero-fraction", "F", "fraction of zero MiBs (default 0.25)", option_double,
+	 AT(pattern.zero_fraction), .max = 1},
+	{"sparse", "N", "data in one page of N only (default 1)", option_unsigned,
+	 AT(pattern.sparse), .min = 1, .max = 1 << 20},
+	{"prealloc", NULL, "have all its pages allocated before it is migrated", option_flag,
+	 AT(prealloc)},
+	{"ram-dir", "DIR", "where RAM files are made (default /dev/shm)", option_string,
+	 AT(ram_dir)},
+	{.name = "What is reported, besides the table"},
+	{"output", "DIR", "all of these, as DIR/result.*", option_string, AT(output)},
+	{"json", "FILE", "all samples, as JSON", option_string, AT(json)},
+	{"csv", "FILE", "all samples, as CSV", option_string, AT(csv)},
+	{"markdown", "FILE", "the table, as Markdown", option_string, AT(markdown)},
+	{"chart", "PREFIX", "a chart, as PREFIX.svg and PREFIX.png", option_string, AT(chart)},
+	{"title", "TEXT", "title of the reports", option_string, AT(title)},
+	{"note", "TEXT", "a remark for the reports", option_string, AT(note)},
+	{"report", "FILE", "measure nothing: report on this JSON file", option_string, AT(report)},
+	{"quiet", NULL, "no progress", option_flag, AT(quiet)},
+	{"help", NULL, "print this text", .set = option_help},
+	{"version", NULL, "print the version", .set = option_version},
+};
+
+static void epilogue(FILE *f)
+{
+	fprintf(f,
+		"\n%s\n"
+		"A QEMU-COMMAND takes the place of the built-in guest. {ram}, {size} and {end}\n"
+		"in it become the RAM file's path, its size in bytes, and source or destination.\n",
+		variant_help);
+}
+
+static const struct command_line command_line = {
+	.program = "rdmachunk-ab",
+	.synopsis = "Usage: rdmachunk-ab [OPTION...] [-- QEMU-COMMAND...]\n"
+		    "Compare ways of migrating a guest by migrating it, many times.\n",
+	.epilogue = epilogue,
+	.rows = option_rows,
+	.n_rows = sizeof(option_rows) / sizeof(option_rows[0]),
+	.column = 27,
+	.command_after = true,
+};
 
 /*
  * The library that belongs to this program: in the build tree that the program is in, or where both
@@ -431,24 +281,12 @@ static void set_defaults(struct options *o)
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-	struct option longopts[N_OPTIONS + 1] = {0};
-	int option, index = 0;
-	size_t n = 0;
+	int next;
 
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (option_table[i].value)
-			longopts[n++] = (struct option){.name = option_table[i].name,
-							.has_arg = option_table[i].argument != NULL,
-							.val = option_table[i].value};
 	set_defaults(options);
-	/* "+": what follows the first word that is no option is QEMU's. */
-	while ((option = getopt_long(argc, argv, "+", longopts, &index)) != -1)
-		set_option(options, option, option == '?' ? "" : longopts[index].name);
-	if (optind < argc) {
-		if (strcmp(argv[optind - 1], "--"))
-			refuse("'%s': a QEMU command comes after --", argv[optind]);
-		options->command = (const char *const *)argv + optind;
-	}
+	next = command_line_parse(&command_line, options, argc, argv);
+	if (next < argc)
+		options->command = (const char *const *)argv + next;
 	if (options->report)
 		refuse_two_on_stdout(options);
 	else

@@ -11,12 +11,15 @@
 #include "results.h"
 #include "variant.h"
 
+/* Bytes of an address, with the null byte. */
+#define OPTIONS_ADDRESS 80
+
 /* Strings are argv's, but for those in arrays. */
 struct options {
 	struct variant variants[RESULT_VARIANTS_MAX];
 	size_t n_variants;
 	enum preload preload;
-	char lib[1024], address[80];
+	char lib[1024], address[OPTIONS_ADDRESS];
 	const char *dest_lib, *count_lib;
 	const char *transport, *qemu, *dest_qemu, *root, *machine;
 	const char *qemu_args[VM_LIST_MAX];

@@ -10,8 +10,8 @@
 
 #include "wait.h"
 
-#define PAGE  4096u
-#define MIB   (1024u * 1024u)
+#define PAGE  ((size_t)4096)
+#define MIB   ((size_t)1 << 20)
 #define WORDS (PAGE / sizeof(uint64_t))
 
 static bool is_zero_mib(uint64_t mib, const struct pattern *pattern)
@@ -128,10 +128,13 @@ static int read_all(int fd, unsigned char *buf, size_t len, uint64_t at, struct 
 int pattern_compare(int fd_a, int fd_b, uint64_t size, struct comparison *result,
 		    struct failure *failure)
 {
-	unsigned char *a = malloc(2 * MIB), *b = a + MIB;
-	int ret = a ? 0 : fail(failure, "no memory");
+	unsigned char *a = malloc(2 * MIB), *b;
+	int ret = 0;
 
 	*result = (struct comparison){0};
+	if (!a)
+		return fail(failure, "no memory");
+	b = a + MIB;
 	for (uint64_t at = 0; at < size && !ret; at += MIB) {
 		size_t len = size - at < MIB ? (size_t)(size - at) : MIB;
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "member.h"
+
 /* A reply larger than this is none of QEMU's. */
 #define MESSAGE_MAX (16u << 20)
 
@@ -19,16 +21,14 @@ void qmp_forget_migration(struct qmp *qmp)
 
 static void take_event(struct qmp *qmp, const char *event, struct json_object *message)
 {
-	struct json_object *data, *value;
+	struct json_object *data = member(message, "data", json_type_object);
+	struct json_object *pass = member(data, "pass", json_type_int);
+	const char *status = member_string(data, "status");
 
-	if (!json_object_object_get_ex(message, "data", &data))
-		return;
-	if (!strcmp(event, "MIGRATION") && json_object_object_get_ex(data, "status", &value))
-		snprintf(qmp->migration_status, sizeof(qmp->migration_status), "%s",
-			 json_object_get_string(value));
-	else if (!strcmp(event, "MIGRATION_PASS") &&
-		 json_object_object_get_ex(data, "pass", &value))
-		qmp->migration_pass = json_object_get_int(value);
+	if (!strcmp(event, "MIGRATION") && status)
+		snprintf(qmp->migration_status, sizeof(qmp->migration_status), "%s", status);
+	else if (!strcmp(event, "MIGRATION_PASS") && pass)
+		qmp->migration_pass = json_object_get_int(pass);
 }
 
 /* Read what is there, without waiting for more. */
@@ -53,30 +53,50 @@ static void read_available(struct qmp *qmp)
 		qmp->closed = true;
 }
 
+/* One message, with its newline; NULL: it is none. */
+static struct json_object *parse_message(const char *text, size_t len)
+{
+	struct json_tokener *tokener;
+	struct json_object *message;
+
+	if (memchr(text, '\0', len))
+		return NULL;
+	tokener = json_tokener_new();
+	if (!tokener)
+		abort();
+	/* Nothing but space may follow it. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	message = json_tokener_parse_ex(tokener, text, (int)len);
+	json_tokener_free(tokener);
+	if (json_object_is_type(message, json_type_object))
+		return message;
+	json_object_put(message);
+	return NULL;
+}
+
 /* The next whole message (QMP ends each with a newline), events taken in; NULL: none buffered. */
 static struct json_object *next_message(struct qmp *qmp)
 {
-	struct json_object *message, *event;
-	char *newline;
+	struct json_object *message;
+	const char *event, *newline;
 	size_t len;
 
 	for (;;) {
 		newline = qmp->used ? memchr(qmp->buf, '\n', qmp->used) : NULL;
 		if (!newline)
 			return NULL;
-		*newline = '\0';
-		message = json_tokener_parse(qmp->buf);
 		len = (size_t)(newline - qmp->buf) + 1;
+		message = parse_message(qmp->buf, len);
 		qmp->used -= len;
 		memmove(qmp->buf, qmp->buf + len, qmp->used);
-		if (!json_object_is_type(message, json_type_object)) {
-			json_object_put(message);
+		if (!message) {
 			qmp->closed = qmp->garbage = true;
 			return NULL;
 		}
-		if (!json_object_object_get_ex(message, "event", &event))
+		event = member_string(message, "event");
+		if (!event)
 			return message;
-		take_event(qmp, json_object_get_string(event), message);
+		take_event(qmp, event, message);
 		json_object_put(message);
 	}
 }
@@ -144,8 +164,8 @@ static int no_answer(struct qmp *qmp, const char *command, struct failure *failu
 int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, int64_t deadline,
 		struct json_object **ret, struct failure *failure)
 {
-	struct json_object *request = json_object_new_object(), *reply, *value, *desc;
-	const char *text;
+	struct json_object *request = json_object_new_object(), *reply, *value;
+	const char *text, *desc;
 	size_t len;
 	int result = 0;
 
@@ -164,13 +184,10 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, 
 	if (json_object_object_get_ex(reply, "return", &value)) {
 		if (ret)
 			*ret = json_object_get(value);
-	} else if (json_object_object_get_ex(reply, "error", &value) &&
-		   json_object_object_get_ex(value, "desc", &desc)) {
-		result = fail(failure, "%s: %s: %s", qmp->name, command,
-			      json_object_get_string(desc));
 	} else {
-		result = fail(failure, "%s: %s: reply is neither return nor error", qmp->name,
-			      command);
+		desc = member_string(member(reply, "error", json_type_object), "desc");
+		result = fail(failure, "%s: %s: %s", qmp->name, command,
+			      desc ? desc : "reply is neither return nor error");
 	}
 	json_object_put(reply);
 	/* Events that came with the reply will not make the socket readable again. */
@@ -180,17 +197,18 @@ int qmp_execute(struct qmp *qmp, const char *command, struct json_object *args, 
 
 static void take_version(struct qmp *qmp, struct json_object *greeting)
 {
-	struct json_object *o = greeting, *number;
-	int parts[3] = {0};
+	static const char *const path[] = {"QMP", "version", "qemu"};
 	static const char *const names[3] = {"major", "minor", "micro"};
+	struct json_object *o = greeting;
+	int parts[3];
 
-	if (!json_object_object_get_ex(o, "QMP", &o) ||
-	    !json_object_object_get_ex(o, "version", &o) ||
-	    !json_object_object_get_ex(o, "qemu", &o))
-		return;
 	for (int i = 0; i < 3; i++)
-		if (json_object_object_get_ex(o, names[i], &number))
-			parts[i] = json_object_get_int(number);
+		o = member(o, path[i], json_type_object);
+	if (!o)
+		return;
+	/* 0: none. */
+	for (int i = 0; i < 3; i++)
+		parts[i] = json_object_get_int(member(o, names[i], json_type_int));
 	snprintf(qmp->version, sizeof(qmp->version), "%d.%d.%d", parts[0], parts[1], parts[2]);
 }
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,7 +133,7 @@ static double parse_times(char *line)
 		sum += (double)minutes * 60 + seconds;
 		n++;
 	}
-	return n == 2 ? sum : -1;
+	return n == 2 && isfinite(sum) && sum >= 0 ? sum : -1;
 }
 
 static void append_line(const char *path, const char *line)

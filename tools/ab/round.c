@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "counts.h"
+#include "member.h"
 
 /*
  * The shim writes its statistics when QEMU destroys the connection, which QEMU does some time after
@@ -166,23 +167,19 @@ static int start_both(struct round *r, struct failure *failure)
 
 static double milliseconds(struct json_object *info, const char *name)
 {
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(info, name, &value))
-		return NAN;
-	return json_object_get_double(value) / 1000;
+	return member_number(info, name) / 1000;
 }
 
 static void take_query(struct round *r, struct sample *sample)
 {
-	struct json_object *info = migration_query(&r->source, r->deadline), *ram, *total;
+	struct json_object *info = migration_query(&r->source, r->deadline);
+	double total = member_number(member(info, "ram", json_type_object), "total");
 	double bytes = (double)r->o->ram_size;
 
 	if (!info)
 		return;
-	if (r->o->command && json_object_object_get_ex(info, "ram", &ram) &&
-	    json_object_object_get_ex(ram, "total", &total))
-		bytes = json_object_get_double(total);
+	if (r->o->command && !isnan(total))
+		bytes = total;
 	sample->value[METRIC_TOTAL] = milliseconds(info, "total-time");
 	sample->value[METRIC_SETUP] = milliseconds(info, "setup-time");
 	sample->value[METRIC_DOWNTIME] = milliseconds(info, "downtime");

@@ -24,27 +24,20 @@ const char variant_help[] =
 	"  qemu=FILE, root=DIR another QEMU, in another root directory\n"
 	"  label=TEXT          what to call it in reports\n";
 
-static int append(char **list, char *text, const char *variant, struct failure *failure)
+/* NAME=VALUE, or the name alone when @value is NULL. */
+static int append(char **list, const char *name, const char *value, const char *variant,
+		  struct failure *failure)
 {
 	size_t n = 0;
+	char *text;
 
 	while (n < LIST_MAX && list[n])
 		n++;
-	if (!text || n == LIST_MAX) {
-		free(text);
+	if (n == LIST_MAX ||
+	    asprintf(&text, "%s%s%s", name, value ? "=" : "", value ? value : "") < 0)
 		return fail(failure, "variant %s: too much of one kind", variant);
-	}
 	list[n] = text;
 	return 0;
-}
-
-static char *join(const char *name, const char *value)
-{
-	char *text = NULL;
-
-	if (asprintf(&text, "%s=%s", name, value) < 0)
-		return NULL;
-	return text;
 }
 
 static const char *const preload_names[] = {
@@ -74,14 +67,14 @@ static int parse_word(const char *word, struct variant *v, const char *whole,
 	if (!strcmp(word, "stock"))
 		return 0;
 	if (!strcmp(word, "pin-all"))
-		return append(v->caps, strdup("rdma-pin-all"), whole, failure);
+		return append(v->caps, "rdma-pin-all", NULL, whole, failure);
 	if (!strncmp(word, "cap:", 4) && word[4])
-		return append(v->caps, strdup(word + 4), whole, failure);
+		return append(v->caps, word + 4, NULL, whole, failure);
 	if (strcmp(word, "shim") && strcmp(word, "off"))
 		return fail(failure, "variant %s: what is '%s'?", whole, word);
 	v->shim = true;
 	if (!strcmp(word, "off"))
-		return append(v->env, strdup("RDMACHUNK_SHIFT=off"), whole, failure);
+		return append(v->env, "RDMACHUNK_SHIFT", "off", whole, failure);
 	return 0;
 }
 
@@ -98,17 +91,15 @@ static int parse_pair(const char *name, const char *value, struct variant *v, co
 {
 	if (!strcmp(name, "shift") || !strcmp(name, "size")) {
 		v->shim = true;
-		return append(
-			v->env,
-			join(strcmp(name, "size") ? "RDMACHUNK_SHIFT" : "RDMACHUNK_SIZE", value),
-			whole, failure);
+		return append(v->env, strcmp(name, "size") ? "RDMACHUNK_SHIFT" : "RDMACHUNK_SIZE",
+			      value, whole, failure);
 	}
 	if (!strcmp(name, "param"))
-		return append(v->params, join("x-rdma-chunk-size", value), whole, failure);
+		return append(v->params, "x-rdma-chunk-size", value, whole, failure);
 	if (!strncmp(name, "env:", 4) && name[4])
-		return append(v->env, join(name + 4, value), whole, failure);
+		return append(v->env, name + 4, value, whole, failure);
 	if (!strncmp(name, "qmp:", 4) && name[4])
-		return append(v->params, join(name + 4, value), whole, failure);
+		return append(v->params, name + 4, value, whole, failure);
 	if (!strcmp(name, "qemu"))
 		return replace(&v->qemu, value);
 	if (!strcmp(name, "root"))

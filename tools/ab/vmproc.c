@@ -265,13 +265,16 @@ static int check_preloads(struct vmproc *vm, struct failure *failure)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)vm->pid);
 	f = fopen(path, "re");
-	if (!f || getdelim(&maps, &size, '\0', f) < 0)
+	if (!f || getdelim(&maps, &size, '\0', f) < 0 || !maps) {
 		ret = fail(failure, "%s: cannot read %s", vm->name, path);
+		goto out;
+	}
 	snprintf(list, sizeof(list), "%s", vm->preload);
 	for (entry = strtok_r(list, " :", &save); entry && !ret;
 	     entry = strtok_r(NULL, " :", &save))
 		if (!strstr(maps, entry))
 			ret = fail(failure, "%s: %s was not preloaded", vm->name, entry);
+out:
 	if (f)
 		fclose(f);
 	free(maps);

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "rdma_device.h"
 
 /* QEMU's chunk: how much it registers at a time without the library. */
@@ -54,11 +55,11 @@ static int not_hidden(const struct dirent *entry)
 /* The entries of a directory in order, to be freed with free_entries(); 0 when it is missing. */
 static size_t list_entries(const char *path, struct dirent ***entries)
 {
-	int count = scandir(path, entries, not_hidden, alphasort);
+	int count;
 
-	if (count < 0)
-		*entries = NULL;
-	return count < 0 ? 0 : (size_t)count;
+	*entries = NULL;
+	count = scandir(path, entries, not_hidden, alphasort);
+	return count < 0 || !*entries ? 0 : (size_t)count;
 }
 
 static void free_entries(struct dirent **entries, size_t count)
@@ -231,21 +232,16 @@ void check_links(struct findings *findings, const char *root, unsigned int shift
 /* CAP_IPC_LOCK lifts the limit, but only in the first user namespace. */
 static bool may_lock(void)
 {
-	unsigned long long effective = 0;
-	unsigned int inside = 1, outside = 1, count = 0;
-	char line[256];
-	FILE *file = fopen("/proc/self/status", "re");
+	FILE *status = fopen("/proc/self/status", "re");
+	FILE *uid_map = fopen("/proc/self/uid_map", "re");
+	bool may = status && uid_map && proc_has_capability(status, CAP_IPC_LOCK) &&
+		   proc_in_first_namespace(uid_map);
 
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			break;
-	if (file)
-		fclose(file);
-	if (!read_line("/proc/self/uid_map", line, sizeof(line)) ||
-	    sscanf(line, "%u %u %u", &inside, &outside, &count) != 3)
-		return false;
-	return (effective & (1ULL << CAP_IPC_LOCK)) && inside == 0 && outside == 0 &&
-	       count == UINT_MAX;
+	if (status)
+		fclose(status);
+	if (uid_map)
+		fclose(uid_map);
+	return may;
 }
 
 void check_memlock(struct findings *findings, unsigned long long memory)

@@ -24,50 +24,39 @@ static const void *at(const struct elf_file *elf, unsigned long long offset, siz
 {
 	if (offset > elf->size || len > elf->size - offset)
 		return NULL;
-	return elf->map + offset;
+	return elf->bytes + offset;
 }
 
-/* The string at `offset`, or NULL when it does not end within the file. */
-static const char *string_at(const struct elf_file *elf, unsigned long long offset)
+/* The string at `offset` bytes after `start`, or NULL when it does not end within the file. */
+static const char *string_at(const struct elf_file *elf, unsigned long long start,
+			     unsigned long long offset)
 {
-	if (offset >= elf->size || !memchr(elf->map + offset, '\0', elf->size - offset))
+	if (start >= elf->size || offset >= elf->size - start)
 		return NULL;
-	return (const char *)elf->map + offset;
+	start += offset;
+	if (!memchr(elf->bytes + start, '\0', elf->size - start))
+		return NULL;
+	return (const char *)elf->bytes + start;
 }
 
-/* Calls `visit` for each program header; false when the table is damaged. */
-static bool each_segment(struct elf_file *elf, const ElfW(Ehdr) * header,
-			 bool (*visit)(struct elf_file *elf, const ElfW(Ehdr) * header,
-				       const ElfW(Phdr) * segment))
+/* The i-th program header. The table has been seen to be within the file. */
+static ElfW(Phdr) segment_at(const struct elf_file *elf, const ElfW(Ehdr) * header, unsigned int i)
 {
 	ElfW(Phdr) segment;
 
-	for (unsigned int i = 0; i < header->e_phnum; i++) {
-		const void *bytes = at(elf, header->e_phoff + i * sizeof(segment), sizeof(segment));
-
-		if (!bytes)
-			return false;
-		memcpy(&segment, bytes, sizeof(segment));
-		if (!visit(elf, header, &segment))
-			return false;
-	}
-	return true;
+	memcpy(&segment, elf->bytes + header->e_phoff + i * sizeof(segment), sizeof(segment));
+	return segment;
 }
 
 /* Where in the file the address `vaddr` comes from; past its end when nowhere. */
 static unsigned long long offset_of(const struct elf_file *elf, const ElfW(Ehdr) * header,
 				    ElfW(Addr) vaddr)
 {
-	ElfW(Phdr) segment;
-
 	for (unsigned int i = 0; i < header->e_phnum; i++) {
-		const void *bytes = at(elf, header->e_phoff + i * sizeof(segment), sizeof(segment));
+		ElfW(Phdr) segment = segment_at(elf, header, i);
 
-		if (!bytes)
-			break;
-		memcpy(&segment, bytes, sizeof(segment));
 		if (segment.p_type == PT_LOAD && vaddr >= segment.p_vaddr &&
-		    vaddr - segment.p_vaddr < segment.p_filesz)
+		    vaddr - segment.p_vaddr < segment.p_filesz && segment.p_offset < elf->size)
 			return segment.p_offset + (vaddr - segment.p_vaddr);
 	}
 	return elf->size;
@@ -87,7 +76,7 @@ static bool read_dynamic(struct elf_file *elf, const ElfW(Ehdr) * header,
 	elf->dynamic = true;
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < entries; i++) {
-			memcpy(&entry, elf->map + segment->p_offset + i * sizeof(entry),
+			memcpy(&entry, elf->bytes + segment->p_offset + i * sizeof(entry),
 			       sizeof(entry));
 			if (entry.d_tag == DT_NULL)
 				break;
@@ -99,7 +88,7 @@ static bool read_dynamic(struct elf_file *elf, const ElfW(Ehdr) * header,
 			if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_RUNPATH &&
 			    entry.d_tag != DT_RPATH)
 				continue;
-			name = string_at(elf, strings + entry.d_un.d_val);
+			name = string_at(elf, strings, entry.d_un.d_val);
 			if (!name)
 				return false;
 			if (entry.d_tag != DT_NEEDED)
@@ -116,7 +105,7 @@ static bool read_segment(struct elf_file *elf, const ElfW(Ehdr) * header,
 {
 	switch (segment->p_type) {
 	case PT_INTERP:
-		elf->interpreter = string_at(elf, segment->p_offset);
+		elf->interpreter = string_at(elf, segment->p_offset, 0);
 		return elf->interpreter;
 	case PT_DYNAMIC:
 		return read_dynamic(elf, header, segment);
@@ -128,21 +117,41 @@ static bool read_segment(struct elf_file *elf, const ElfW(Ehdr) * header,
 static bool read_headers(struct elf_file *elf)
 {
 	ElfW(Ehdr) header;
+	ElfW(Phdr) segment;
 
 	/* Both classes and byte orders have these fields in the same places. */
-	if (elf->size < EI_NIDENT + 4 || memcmp(elf->map, ELFMAG, SELFMAG) != 0)
+	if (elf->size < EI_NIDENT + 4 || memcmp(elf->bytes, ELFMAG, SELFMAG) != 0)
 		return false;
-	elf->class = elf->map[EI_CLASS];
-	elf->data = elf->map[EI_DATA];
-	elf->machine = elf->data == ELFDATA2MSB ? (unsigned int)elf->map[18] << 8 | elf->map[19]
-						: (unsigned int)elf->map[19] << 8 | elf->map[18];
+	elf->class = elf->bytes[EI_CLASS];
+	elf->data = elf->bytes[EI_DATA];
+	elf->machine = elf->data == ELFDATA2MSB
+			       ? (unsigned int)elf->bytes[18] << 8 | elf->bytes[19]
+			       : (unsigned int)elf->bytes[19] << 8 | elf->bytes[18];
 	elf->native = elf->class == NATIVE_CLASS && elf->data == NATIVE_DATA;
 	if (!elf->native)
 		return true;
 	if (elf->size < sizeof(header))
 		return false;
-	memcpy(&header, elf->map, sizeof(header));
-	return each_segment(elf, &header, read_segment);
+	memcpy(&header, elf->bytes, sizeof(header));
+	/* The loader takes no other size, either. */
+	if (header.e_phnum && header.e_phentsize != sizeof(segment))
+		return false;
+	if (!at(elf, header.e_phoff, header.e_phnum * sizeof(segment)))
+		return false;
+	for (unsigned int i = 0; i < header.e_phnum; i++) {
+		segment = segment_at(elf, &header, i);
+		if (!read_segment(elf, &header, &segment))
+			return false;
+	}
+	return true;
+}
+
+int elf_file_parse(struct elf_file *elf, const void *bytes, size_t size)
+{
+	memset(elf, 0, sizeof(*elf));
+	elf->bytes = bytes;
+	elf->size = size;
+	return read_headers(elf) ? 0 : -ENOEXEC;
 }
 
 int elf_file_open(struct elf_file *elf, const char *path)
@@ -151,7 +160,6 @@ int elf_file_open(struct elf_file *elf, const char *path)
 	void *map;
 	int fd, err;
 
-	memset(elf, 0, sizeof(*elf));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -167,11 +175,8 @@ int elf_file_open(struct elf_file *elf, const char *path)
 		err = -errno;
 		goto out;
 	}
-	elf->map = map;
-	elf->size = (size_t)st.st_size;
-	if (read_headers(elf))
-		err = 0;
-	else
+	err = elf_file_parse(elf, map, (size_t)st.st_size);
+	if (err)
 		elf_file_close(elf);
 out:
 	close(fd);
@@ -180,8 +185,8 @@ out:
 
 void elf_file_close(struct elf_file *elf)
 {
-	munmap((void *)elf->map, elf->size);
-	elf->map = NULL;
+	munmap((void *)elf->bytes, elf->size);
+	elf->bytes = NULL;
 }
 
 bool elf_file_same_machine(const struct elf_file *a, const struct elf_file *b)
@@ -217,5 +222,5 @@ const char *elf_file_machine(char out[ELF_FILE_MACHINE_LEN], const struct elf_fi
 
 bool elf_file_contains(const struct elf_file *elf, const char *string)
 {
-	return memmem(elf->map, elf->size, string, strlen(string));
+	return memmem(elf->bytes, elf->size, string, strlen(string));
 }

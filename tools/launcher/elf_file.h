@@ -7,7 +7,7 @@
 
 #define ELF_FILE_NEEDED_MAX 256
 
-/* What the loader would read from an ELF file. Strings point into the mapped file. */
+/* What the loader would read from an ELF file. Strings point into its bytes. */
 struct elf_file {
 	unsigned char class;  /* ELFCLASS32 or ELFCLASS64 */
 	unsigned char data;   /* ELFDATA2LSB or ELFDATA2MSB */
@@ -24,13 +24,19 @@ struct elf_file {
 	const char *needed[ELF_FILE_NEEDED_MAX];
 	size_t needed_count;
 
-	const unsigned char *map;
+	const unsigned char *bytes;
 	size_t size;
 };
 
 /*
+ * Read a file that is in memory, and stays there as long as *elf is used. Returns 0, or -ENOEXEC
+ * when it is not ELF or is damaged.
+ */
+int elf_file_parse(struct elf_file *elf, const void *bytes, size_t size);
+
+/*
  * Map and read the file at `path`. Returns 0, to be ended with elf_file_close(), or a negative
- * errno: -ENOEXEC when the file is not ELF or is damaged, else what opening it gave.
+ * errno: -ENOEXEC as above, or what opening it gave.
  */
 int elf_file_open(struct elf_file *elf, const char *path);
 void elf_file_close(struct elf_file *elf);

@@ -36,7 +36,7 @@ const char *findings_size(char out[FINDINGS_SIZE_LEN], unsigned long long bytes)
 	size_t unit = 0;
 
 	while (unit + 1 < sizeof(units) / sizeof(units[0]) && bytes >= 1024 &&
-	       (bytes % 1024 == 0 || bytes >= 10 * 1024)) {
+	       (bytes % 1024 == 0 || bytes >= 10ULL * 1024)) {
 		bytes /= 1024;
 		unit++;
 	}

@@ -21,6 +21,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/preload.h \
 	tools/launcher/probe.c \
 	tools/launcher/probe.h \
+	tools/launcher/proc.c \
+	tools/launcher/proc.h \
 	tools/launcher/rdma_device.c \
 	tools/launcher/rdma_device.h \
 	tools/launcher/rdmachunk.c

@@ -43,8 +43,8 @@ static const char *option_name(char out[NAME_LEN], const struct config_variable 
 	const char *s = strchr(variable->name, '_') + 1;
 	size_t i;
 
-	for (i = 0; s[i] && i < NAME_LEN - 1; i++)
-		out[i] = s[i] == '_' ? '-' : (char)tolower((unsigned char)s[i]);
+	for (i = 0; i < NAME_LEN - 1 && s[i]; i++)
+		out[i] = (char)(s[i] == '_' ? '-' : tolower((unsigned char)s[i]));
 	out[i] = '\0';
 	return out;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +14,7 @@
 #include <unistd.h>
 
 #include "preload.h"
+#include "proc.h"
 
 #define TIMEOUT_MS 10000
 
@@ -137,15 +136,10 @@ static FILE *open_proc(pid_t pid, const char *name)
 static bool read_secure(pid_t pid)
 {
 	FILE *file = open_proc(pid, "auxv");
-	ElfW(auxv_t) entry;
-	bool secure = false;
+	bool secure = file && proc_is_secure(file);
 
-	if (!file)
-		return false;
-	while (fread(&entry, sizeof(entry), 1, file) == 1 && entry.a_type != AT_NULL)
-		if (entry.a_type == AT_SECURE)
-			secure = entry.a_un.a_val != 0;
-	fclose(file);
+	if (file)
+		fclose(file);
 	return secure;
 }
 
@@ -156,20 +150,14 @@ static bool read_secure(pid_t pid)
 static bool look(struct probe *probe, pid_t pid, const char *library)
 {
 	FILE *file = open_proc(pid, "maps");
-	char line[8192], *path;
+	struct proc_mapped mapped;
 
 	if (!file)
 		return false;
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		path = strchr(line, '/');
-		if (!path)
-			continue;
-		probe->library = probe->library || (library && !strcmp(path, library));
-		probe->looked =
-			probe->looked || strstr(path, "/libc.so.") || strstr(path, "/libc-");
-	}
+	mapped = proc_read_maps(file, library);
 	fclose(file);
+	probe->library = probe->library || mapped.library;
+	probe->looked = probe->looked || mapped.libc;
 	if (probe->looked)
 		probe->secure = read_secure(pid);
 	return probe->looked;

@@ -50,6 +50,7 @@ case_plain_threads()
 case_plain_perl()
 {
 	need perl
+	# shellcheck disable=SC2016 # of perl
 	unaffected perl -e 'print join(",", map { $_ * 2 } 1 .. 5), "\n"; warn "w\n"; exit 3'
 	must_exit shim 3
 }

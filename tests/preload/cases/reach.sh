@@ -43,8 +43,8 @@ case_reach_versions_are_the_real_libraries()
 	[[ $(wc -l <missing) == $(count ' IBVERBS_1\.1 ' table) ]] ||
 		fail "a wrong version was not noticed: $(<missing)"
 	[[ -s missing ]] || fail "nothing of IBVERBS_1.1 in the table"
-	strings "$shim" >strings
-	cut -d' ' -f2 table | sort -u | grep -Fxvf strings >absent &&
+	strings "$shim" >texts
+	cut -d' ' -f2 table | sort -u | grep -Fxvf texts >absent &&
 		fail "the module was built from another table: no $(<absent)"
 	return 0
 }

@@ -125,10 +125,10 @@ case_session_poster_where_posting_takes_long()
 	must_exit shim 0
 	must_be_silent shim
 	jq -e '.writes == 8 and .doorbells_delegated > 0' work >/dev/null || fail "work: $(<work)"
-	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/sleep" "$client" posting sleep
+	run_shim RDMACHUNK_POSTER=auto RDMACHUNK_STATS="$PWD/slept" "$client" posting sleep
 	must_exit shim 0
 	must_be_silent shim
-	jq -e '.writes == 8 and .doorbells_delegated == 0' sleep >/dev/null || fail "$(<sleep)"
+	jq -e '.writes == 8 and .doorbells_delegated == 0' slept >/dev/null || fail "$(<slept)"
 }
 
 # A queue that was full, and has drained meanwhile, is no failure.
@@ -156,6 +156,15 @@ case_session_a_failure_is_final()
 	[[ $(count '^ibv_modify_qp qp0 mask=0x1 state=6$' shim.log) == 1 ]] ||
 		fail "the QP was left as it was: $(grep modify shim.log)"
 	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
+}
+
+# For ENOMEM QEMU waits for a completion, and there is none any more.
+case_session_a_failure_is_never_a_full_queue()
+{
+	run_shim "$client" broken 12
+	must_exit shim 0
+	[[ $(count '^(post_send|again) Input/output error$' shim.out) == 2 ]] || fail "$(<shim.out)"
+	one_line shim.err '^rdmachunk: .*Cannot allocate memory; failing the migration$'
 }
 
 # Verbs return a positive errno. Of a negative one QEMU thinks that all is well.

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "engine/driver.h"
+#include "engine/limits.h"
+#include "engine/mr.h"
+#include "engine/report.h"
+#include "engine/scan.h"
+#include "engine/sessions.h"
+#include "util/log.h"
+
+/* QEMU's RDMA_SIGNALED_SEND_MAX (512) and its three RECVs. */
+#define QEMU_MAX_SEND_WR 512
+#define QEMU_MAX_RECV_WR 3
+
+static pthread_once_t report_once = PTHREAD_ONCE_INIT;
+
+/* Only a process that makes a migration connection has anything to be told. */
+static void report_config(void)
+{
+	const struct config *config = session_config();
+
+	log_open(config);
+	for (size_t i = 0; i < config->errors; i++)
+		log_always("%s; migrating without rdmachunk", config->error[i]);
+	for (size_t i = 0; i < config->warnings; i++)
+		log_warn("%s", config->warning[i]);
+}
+
+/* Is this a QP as QEMU makes it for migration (migration/rdma.c, qemu_rdma_alloc_qp)? */
+static bool is_candidate(const struct rdma_cm_id *id, const struct ibv_pd *pd,
+			 const struct ibv_qp_init_attr *attr)
+{
+	return id && pd && id->ps == RDMA_PS_TCP && attr->qp_type == IBV_QPT_RC && !attr->srq &&
+	       attr->send_cq && attr->recv_cq && attr->send_cq->channel && attr->recv_cq->channel &&
+	       attr->cap.max_send_wr == QEMU_MAX_SEND_WR &&
+	       attr->cap.max_recv_wr == QEMU_MAX_RECV_WR && attr->cap.max_send_sge == 1 &&
+	       attr->cap.max_recv_sge == 1 && !attr->cap.max_inline_data;
+}
+
+static int begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_init_attr *attr,
+		 const struct verbs_ops *ops)
+{
+	const struct config *config = session_config();
+	const struct conn_options options = {
+		.one_cq = attr->send_cq == attr->recv_cq,
+		.shift = config->shift,
+		.writes = config->writes,
+		.zeros = config->zeros,
+		/* The smallest region is for seeing what QEMU does by itself. */
+		.prefetch = config->ahead && config->shift > CONFIG_SHIFT_MIN,
+		.limited = limits_tight(),
+		.memory = scan_memory,
+		.mrs = {.reg = mr_register,
+			.dereg = mr_deregister,
+			.watch = mr_watch,
+			.context = s},
+	};
+	int ret = session_begin(s, id->qp, attr, ops, &options);
+
+	if (ret)
+		return ret;
+	driver_init(s);
+	return 0;
+}
+
+/* Lock held; released. */
+static void end(struct session *s)
+{
+	session_end(s);
+	sessions_free(s);
+}
+
+int connection_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr,
+			 const struct verbs_ops *(*patch)(struct ibv_context *context))
+{
+	const struct verbs_calls *real = verbs_real();
+	struct ibv_qp_init_attr raised = *attr;
+	const struct verbs_ops *ops;
+	struct session *s;
+	int ret;
+
+	if (!session_config()->enabled || !is_candidate(id, pd, attr))
+		return real->create_qp(id, pd, attr);
+	if (raised.cap.max_recv_wr < RECV_QUEUE_BUFFERS)
+		raised.cap.max_recv_wr = RECV_QUEUE_BUFFERS;
+	ret = real->create_qp(id, pd, &raised);
+	if (ret) /* with less it may work */
+		return real->create_qp(id, pd, attr);
+	attr->cap = raised.cap;
+
+	/* Whatever is missing, without us it works as well. */
+	ops = patch(id->verbs);
+	s = ops ? sessions_new(id, pd) : NULL;
+	if (!s)
+		return 0;
+	if (begin(s, id, attr, ops)) {
+		sessions_free(s);
+	} else if (sessions_track_qp(s)) {
+		driver_stop(s);
+		end(s);
+	} else {
+		pthread_mutex_unlock(&s->lock);
+	}
+	return 0;
+}
+
+void connection_destroy_qp(struct rdma_cm_id *id)
+{
+	struct session *s = sessions_lock_id(id);
+
+	if (!s) {
+		verbs_real()->destroy_qp(id);
+		return;
+	}
+	/*
+	 * The QP goes before the memory it receives into. No one posts to a QP
+	 * that is being destroyed, and polls of its CQs find nothing any more.
+	 */
+	driver_stop(s);
+	sessions_untrack(s);
+	report_session(s);
+	verbs_real()->destroy_qp(id);
+	end(s);
+}
+
+/* A source's own receive buffers. Sets *reason when nothing has been posted and the
+ * connection can still pass through. 0; or a negative errno when it cannot. */
+static int take_over_receives(struct session *s, const char **reason)
+{
+	int ret = session_allocate_memory(s);
+
+	*reason = "its receive queue could not be taken over";
+	if (ret) {
+		log_warn("no memory for receive buffers: %s", strerror(-ret));
+		return 0;
+	}
+	conn_take_over(s->conn, s->memory, s->memory_mr->lkey);
+	ret = driver_run(s);
+	if (ret && !s->recvs_posted)
+		return 0;
+	*reason = NULL;
+	return ret;
+}
+
+static void note_peer(struct session *s, struct rdma_cm_id *id)
+{
+	const struct sockaddr *peer = rdma_get_peer_addr(id);
+
+	if (peer->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
+			  s->peer, sizeof(s->peer));
+	else if (peer->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
+			  s->peer, sizeof(s->peer));
+}
+
+/* This peer has given up once when it was asked for more. */
+static void ask_singly(struct session *s)
+{
+	static atomic_flag warned = ATOMIC_FLAG_INIT;
+
+	conn_ask_singly(s->conn);
+	if (atomic_flag_test_and_set(&warned))
+		return;
+	log_warn(
+		"the last migration to %s ended while memory was being registered there; asking for "
+		"QEMU's own chunks only. Raise the limit of locked memory of the QEMU there "
+		"(ulimit -l, LimitMEMLOCK=, libvirt's hard_limit)",
+		s->peer);
+}
+
+/* Lock held. Why this connection is not for us, or NULL. */
+static const char *unfit(struct session *s, const struct wire_caps *caps)
+{
+	if (caps->flags & WIRE_FLAG_PIN_ALL)
+		return "rdma-pin-all registers whole RAM blocks already";
+	if (caps->flags)
+		return "unknown capabilities";
+	if (sessions_track_cqs(s))
+		return "its completion queues serve others too";
+	return NULL;
+}
+
+/* The longest message of the port's, in bytes; QEMU's own chunk when it will not
+ * tell, which every port can do. */
+static uint64_t max_message(const struct rdma_cm_id *id)
+{
+	uint64_t max = verbs_max_message(id->verbs, id->port_num);
+
+	return max ? max : UINT64_C(1) << CONFIG_SHIFT_MIN;
+}
+
+/* Its thread is there before anything is promised to QEMU that could need it. */
+static void make_listener(struct session *s)
+{
+	int ret;
+
+	if (!conn_wants_help(s->conn))
+		return;
+	ret = driver_listen(s);
+	if (!ret)
+		return;
+	log_warn("no thread to listen for the destination: %s; doing without merged zeros and "
+		 "registration ahead",
+		 strerror(-ret));
+	conn_forgo_help(s->conn);
+}
+
+/* It is QEMU's migration. Lock held. 0, or the negative errno with which connecting fails. */
+static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire_caps *caps,
+		     enum conn_role role)
+{
+	const char *reason;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &s->started);
+	conn_set_role(s->conn, role);
+	note_peer(s, id);
+	report_begin(s);
+	reason = unfit(s, caps);
+	if (!reason && role == CONN_SOURCE)
+		ret = take_over_receives(s, &reason);
+	if (ret)
+		return ret;
+	if (reason)
+		return driver_pass_through(s, reason);
+	if (role == CONN_SOURCE && limits_peer(s->peer))
+		ask_singly(s);
+	if (role == CONN_DESTINATION) {
+		conn_keep_recvs(s->conn);
+		ret = driver_run(s);
+		if (ret)
+			return ret;
+	}
+	make_listener(s);
+	conn_start(s->conn, max_message(id));
+	if (role == CONN_DESTINATION)
+		sessions_add_destination(s);
+	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
+		 s->peer[0] ? s->peer : "unknown", session_config()->shift);
+	return 0;
+}
+
+/* The connection is made: from here on it is ours, or it passes through. As take_over(). */
+static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enum conn_role role)
+{
+	bool migration;
+	struct wire_caps caps;
+	struct session *s;
+	int ret = 0;
+
+	migration = param && param->private_data_len == WIRE_CAPS_LEN &&
+		    !wire_parse_caps(param->private_data, param->private_data_len, &caps) &&
+		    caps.version == WIRE_VERSION;
+	if (migration)
+		pthread_once(&report_once, report_config);
+	s = sessions_lock_id(id);
+	if (!s)
+		return 0;
+	if (!migration)
+		ret = driver_pass_through(s, "not a QEMU migration");
+	else if (conn_state(s->conn) == CONN_CANDIDATE)
+		ret = take_over(s, id, &caps, role);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+/* A negative errno as librdmacm says it. */
+static int failed(int ret)
+{
+	errno = -ret;
+	return -1;
+}
+
+int connection_connect(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	int ret = start(id, param, CONN_SOURCE);
+
+	return ret ? failed(ret) : verbs_real()->connect(id, param);
+}
+
+int connection_accept(struct rdma_cm_id *id, struct rdma_conn_param *param)
+{
+	int ret = start(id, param, CONN_DESTINATION);
+
+	return ret ? failed(ret) : verbs_real()->accept(id, param);
+}
+
+/* QEMU disconnects before all else when it is done with a connection, however that
+ * went (migration/rdma.c, qemu_rdma_cleanup). The QP and much memory are left to be
+ * released, and the process may be told to quit before that is done. */
+int connection_disconnect(struct rdma_cm_id *id)
+{
+	struct session *s = sessions_lock_id(id);
+
+	if (s) {
+		report_session(s);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return verbs_real()->disconnect(id);
+}
+
+void connection_cm_event(const struct rdma_cm_event *event)
+{
+	struct session *s;
+
+	if (event->event != RDMA_CM_EVENT_DISCONNECTED || !event->id)
+		return;
+	s = sessions_lock_id(event->id);
+	if (!s)
+		return;
+	/* This is not left to the end of the session: QEMU takes connections down in a
+	 * thread of its own, and its next migration may begin before (migration/rdma.c,
+	 * qio_channel_rdma_close). */
+	conn_disconnected(s->conn);
+	driver_run(s);
+	pthread_mutex_unlock(&s->lock);
+}

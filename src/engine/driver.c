@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/driver.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/condition.h"
+#include "engine/limits.h"
+#include "engine/mr.h"
+#include "engine/sessions.h"
+#include "util/log.h"
+#include "util/monotonic.h"
+
+/* Completions taken in one go from a CQ that QEMU is not looking at. */
+#define DRAIN 16
+
+/* What core says is to be posted, as the NIC takes it. */
+static void compose(const struct conn_send *send, struct ibv_send_wr *wr, struct ibv_sge *sge)
+{
+	*sge = (struct ibv_sge){
+		.addr = send->addr,
+		.length = (uint32_t)send->length,
+		.lkey = send->lkey,
+	};
+	*wr = (struct ibv_send_wr){
+		.wr_id = send->wr_id,
+		.sg_list = sge,
+		.num_sge = send->length ? 1 : 0,
+		.opcode = send->message ? IBV_WR_SEND : IBV_WR_RDMA_WRITE,
+		.send_flags = send->signaled ? IBV_SEND_SIGNALED : 0,
+	};
+	if (!send->message) {
+		wr->wr.rdma.remote_addr = send->remote_addr;
+		wr->wr.rdma.rkey = send->rkey;
+	}
+}
+
+/* Needs no lock. Sets *posted, to how many the NIC took. 0 or a negative errno. */
+static int post(const struct session *s, const struct conn_send *send, unsigned int count,
+		unsigned int *posted)
+{
+	struct ibv_send_wr wr[TRANSMIT_BATCH], *bad = wr;
+	struct ibv_sge sge[TRANSMIT_BATCH];
+	int ret;
+
+	for (unsigned int i = 0; i < count; i++) {
+		compose(&send[i], &wr[i], &sge[i]);
+		wr[i].next = i + 1 < count ? &wr[i + 1] : NULL;
+	}
+	ret = verbs_post_send(&s->ops, s->qp, wr, &bad);
+	*posted = ret ? (unsigned int)(bad - wr) : count;
+	return ret;
+}
+
+static uint64_t cost_now(const struct post_cost *cost)
+{
+	bool cpu = post_cost_clock(cost) == POST_COST_CPU;
+	struct timespec now;
+
+	clock_gettime(cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Is it to be found out still whether a poster is worth while? */
+static bool poster_is_open(const struct session *s)
+{
+	return s->worker[SESSION_POSTER].state == WORKER_NONE && session_config()->writes &&
+	       session_config()->poster != CONFIG_POSTER_OFF && conn_role(s->conn) == CONN_SOURCE;
+}
+
+/* Writes, by a thread of QEMU's. Where that takes long it is the last time. */
+static int post_measured(struct session *s, const struct conn_action *action, unsigned int *posted)
+{
+	bool open = poster_is_open(s);
+	uint64_t began = open ? cost_now(&s->post_cost) : 0;
+	int ret = post(s, action->post.wr, action->post.count, posted);
+
+	if (!open)
+		return ret;
+	post_cost_add(&s->post_cost, cost_now(&s->post_cost) - began);
+	/* Without a thread things go on as they did. */
+	if (post_cost_is_high(&s->post_cost) || session_config()->poster == CONFIG_POSTER_ON)
+		worker_start(&s->worker[SESSION_POSTER]);
+	return ret;
+}
+
+static int post_recv(struct session *s, const struct conn_recv *recv)
+{
+	struct ibv_sge sge = {
+		.addr = recv->addr,
+		.length = recv->length,
+		.lkey = recv->lkey,
+	};
+	struct ibv_recv_wr wr = {.wr_id = recv->wr_id, .sg_list = &sge, .num_sge = 1};
+	struct ibv_recv_wr *bad;
+	int ret = verbs_post_recv(&s->ops, s->qp, &wr, &bad);
+
+	if (!ret)
+		s->recvs_posted++;
+	return ret;
+}
+
+static void fail(struct session *s, const struct conn_action *action)
+{
+	unsigned int posted;
+
+	if (action->abort.cause)
+		log_error("registering memory that was discarded: %s",
+			  strerror(action->abort.cause));
+	log_error("%s: %s; failing the migration", action->abort.reason,
+		  strerror(action->abort.error));
+	verbs_fail_qp(s->qp);
+	/* Should even this fail, QEMU still wakes for the disconnection. */
+	post(s, &action->abort.wr, 1, &posted);
+}
+
+void driver_completed(struct session *s, const struct ibv_wc *wc)
+{
+	const struct completion done = {
+		.wr_id = wc->wr_id,
+		.status = wc->status,
+		.opcode = wc->opcode,
+		.byte_len = wc->byte_len,
+		.vendor_err = wc->vendor_err,
+	};
+
+	conn_completed(s->conn, &done);
+}
+
+bool driver_drain(struct session *s, enum conn_cq cq)
+{
+	struct ibv_wc wc[DRAIN];
+	int found = s->ops.poll_cq(s->cq[cq], DRAIN, wc);
+
+	for (int i = 0; i < found; i++)
+		driver_completed(s, &wc[i]);
+	return found > 0;
+}
+
+/* Writes, by the poster: QEMU goes on meanwhile. */
+static int post_apart(struct session *s, const struct conn_action *action, unsigned int *posted)
+{
+	int ret;
+
+	s->delegated++;
+	pthread_mutex_unlock(&s->lock);
+	ret = post(s, action->post.wr, action->post.count, posted);
+	pthread_mutex_lock(&s->lock);
+	return ret;
+}
+
+static void scan(struct session *s, const struct conn_action *action, struct conn_result *result)
+{
+	pthread_mutex_unlock(&s->lock);
+	result->found = prefetch_find(&action->scan);
+	pthread_mutex_lock(&s->lock);
+}
+
+static void prefetch(struct session *s, const struct conn_action *action,
+		     struct conn_result *result)
+{
+	enum verbs_register with = s->registers;
+	int ret;
+
+	pthread_mutex_unlock(&s->lock);
+	ret = mr_make(with, s->qp->pd, action->memory.addr, action->memory.length,
+		      action->memory.access, &result->mr);
+	pthread_mutex_lock(&s->lock);
+	result->error = -ret;
+	/* QEMU will ask for what it needs, and then be told of a failure. */
+	if (ret)
+		log_info("registering ahead: %s", strerror(-ret));
+	pthread_cond_broadcast(&s->changed);
+}
+
+/* By a worker, which may let go of the lock; or by a thread of QEMU's, which is only given
+ * what is done at once. False when there was nothing to be taken in. */
+static bool perform(struct session *s, const struct conn_action *action, bool worker,
+		    struct conn_result *result)
+{
+	switch (action->kind) {
+	case CONN_ABORT:
+		fail(s, action);
+		break;
+	case CONN_SHUN:
+		limits_note_peer(s->peer);
+		break;
+	case CONN_POST_RECV:
+		result->error = -post_recv(s, &action->recv);
+		break;
+	case CONN_POST_MESSAGE:
+		result->error = -post(s, action->post.wr, action->post.count, &result->posted);
+		break;
+	case CONN_POST_WRITES:
+		result->error = -(worker ? post_apart : post_measured)(s, action, &result->posted);
+		break;
+	case CONN_DEREGISTER:
+		verbs_deregister(action->mr);
+		break;
+	case CONN_LISTEN:
+		return driver_drain(s, action->cq);
+	case CONN_SCAN:
+		scan(s, action, result);
+		break;
+	case CONN_REGISTER:
+		prefetch(s, action, result);
+		break;
+	case CONN_KINDS:
+		break;
+	}
+	return true;
+}
+
+/*
+ * The listener polls the CQ rather than its channel: an event there may be one that QEMU
+ * left behind, and reading it could race with QEMU.
+ */
+static enum worker_next work(void *argument, unsigned int kinds)
+{
+	struct session *s = argument;
+	struct conn_result result = {0};
+	struct conn_action action;
+	bool found;
+
+	if (!conn_next(s->conn, kinds, &action))
+		return WORKER_WAIT;
+	found = perform(s, &action, true, &result);
+	conn_done(s->conn, &action, &result);
+	driver_run(s);
+	return found ? WORKER_AGAIN : WORKER_NAP;
+}
+
+static const struct worker_job jobs[SESSION_WORKERS] = {
+	[SESSION_LISTENER] = {"rdmachunk-cq", CONN_KIND(CONN_LISTEN), work},
+	[SESSION_POSTER] = {"rdmachunk-post", CONN_KIND(CONN_POST_WRITES), work},
+	[SESSION_PREFETCHER] = {"rdmachunk-ahead", CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER),
+				work},
+};
+
+void driver_init(struct session *s)
+{
+	for (int i = 0; i < SESSION_WORKERS; i++)
+		worker_init(&s->worker[i], &jobs[i], &s->lock, s);
+}
+
+int driver_listen(struct session *s)
+{
+	return worker_start(&s->worker[SESSION_LISTENER]);
+}
+
+void driver_stop(struct session *s)
+{
+	for (int i = 0; i < SESSION_WORKERS; i++)
+		worker_stop(&s->worker[i]);
+}
+
+/* The kinds that nobody else does. */
+static unsigned int remaining(const struct session *s)
+{
+	unsigned int kinds =
+		CONN_ALL_KINDS & ~(jobs[SESSION_LISTENER].kinds | jobs[SESSION_PREFETCHER].kinds);
+
+	if (s->worker[SESSION_POSTER].state == WORKER_RUNS)
+		kinds &= ~jobs[SESSION_POSTER].kinds;
+	return kinds;
+}
+
+void driver_hand_over_listening(struct session *s)
+{
+	const struct conn_result result = {0};
+	struct conn_action action;
+	unsigned int listens = 0;
+
+	if (conn_next(s->conn, CONN_KIND(CONN_LISTEN), &action)) {
+		conn_done(s->conn, &action, &result);
+		listens = SESSION_LISTENS(action.cq);
+	}
+	if (listens == atomic_load_explicit(&s->listens, memory_order_relaxed))
+		return;
+	atomic_store(&s->listens, listens);
+	if (listens)
+		worker_wake(&s->worker[SESSION_LISTENER]);
+}
+
+/* The others are created when there is work for them, and done without if need be. */
+static void wake_workers(struct session *s)
+{
+	struct worker *poster = &s->worker[SESSION_POSTER];
+	struct worker *prefetcher = &s->worker[SESSION_PREFETCHER];
+
+	if (poster->sleeps && conn_has(s->conn, poster->job->kinds))
+		worker_wake(poster);
+	if (prefetcher->state == WORKER_OVER ||
+	    (prefetcher->state == WORKER_RUNS && !prefetcher->sleeps) ||
+	    !conn_has(s->conn, prefetcher->job->kinds))
+		return;
+	/* Without it QEMU asks for all that it needs. */
+	if (prefetcher->state == WORKER_NONE && worker_start(prefetcher))
+		log_info("no thread to register memory ahead");
+	worker_wake(prefetcher);
+}
+
+static void publish_due(struct session *s)
+{
+	for (int i = 0; i < CONN_CQS; i++)
+		atomic_store_explicit(&s->due[i], conn_count_due(s->conn, (enum conn_cq)i),
+				      memory_order_release);
+}
+
+int driver_run(struct session *s)
+{
+	struct conn_action action;
+	int ret = 0;
+
+	/* The poster may come to be meanwhile. */
+	while (conn_next(s->conn, remaining(s), &action)) {
+		struct conn_result result = {0};
+
+		perform(s, &action, false, &result);
+		conn_done(s->conn, &action, &result);
+		/* The caller knows whether it can do without. */
+		if (action.kind == CONN_POST_RECV && result.error && !conn_error(s->conn)) {
+			ret = -result.error;
+			break;
+		}
+	}
+	publish_due(s);
+	driver_hand_over_listening(s);
+	wake_workers(s);
+	if (s->gave_back)
+		log_info("gave back what was registered ahead, for want of room");
+	s->gave_back = false;
+	return ret;
+}
+
+/* Writes on the wire end within the retry time of the connection, else it fails. */
+#define WRITES_NS     UINT64_C(10000000000)
+#define WRITES_NAP_NS 100000L
+
+int driver_wait(struct session *s)
+{
+	uint64_t end = 0;
+
+	for (;;) {
+		driver_run(s);
+		switch (conn_waits(s->conn)) {
+		case CONN_WAITS_FOR_NOTHING:
+			return 0;
+		case CONN_WAITS_FOR_PREFETCH:
+			pthread_cond_wait(&s->changed, &s->lock);
+			break;
+		case CONN_WAITS_FOR_WRITES:
+			/* QEMU cannot be told to: it has had the completions. */
+			if (!end)
+				end = monotonic_ns() + WRITES_NS;
+			if (monotonic_ns() >= end)
+				return -ETIMEDOUT;
+			if (!driver_drain(s, CONN_SEND_CQ) && !driver_drain(s, CONN_RECV_CQ))
+				condition_nap(&s->changed, &s->lock, WRITES_NAP_NS);
+			break;
+		}
+	}
+}
+
+int driver_pass_through(struct session *s, const char *reason)
+{
+	log_info("passing through: %s", reason);
+	s->passthrough_reason = reason;
+	sessions_untrack(s);
+	conn_pass_through(s->conn);
+	return driver_run(s);
+}

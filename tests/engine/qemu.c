@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "qemu.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#undef ibv_reg_mr
+
+#define WRITE	  1u /* RDMA_WRID_RDMA_WRITE; a chunk's number is above bit 30 */
+#define TYPE_MASK 0xffffu
+#define OFFSET	  UINT64_C(0x40000000)
+
+/* RECVs, and what they are for: RDMA_WRID_DATA, RDMA_WRID_READY. */
+#define DATA  0u
+#define READY 1u
+
+#define WAIT_MS 100
+
+struct ram_block_body {
+	uint64_t host_addr, offset, length;
+	uint32_t rkey, padding;
+} __attribute__((packed));
+
+struct register_body {
+	uint64_t addr;
+	uint32_t block, padding;
+	uint64_t chunks;
+} __attribute__((packed));
+
+struct result_body {
+	uint32_t rkey, padding;
+	uint64_t host_addr;
+} __attribute__((packed));
+
+struct compress_body {
+	uint32_t value, block;
+	uint64_t addr, length;
+} __attribute__((packed));
+
+static bool fail(struct qemu *q)
+{
+	q->failed = true;
+	return false;
+}
+
+static void step(struct qemu *q, const char *doing)
+{
+	__atomic_store_n(&q->doing, doing, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&q->steps, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * QEMU's view: its writes complete in the order in which it posted them, once each, and so do its
+ * sends. Between the two there is none: a message may be answered while a write is on its way.
+ */
+static void take_posted(struct qemu *q, uint64_t wr_id)
+{
+	if (wr_id == PEER_SEND) {
+		must(q->sending);
+		q->sending = false;
+		return;
+	}
+	must(q->writes);
+	must(q->posted[q->oldest] == wr_id);
+	q->oldest = (q->oldest + 1) % QEMU_WRITES;
+	q->writes--;
+}
+
+static void note_write(struct qemu *q, uint64_t wr_id)
+{
+	must(q->writes < QEMU_WRITES);
+	q->posted[(q->oldest + q->writes++) % QEMU_WRITES] = wr_id;
+}
+
+/* qemu_rdma_poll(): 1 with what it found, 0 when there is nothing, -1 when that has failed. */
+static int poll_one(struct qemu *q, struct ibv_cq *cq, struct ibv_wc *wc)
+{
+	int n = ibv_poll_cq(cq, 1, wc);
+
+	if (n <= 0)
+		return n;
+	step(q, q->doing);
+	/* That the connection is broken QEMU hears with any of them, and it is done then. */
+	if (wc->status != IBV_WC_SUCCESS)
+		return -1;
+	if (cq == q->peer.send_cq)
+		take_posted(q, wc->wr_id);
+	else
+		must(wc->wr_id >= PEER_RECV && wc->wr_id < PEER_RECV + PEER_BUFFERS - 1);
+	return 1;
+}
+
+static bool is_cancelled(struct qemu *q)
+{
+	return __atomic_load_n(&q->cancelled, __ATOMIC_RELAXED);
+}
+
+/* qemu_rdma_wait_comp_channel() */
+static bool wait_for_event(struct qemu *q, struct ibv_comp_channel *channel)
+{
+	struct pollfd fds[2] = {
+		{.fd = channel->fd, .events = POLLIN},
+		{.fd = q->peer.events->fd, .events = POLLIN},
+	};
+	struct rdma_cm_event *event;
+	uint64_t n;
+
+	while (!is_cancelled(q)) {
+		must(poll(fds, 2, WAIT_MS) >= 0 || errno == EINTR);
+		if (fds[0].revents) {
+			must(read(fds[0].fd, &n, sizeof(n)) == sizeof(n));
+			return true;
+		}
+		if (fds[1].revents) {
+			must(!rdma_get_cm_event(q->peer.events, &event));
+			return false;
+		}
+	}
+	return false;
+}
+
+/* qemu_rdma_block_for_wrid(): `type` is that of a wr_id. */
+static bool wait_for(struct qemu *q, uint64_t type, struct ibv_wc *wc)
+{
+	bool receives = type >= PEER_RECV;
+	struct ibv_cq *cq = receives ? q->peer.recv_cq : q->peer.send_cq;
+	int found;
+
+	do {
+		must(!ibv_req_notify_cq(cq, 0));
+		while ((found = poll_one(q, cq, wc)) > 0)
+			if ((wc->wr_id & TYPE_MASK) == type)
+				return true;
+	} while (!found && wait_for_event(q, cq->channel));
+	return fail(q);
+}
+
+/* qemu_rdma_exchange_get_response(): in buffer `i`; false when it is another type. */
+static bool get_response(struct qemu *q, unsigned int i, uint32_t type)
+{
+	struct ibv_wc wc;
+
+	step(q, type == QEMU_READY ? "waits for READY" : "waits for a message");
+	if (!wait_for(q, PEER_RECV + i, &wc))
+		return false;
+	must(wc.byte_len >= 16);
+	if (type && peer_message_type(q->peer.buffer[i]) != type) {
+		fprintf(stderr, "message %u in place of %u\n", peer_message_type(q->peer.buffer[i]),
+			type);
+		exit(3);
+	}
+	return true;
+}
+
+static bool post_recv(struct qemu *q, unsigned int i)
+{
+	return !peer_post_recv(&q->peer, i) || fail(q);
+}
+
+/* qemu_rdma_post_send_control() */
+static bool post_control(struct qemu *q, uint32_t type, const void *body, uint32_t len)
+{
+	struct peer *p = &q->peer;
+	struct ibv_wc wc;
+
+	step(q, "sends a message");
+	must(!q->sending);
+	if (peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)))
+		return fail(q);
+	q->sending = true;
+	return wait_for(q, PEER_SEND, &wc);
+}
+
+/* qemu_rdma_exchange_send(): with `response`, that is in buffer DATA afterwards. */
+static bool exchange(struct qemu *q, uint32_t type, const void *body, uint32_t len,
+		     uint32_t response)
+{
+	if (q->ready_expected && !get_response(q, READY, QEMU_READY))
+		return false;
+	if ((response && !post_recv(q, DATA)) || !post_recv(q, READY))
+		return false;
+	if (!post_control(q, type, body, len))
+		return false;
+	if (response && !get_response(q, DATA, response))
+		return false;
+	q->ready_expected = true;
+	return true;
+}
+
+bool qemu_learn_blocks(struct qemu *q)
+{
+	struct ram_block_body block;
+
+	q->ready_expected = true;
+	if (!exchange(q, QEMU_RAM_BLOCKS_REQUEST, NULL, 0, QEMU_RAM_BLOCKS_RESULT))
+		return false;
+	memcpy(&block, q->peer.buffer[DATA] + 16, sizeof(block));
+	must(be64toh(block.length) == q->length);
+	q->remote = be64toh(block.host_addr);
+	q->remote_offset = be64toh(block.offset);
+	return true;
+}
+
+static bool register_chunk(struct qemu *q, unsigned int chunk)
+{
+	struct register_body body = {
+		.addr = htobe64(q->remote_offset + (uint64_t)chunk * GUEST_CHUNK),
+	};
+	struct result_body result;
+
+	if (!exchange(q, QEMU_REGISTER_REQUEST, &body, sizeof(body), QEMU_REGISTER_RESULT))
+		return false;
+	memcpy(&result, q->peer.buffer[DATA] + 16, sizeof(result));
+	must(be64toh(result.host_addr) == q->remote);
+	q->rkey[chunk] = be32toh(result.rkey);
+	step(q, "registers a chunk");
+	q->mr[chunk] = ibv_reg_mr(q->peer.pd, q->ram + (size_t)chunk * GUEST_CHUNK, GUEST_CHUNK, 0);
+	return q->mr[chunk] || fail(q);
+}
+
+/* The rest of qemu_rdma_write_one(): ENOMEM is to wait for a completion and try again. */
+static bool post_write(struct qemu *q, unsigned int chunk, size_t start, size_t length)
+{
+	struct ibv_sge sge = {(uintptr_t)q->ram + start, (uint32_t)length, q->mr[chunk]->lkey};
+	struct ibv_send_wr *bad;
+	struct ibv_send_wr wr = {
+		.wr_id = WRITE | (uint64_t)chunk << 30,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.wr.rdma.remote_addr = q->remote + start,
+		.wr.rdma.rkey = q->rkey[chunk],
+	};
+	struct ibv_wc wc;
+	int error;
+
+	for (;;) {
+		step(q, "posts a write");
+		error = ibv_post_send(q->peer.id->qp, &wr, &bad);
+		if (error != ENOMEM)
+			break;
+		step(q, "waits for room for a write");
+		/* With none of its own under way QEMU would wait for ever. */
+		must(q->writes);
+		if (!wait_for(q, WRITE, &wc))
+			return false;
+	}
+	if (error)
+		return fail(q);
+	note_write(q, wr.wr_id);
+	return true;
+}
+
+bool qemu_send_range(struct qemu *q, size_t start, size_t length)
+{
+	unsigned int chunk = (unsigned int)(start / GUEST_CHUNK);
+	struct compress_body zeros = {
+		.addr = htobe64(q->remote_offset + start),
+		.length = htobe64(length),
+	};
+	struct ibv_wc wc;
+
+	/* What is to be written is complete before it is written again. */
+	for (unsigned int i = 0; i < q->writes; i++) {
+		if (q->posted[(q->oldest + i) % QEMU_WRITES] != (WRITE | (uint64_t)chunk << 30))
+			continue;
+		step(q, "waits for a write of the same chunk");
+		if (!wait_for(q, WRITE, &wc))
+			return false;
+		i = -1u;
+	}
+	if (!q->mr[chunk]) {
+		if (guest_is_zero(q->ram + start, length))
+			return exchange(q, QEMU_COMPRESS, &zeros, sizeof(zeros), 0);
+		if (!register_chunk(q, chunk))
+			return false;
+	}
+	return post_write(q, chunk, start, length);
+}
+
+bool qemu_drain(struct qemu *q)
+{
+	struct ibv_wc wc;
+
+	while (q->writes) {
+		step(q, "drains its writes");
+		if (!wait_for(q, WRITE, &wc))
+			return false;
+	}
+	return true;
+}
+
+bool qemu_send(struct qemu *q, enum qemu_message type)
+{
+	return exchange(q, type, NULL, 0, 0);
+}
+
+/* What is asked for is one chunk, or that and those behind it. */
+static bool serve_register(struct qemu *q, const char *message)
+{
+	struct register_body asked;
+	struct result_body result;
+	uint64_t start, length;
+	unsigned int chunk;
+
+	memcpy(&asked, message + 16, sizeof(asked));
+	start = be64toh(asked.addr) - OFFSET;
+	chunk = (unsigned int)(start / GUEST_CHUNK);
+	length = (be64toh(asked.chunks) + 1) * GUEST_CHUNK;
+	must(start + length <= q->length && start % GUEST_CHUNK == 0);
+	step(q, "registers a chunk");
+	if (!q->mr[chunk])
+		q->mr[chunk] = ibv_reg_mr(q->peer.pd, q->ram + start, length,
+					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	if (!q->mr[chunk])
+		return fail(q);
+	result = (struct result_body){htobe32(q->mr[chunk]->rkey), 0, htobe64((uintptr_t)q->ram)};
+	return post_control(q, QEMU_REGISTER_RESULT, &result, sizeof(result));
+}
+
+static bool serve_blocks(struct qemu *q)
+{
+	struct ram_block_body block = {
+		.host_addr = htobe64((uintptr_t)q->ram),
+		.offset = htobe64(OFFSET),
+		.length = htobe64(q->length),
+	};
+
+	return post_control(q, QEMU_RAM_BLOCKS_RESULT, &block, sizeof(block));
+}
+
+static void serve_zeros(struct qemu *q, const char *message)
+{
+	struct compress_body zeros;
+	uint64_t start, length;
+
+	memcpy(&zeros, message + 16, sizeof(zeros));
+	start = be64toh(zeros.addr) - OFFSET;
+	length = be64toh(zeros.length);
+	must(start <= q->length && length <= q->length - start);
+	memset(q->ram + start, 0, length);
+}
+
+/* qemu_rdma_exchange_recv(), and what qemu_rdma_registration_handle() makes of it. */
+bool qemu_serve(struct qemu *q, enum qemu_message end)
+{
+	char message[64];
+	uint32_t type;
+
+	for (;;) {
+		if (!post_control(q, QEMU_READY, NULL, 0) || !get_response(q, READY, 0))
+			return false;
+		memcpy(message, q->peer.buffer[READY], sizeof(message));
+		type = peer_message_type(message);
+		if (!post_recv(q, READY))
+			return false;
+		if (type == end)
+			return true;
+		if (type == QEMU_RAM_BLOCKS_REQUEST && !serve_blocks(q))
+			return false;
+		if (type == QEMU_REGISTER_REQUEST && !serve_register(q, message))
+			return false;
+		if (type == QEMU_COMPRESS)
+			serve_zeros(q, message);
+	}
+}
+
+void qemu_deregister(struct qemu *q)
+{
+	for (unsigned int i = 0; i < QEMU_CHUNKS; i++) {
+		if (q->mr[i])
+			must(!ibv_dereg_mr(q->mr[i]));
+		q->mr[i] = NULL;
+	}
+}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# Fuzz targets. Each is a plain program that runs its corpus, tests/fuzz/corpus/NAME, or, with
+# --enable-fuzzers, one of libFuzzer's that "./run fuzz" drives.
+fuzz_programs = \
+	tests/fuzz/config \
+	tests/fuzz/elf \
+	tests/fuzz/extent_map \
+	tests/fuzz/proc \
+	tests/fuzz/wire
+if HAVE_JSONC
+fuzz_programs += \
+	tests/fuzz/counts \
+	tests/fuzz/qmp \
+	tests/fuzz/remote \
+	tests/fuzz/results
+endif
+
+if ENABLE_FUZZERS
+fuzz_main = tests/fuzz/fuzz.h
+fuzz_ldflags = -fsanitize=fuzzer
+EXTRA_DIST += tests/fuzz/run.c
+else
+fuzz_main = tests/fuzz/fuzz.h tests/fuzz/run.c
+fuzz_ldflags =
+TESTS += $(fuzz_programs)
+endif
+check_PROGRAMS += $(fuzz_programs)
+EXTRA_DIST += tests/fuzz/corpus
+
+fuzz_cflags = $(AM_CFLAGS) $(TEST_CFLAGS)
+fuzz_tools_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+fuzz_ab_sources = $(fuzz_main) \
+	tools/ab/chart.c tools/ab/chart.h \
+	tools/ab/counts.c tools/ab/counts.h \
+	tools/ab/csv.c tools/ab/csv.h \
+	tools/ab/failure.c tools/ab/failure.h \
+	tools/ab/json.c tools/ab/json.h \
+	tools/ab/markdown.c tools/ab/markdown.h \
+	tools/ab/member.c tools/ab/member.h \
+	tools/ab/remote.c tools/ab/remote.h \
+	tools/ab/results.c tools/ab/results.h \
+	tools/ab/stats.c tools/ab/stats.h \
+	tools/ab/summary.c tools/ab/summary.h \
+	tools/ab/table.c tools/ab/table.h \
+	tools/ab/vmargs.c tools/ab/vmargs.h \
+	tools/ab/wait.c tools/ab/wait.h
+
+tests_fuzz_config_SOURCES = tests/fuzz/config.c $(fuzz_main) src/util/config.c src/util/config.h
+tests_fuzz_config_CFLAGS = $(fuzz_cflags)
+tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_counts_SOURCES = tests/fuzz/counts.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_counts_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_counts_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
+tests_fuzz_counts_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_counts_LDADD = $(JSONC_LIBS) -lm
+
+tests_fuzz_elf_SOURCES = tests/fuzz/elf.c $(fuzz_main) \
+	tools/launcher/elf_file.c tools/launcher/elf_file.h
+tests_fuzz_elf_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_elf_CFLAGS = $(fuzz_cflags)
+tests_fuzz_elf_LDFLAGS = $(fuzz_ldflags)
+
+tests_fuzz_extent_map_SOURCES = tests/fuzz/extent_map.c $(fuzz_main) \
+	src/core/extent_map.c src/core/extent_map.h
+tests_fuzz_extent_map_CFLAGS = $(fuzz_cflags)
+tests_fuzz_extent_map_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=realloc
+
+tests_fuzz_proc_SOURCES = tests/fuzz/proc.c tests/fuzz/memfile.h $(fuzz_main) \
+	src/engine/mapping.c src/engine/mapping.h \
+	tools/launcher/proc.c tools/launcher/proc.h
+tests_fuzz_proc_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_proc_CFLAGS = $(fuzz_cflags)
+tests_fuzz_proc_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=fopen
+
+tests_fuzz_qmp_SOURCES = tests/fuzz/qmp.c $(fuzz_main) \
+	tools/ab/failure.c tools/ab/failure.h \
+	tools/ab/member.c tools/ab/member.h \
+	tools/ab/migration.c tools/ab/migration.h \
+	tools/ab/qmp.c tools/ab/qmp.h \
+	tools/ab/vmproc.h \
+	tools/ab/wait.c tools/ab/wait.h
+tests_fuzz_qmp_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_qmp_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
+tests_fuzz_qmp_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=recv -Wl,--wrap=send
+tests_fuzz_qmp_LDADD = $(JSONC_LIBS) -lm
+
+tests_fuzz_remote_SOURCES = tests/fuzz/remote.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_remote_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_remote_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
+tests_fuzz_remote_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_remote_LDADD = $(JSONC_LIBS) -lm
+
+tests_fuzz_results_SOURCES = tests/fuzz/results.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_results_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_results_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
+tests_fuzz_results_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_results_LDADD = $(JSONC_LIBS) -lm
+
+tests_fuzz_wire_SOURCES = tests/fuzz/wire.c $(fuzz_main) src/core/wire.c src/core/wire.h
+tests_fuzz_wire_CFLAGS = $(fuzz_cflags)
+tests_fuzz_wire_LDFLAGS = $(fuzz_ldflags)

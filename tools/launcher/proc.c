@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proc.h"
+
+#include <elf.h>
+#include <limits.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct proc_mapped proc_read_maps(FILE *maps, const char *library)
+{
+	struct proc_mapped mapped = {false, false};
+	char *line = NULL, *path;
+	size_t size = 0;
+
+	while (getline(&line, &size, maps) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		path = strchr(line, '/');
+		if (!path)
+			continue;
+		mapped.library = mapped.library || (library && !strcmp(path, library));
+		mapped.libc = mapped.libc || strstr(path, "/libc.so.") || strstr(path, "/libc-");
+	}
+	free(line);
+	return mapped;
+}
+
+bool proc_is_secure(FILE *auxv)
+{
+	ElfW(auxv_t) entry;
+	bool secure = false;
+
+	while (fread(&entry, sizeof(entry), 1, auxv) == 1 && entry.a_type != AT_NULL)
+		if (entry.a_type == AT_SECURE)
+			secure = entry.a_un.a_val != 0;
+	return secure;
+}
+
+bool proc_has_capability(FILE *status, unsigned int capability)
+{
+	unsigned long long effective = 0;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, status) > 0)
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	free(line);
+	return capability < 64 && (effective >> capability & 1);
+}
+
+bool proc_in_first_namespace(FILE *uid_map)
+{
+	unsigned int inside, outside, count;
+
+	return fscanf(uid_map, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
+	       outside == 0 && count == UINT_MAX;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_LAUNCHER_PROC_H
+#define RDMACHUNK_LAUNCHER_PROC_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What the files of /proc/PID tell, see proc(5). Each is read to its end, and stays the caller's.
+ */
+
+/* Which of these a process has mapped. */
+struct proc_mapped {
+	bool library; /* the one asked for */
+	bool libc;    /* the C library, glibc's */
+};
+
+/* maps, with the library at `library`, which may be NULL. */
+struct proc_mapped proc_read_maps(FILE *maps, const char *library);
+
+/* auxv: has the kernel started the process in secure mode (AT_SECURE)? */
+bool proc_is_secure(FILE *auxv);
+
+/* status: is the capability, one of CAP_*, in the effective set? */
+bool proc_has_capability(FILE *status, unsigned int capability);
+
+/* uid_map: is the process in the first user namespace? */
+bool proc_in_first_namespace(FILE *uid_map);
+
+#endif
