@@ -269,8 +269,8 @@ static int exchange_get_response(struct world *w, enum wire_type expecting, unsi
 	return -EIO;
 }
 
-int qemu_exchange(struct world *w, enum wire_type type, const void *body, uint32_t len,
-		  enum wire_type answer)
+int qemu_exchange_send(struct world *w, enum wire_type type, const void *body, uint32_t len,
+		       enum wire_type answer)
 {
 	struct qemu_source *q = &w->source;
 	int ret;

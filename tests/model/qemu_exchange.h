@@ -37,8 +37,8 @@ int qemu_exchange_wait(struct world *w, unsigned int wanted, uint32_t *byte_len)
 
 /* Sends a message, when READY has come and RECVs are posted for what answers it, of type `answer`
  * or WIRE_NONE; or at once. */
-int qemu_exchange(struct world *w, enum wire_type type, const void *body, uint32_t len,
-		  enum wire_type answer);
+int qemu_exchange_send(struct world *w, enum wire_type type, const void *body, uint32_t len,
+		       enum wire_type answer);
 int qemu_exchange_post_send(struct world *w, enum wire_type type, const void *body, uint32_t len);
 
 /* Every wr_id that was posted completes once. */

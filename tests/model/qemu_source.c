@@ -25,7 +25,7 @@ void qemu_source_init(struct world *w)
 static int send_file(struct world *w, enum message_file what)
 {
 	uint8_t byte = (uint8_t)what;
-	int ret = qemu_exchange(w, WIRE_QEMU_FILE, &byte, 1, WIRE_NONE);
+	int ret = qemu_exchange_send(w, WIRE_QEMU_FILE, &byte, 1, WIRE_NONE);
 
 	if (ret < 0)
 		w->source.error_state = true;
@@ -43,8 +43,8 @@ static int send_compress(struct world *w, const struct guest_block *b, uint64_t 
 	uint8_t message[WIRE_HEADER_LEN + WIRE_COMPRESS_LEN];
 
 	wire_build_compress(message, &compress);
-	return qemu_exchange(w, WIRE_COMPRESS, message + WIRE_HEADER_LEN, WIRE_COMPRESS_LEN,
-			     WIRE_NONE);
+	return qemu_exchange_send(w, WIRE_COMPRESS, message + WIRE_HEADER_LEN, WIRE_COMPRESS_LEN,
+				  WIRE_NONE);
 }
 
 static int register_memory(struct world *w, uint64_t addr, uint64_t length, uint32_t *lkey)
@@ -69,8 +69,8 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 	int ret;
 
 	wire_build_register_request(message, &request);
-	ret = qemu_exchange(w, WIRE_REGISTER_REQUEST, message + WIRE_HEADER_LEN, WIRE_REGISTER_LEN,
-			    WIRE_REGISTER_RESULT);
+	ret = qemu_exchange_send(w, WIRE_REGISTER_REQUEST, message + WIRE_HEADER_LEN,
+				 WIRE_REGISTER_LEN, WIRE_REGISTER_RESULT);
 	if (ret < 0)
 		return ret;
 	world_yield(w);
@@ -219,9 +219,10 @@ static int registration_stop(struct world *w, bool setup)
 	int ret = drain_cq(w);
 
 	if (!ret && setup)
-		ret = qemu_exchange(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0, WIRE_RAM_BLOCKS_RESULT);
+		ret = qemu_exchange_send(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0,
+					 WIRE_RAM_BLOCKS_RESULT);
 	if (ret >= 0)
-		ret = qemu_exchange(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
+		ret = qemu_exchange_send(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
 	if (ret < 0)
 		w->source.error_state = true;
 	return ret;
