@@ -38,22 +38,18 @@ static const unsigned char code[] = {
 	0x66, 0xb8, 0x10, 0x00,			/* 1:	mov $0x10, %ax */
 	0x8e, 0xd8,				/*	mov %ax, %ds */
 	0x31, 0xdb,				/*	xor %ebx, %ebx */
-	/* WP is changed for nothing but the TLB's sake, see liverom.h. */
-	0x0f, 0x20, 0xc0,			/* 2:	mov %cr0, %eax */
-	0x35, LE32(0x10000u),			/*	xor $0x10000, %eax */
-	0x0f, 0x22, 0xc0,			/*	mov %eax, %cr0 */
-	0x43,					/*	inc %ebx */
+	0x43,					/* 2:	inc %ebx */
 	0x89, 0x1d, LE32(LIVEROM_COUNTER),	/*	mov %ebx, LIVEROM_COUNTER */
 	0xbe, LE32(1u),				/*	mov $1, %esi */
 	0xb9,					/*	mov $pages, %ecx */
-#define PAGES_AT 0x3e
+#define PAGES_AT 0x33
 	LE32(0u),
 	/* A linear congruential generator (Numerical Recipes'); its high bits are a page. */
 	0x69, 0xf6, LE32(1664525u),		/* 3:	imul $1664525, %esi, %esi */
 	0x81, 0xc6, LE32(1013904223u),		/*	add $1013904223, %esi */
 	0x89, 0xf7,				/*	mov %esi, %edi */
 	0xc1, 0xef,				/*	shr $(32 - log2(ram_size)), %edi */
-#define SHIFT_AT 0x52
+#define SHIFT_AT 0x47
 	0,
 	0x81, 0xe7, LE32(0xfffff000u),		/*	and $-4096, %edi */
 	0x81, 0xff, LE32(LIVEROM_START),	/*	cmp $LIVEROM_START, %edi */
@@ -61,7 +57,7 @@ static const unsigned char code[] = {
 	0x89, 0x1f,				/*	mov %ebx, (%edi) */
 	0x49,					/* 4:	dec %ecx */
 	0x75, 0xdc,				/*	jnz 3b */
-	0xeb, 0xbe,				/*	jmp 2b */
+	0xeb, 0xc9,				/*	jmp 2b */
 };
 
 static const unsigned char gdt[] = {
@@ -78,7 +74,8 @@ static const unsigned char gdtr[] = {
 int liverom_write(const char *path, uint64_t ram_size, struct failure *failure)
 {
 	static unsigned char image[IMAGE_SIZE];
-	const unsigned char pages[] = {LE32((uint32_t)ram_size / LIVEROM_STRIDE)};
+	uint32_t draws = (uint32_t)ram_size / LIVEROM_STRIDE;
+	const unsigned char pages[] = {LE32(draws > LIVEROM_LEAST ? draws : LIVEROM_LEAST)};
 	unsigned char shift = 32;
 	bool written;
 	FILE *f;

@@ -10,13 +10,14 @@
 /*
  * Where in RAM the program counts its rounds, as a 32-bit little endian number. In each round it
  * writes that number into the same random pages from LIVEROM_START on, one of LIVEROM_STRIDE bytes
- * of RAM: pages that have data, and pages that were zero. It flushes the TLB before each: without
- * KVM, QEMU may miss a write to a page that is in there since it last asked what is dirty, whatever
- * the transport.
+ * of RAM: pages that have data, and pages that were zero. So many are the least: enough that each
+ * is out of QEMU's TLB before it is written again. Without KVM, QEMU may miss a write to a page
+ * that is still in there since it last asked what is dirty, whatever the transport.
  */
 #define LIVEROM_COUNTER 0x1000u
 #define LIVEROM_START	0x100000u
 #define LIVEROM_STRIDE	0x9000u
+#define LIVEROM_LEAST	7000u
 
 /* Write the image for a guest with @ram_size bytes of RAM (a power of two below 2 GiB) to the file
  * @path. */
