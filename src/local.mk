@@ -11,6 +11,7 @@ core_sources = \
 	src/core/discard_map.c src/core/discard_map.h \
 	src/core/extent_map.c src/core/extent_map.h \
 	src/core/mrs.c src/core/mrs.h \
+	src/core/order.c src/core/order.h \
 	src/core/post_cost.c src/core/post_cost.h \
 	src/core/posting.c src/core/posting.h \
 	src/core/prefetch.c src/core/prefetch.h \
@@ -19,7 +20,6 @@ core_sources = \
 	src/core/registration.c src/core/registration.h \
 	src/core/send_queue.c src/core/send_queue.h \
 	src/core/source.c src/core/source.h \
-	src/core/transmit.c src/core/transmit.h \
 	src/core/verbs_values.h \
 	src/core/widen.c src/core/widen.h \
 	src/core/wire.c src/core/wire.h \

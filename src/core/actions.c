@@ -52,9 +52,8 @@ static bool next_post(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
 	if (c->state != CONN_ACTIVE)
 		return false;
-	a->post.count =
-		posting_next(&c->posting, &c->transmit, kinds & CONN_KIND(CONN_POST_MESSAGE),
-			     kinds & CONN_KIND(CONN_POST_WRITES), a->post.wr);
+	a->post.count = posting_next(&c->posting, &c->order, kinds & CONN_KIND(CONN_POST_MESSAGE),
+				     kinds & CONN_KIND(CONN_POST_WRITES), a->post.wr);
 	return a->post.count > 0;
 }
 
@@ -82,7 +81,7 @@ static bool next_listen(struct conn *c, struct conn_action *a)
 static bool scan(const struct conn *c, struct prefetch_scan *scan)
 {
 	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->scanning &&
-	       transmit_can_request(&c->transmit) && source_scan(&c->source, scan);
+	       order_can_request(&c->order) && source_scan(&c->source, scan);
 }
 
 static bool next_scan(struct conn *c, struct conn_action *a)
@@ -98,8 +97,8 @@ static bool local_piece(const struct conn *c, struct ram_block **block, struct r
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->ahead || policy->ahead_failed ||
-	    !policy->access_known)
+	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->prefetch ||
+	    policy->prefetch_failed || !policy->access_known)
 		return false;
 	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
 				      : destination_prefetch(&c->destination, block, range);
@@ -143,10 +142,10 @@ bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 
 static bool has_writes(struct conn *c)
 {
-	struct transmit_out out[TRANSMIT_BATCH];
+	struct order_out out[ORDER_BATCH];
 
 	return c->state == CONN_ACTIVE && c->posting.state == POSTING_NOTHING &&
-	       transmit_batch(&c->transmit, out) && out[0].kind == TRANSMIT_WRITE;
+	       order_batch(&c->order, out) && out[0].kind == ORDER_WRITE;
 }
 
 bool conn_has(struct conn *c, unsigned int kinds)
@@ -168,11 +167,11 @@ bool conn_has(struct conn *c, unsigned int kinds)
 static void count_own(struct conn *c, unsigned int posted)
 {
 	for (unsigned int i = 0; i < posted; i++) {
-		if (c->posting.out[i].kind == TRANSMIT_ZERO) {
+		if (c->posting.out[i].kind == ORDER_ZERO) {
 			c->counters.sent[WIRE_COMPRESS]++;
-		} else if (c->posting.out[i].kind == TRANSMIT_REQUEST) {
+		} else if (c->posting.out[i].kind == ORDER_REQUEST) {
 			c->counters.sent[WIRE_REGISTER_REQUEST]++;
-			c->counters.requests_ahead++;
+			c->counters.requests_prefetched++;
 		}
 	}
 }
@@ -182,21 +181,21 @@ static void posted(struct conn *c, const struct conn_result *result)
 	unsigned int count = result->error ? result->posted : c->posting.count;
 
 	count_own(c, count);
-	if (!posting_done(&c->posting, &c->transmit, count, result->error == ENOMEM))
+	if (!posting_done(&c->posting, &c->order, count, result->error == ENOMEM))
 		conn_fail(c, result->error ? result->error : EPROTO, "posting to the send queue");
 	/* It has failed meanwhile: what came back from the NIC is lost as well. */
 	if (c->state == CONN_FAILED)
-		transmit_fail(&c->transmit, conn_due(c, CONN_SEND_CQ));
+		order_fail(&c->order, conn_due(c, CONN_SEND_CQ));
 }
 
 static void scanned(struct conn *c, const struct prefetch_scan *place, struct range found)
 {
-	bool can_ask = c->state == CONN_ACTIVE && transmit_can_request(&c->transmit);
+	bool can_ask = c->state == CONN_ACTIVE && order_can_request(&c->order);
 	struct wire_register request;
 
 	c->scanning = false;
 	if (source_scanned(&c->source, place, found, can_ask, &request))
-		transmit_request(&c->transmit, &request);
+		order_request(&c->order, &request);
 }
 
 void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result)
@@ -231,20 +230,20 @@ void conn_figures(const struct conn *c, struct conn_figures *figures)
 {
 	*figures = (struct conn_figures){
 		.messages = c->counters,
-		.transmit = c->transmit.counters,
+		.order = c->order.counters,
 		.mrs = c->mrs.counters,
 		.fallbacks = c->mrs.policy.fallbacks,
 		.shift = c->options.shift,
 		.shift_works = c->mrs.policy.shift,
 		.chunk = c->source.chunk_size,
-		.window_bytes = c->transmit.ahead_bytes,
-		.window_writes = c->transmit.writes.count + c->transmit.writes_in_flight,
+		.window_bytes = c->order.window_bytes,
+		.window_writes = c->order.writes.count + c->order.writes_in_flight,
 	};
 }
 
 const char *conn_check(const struct conn *c)
 {
-	return c->state == CONN_ACTIVE ? transmit_check(&c->transmit) : NULL;
+	return c->state == CONN_ACTIVE ? order_check(&c->order) : NULL;
 }
 
 const char *conn_state_name(enum conn_state state)

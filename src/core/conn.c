@@ -17,7 +17,7 @@ struct conn *conn_new(const struct conn_options *options)
 	c->options = *options;
 	c->asleep = CONN_AWAKE;
 	delivery_init(&c->delivery, options->one_cq);
-	transmit_init(&c->transmit);
+	order_init(&c->order);
 	source_init(&c->source, &(struct source_options){
 					.shift = options->shift,
 					.prefetch = options->prefetch,
@@ -92,7 +92,7 @@ bool conn_wants_help(const struct conn *c)
 void conn_stop_prefetch(struct conn *c)
 {
 	c->options.prefetch = false;
-	c->mrs.policy.ahead = false;
+	c->mrs.policy.prefetch = false;
 	c->source.prefetch.on = false;
 }
 
@@ -114,15 +114,15 @@ void conn_start(struct conn *c, uint64_t max_message)
 	bool source = c->role == CONN_SOURCE;
 
 	c->state = CONN_ACTIVE;
-	c->transmit.policy.early = c->options.writes && source;
-	c->transmit.policy.merge_max = region < max_message ? region : max_message;
+	c->order.policy.early = c->options.writes && source;
+	c->order.policy.merge_max = region < max_message ? region : max_message;
 	c->mrs.source = source;
 }
 
 static void fail(struct conn *c, int error, int cause, const char *reason)
 {
 	struct completion wc = {
-		.wr_id = c->transmit.strict.wr_id,
+		.wr_id = c->order.ordered.wr_id,
 		.status = VERBS_WC_WR_FLUSH_ERR,
 		.opcode = VERBS_WC_SEND,
 	};
@@ -132,10 +132,10 @@ static void fail(struct conn *c, int error, int cause, const char *reason)
 	c->state = CONN_FAILED;
 	c->failure = (struct failure){.error = error, .cause = cause, .reason = reason};
 	/* What does not fit any more QEMU need not know. */
-	transmit_fail(&c->transmit, conn_due(c, CONN_SEND_CQ));
-	if (c->transmit.strict.pending)
+	order_fail(&c->order, conn_due(c, CONN_SEND_CQ));
+	if (c->order.ordered.pending)
 		completion_queue_push(conn_due(c, CONN_SEND_CQ), &wc);
-	transmit_abandon_strict(&c->transmit);
+	order_abandon_message(&c->order);
 	delivery_flush(&c->delivery);
 }
 
@@ -154,7 +154,7 @@ static void deliver(struct conn *c, int ret)
 /* A SEND of QEMU's has not completed. */
 static bool is_sending(const struct conn *c)
 {
-	return c->transmit.strict.pending || c->transmit.sends.messages;
+	return c->order.ordered.pending || c->order.sends.messages;
 }
 
 static bool answer_recv(struct conn *c, const void *msg, size_t len)
@@ -182,7 +182,7 @@ int conn_post_recv(struct conn *c, const struct recv_request *request)
 	ret = recv_queue_post(recvs, request);
 	if (ret)
 		return ret;
-	if (c->state == CONN_FAILED || c->transmit.qp == TRANSMIT_QP_FLUSHED) {
+	if (c->state == CONN_FAILED || c->order.qp == ORDER_QP_FLUSHED) {
 		deliver(c, delivery_flush(&c->delivery));
 	} else if (c->state == CONN_ACTIVE && recv_queue_next_arrival(recvs, &arrival)) {
 		answer_recv(c, posting_buffer(&c->posting, arrival.buffer), arrival.length);
@@ -213,16 +213,16 @@ static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 	struct zero_run run;
 
 	if (!source_zero(&c->source, wr->data, wr->length, &run) || !c->options.zeros ||
-	    !delivery_can_answer(&c->delivery, 1) || transmit_zero(&c->transmit, &run))
+	    !delivery_can_answer(&c->delivery, 1) || order_zero(&c->order, &run))
 		return false;
 	deliver(c, delivery_answered(&c->delivery, wr->wr_id));
 	answer_ready(c);
 	return true;
 }
 
-static int post_strict(struct conn *c, const struct conn_wr *wr, const struct wire_message *own)
+static int post_ordered(struct conn *c, const struct conn_wr *wr, const struct wire_message *own)
 {
-	struct transmit_strict strict = {
+	struct order_message ordered = {
 		.urgent = c->role == CONN_DESTINATION || is_type(wr, WIRE_READY) ||
 			  is_type(wr, WIRE_ERROR),
 		.wr_id = wr->wr_id,
@@ -232,16 +232,16 @@ static int post_strict(struct conn *c, const struct conn_wr *wr, const struct wi
 	};
 
 	if (own)
-		strict.own = *own;
+		ordered.own = *own;
 	/*
 	 * QEMU waits for each SEND. Only when it has given up on one, and says so
 	 * with an ERROR, is there another: the first then lies in a buffer that
 	 * QEMU has written over.
 	 */
-	if (strict.urgent)
-		transmit_abandon_strict(&c->transmit);
+	if (ordered.urgent)
+		order_abandon_message(&c->order);
 	count_message(c->counters.sent, wr->data, wr->length);
-	return transmit_strict(&c->transmit, &strict) ? -EIO : 0;
+	return order_message(&c->order, &ordered) ? -EIO : 0;
 }
 
 void conn_disconnected(struct conn *c)
@@ -260,8 +260,8 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 
 	/* QEMU's would go first, and the destination would answer ours with the MR
 	 * that it made for the one chunk. */
-	if (request && c->transmit.request.state == TRANSMIT_REQUEST_QUEUED && !can_answer) {
-		transmit_withdraw_request(&c->transmit);
+	if (request && c->order.request.state == ORDER_REQUEST_QUEUED && !can_answer) {
+		order_withdraw_request(&c->order);
 		source_withdraw(&c->source);
 	}
 	switch (source_send(&c->source, wr->data, wr->length, can_answer, &own)) {
@@ -285,12 +285,12 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 	case SOURCE_REPLACE:
 		c->counters.requests_widened++;
 		c->counters.requests_sent++;
-		return post_strict(c, wr, &own);
+		return post_ordered(c, wr, &own);
 	case SOURCE_FORWARD:
 		c->counters.requests_sent += request;
 		break;
 	}
-	return post_strict(c, wr, NULL);
+	return post_ordered(c, wr, NULL);
 }
 
 static int send_message(struct conn *c, const struct conn_wr *wr)
@@ -300,11 +300,11 @@ static int send_message(struct conn *c, const struct conn_wr *wr)
 
 	if (c->role == CONN_DESTINATION) {
 		destination_send(&c->destination, wr->data, wr->length);
-		return post_strict(c, wr, NULL);
+		return post_ordered(c, wr, NULL);
 	}
 	/* At any other time the destination would take a request of ours for an
 	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
-	c->transmit.registering = request || zero;
+	c->order.registering = request || zero;
 	c->given_up |= is_type(wr, WIRE_ERROR);
 	c->counters.requests_seen += request;
 	c->counters.zeros_seen += zero;
@@ -343,7 +343,7 @@ int conn_register(struct conn *c, const struct conn_registration *want, struct m
 	bounds = where;
 	if (c->role == CONN_SOURCE)
 		bounds = source_bounds(&c->source, block, where);
-	else if (!c->mrs.policy.ahead)
+	else if (!c->mrs.policy.prefetch)
 		bounds = destination_bounds(&c->destination, where);
 	return mrs_get(&c->mrs, conn_blocks(c), block,
 		       &(struct mrs_want){where, bounds, want->access, want->last}, mr);
@@ -369,7 +369,7 @@ static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey
 	if (!block || block->on_demand || !block->watched)
 		return 0;
 	/* Only what completes early can be taken apart unseen. */
-	if (c->transmit.policy.early)
+	if (c->order.policy.early)
 		where.end = registration_part(block, where);
 	ret = mrs_renew(&c->mrs, blocks, block, where, &mr);
 	if (ret)
@@ -402,7 +402,7 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 		}
 		part.later = wr->taken > 0;
 		part.goes_on = wr->taken + part.length < wr->length;
-		ret = transmit_write(&c->transmit, &part, conn_due(c, CONN_SEND_CQ));
+		ret = order_write(&c->order, &part, conn_due(c, CONN_SEND_CQ));
 		wr->taken += part.length;
 	} while (!ret && part.goes_on);
 	return ret;
@@ -418,7 +418,7 @@ int conn_post_send(struct conn *c, struct conn_wr *wr)
 
 bool conn_expects_message(const struct conn *c)
 {
-	return transmit_expects_ready(&c->transmit);
+	return order_expects_ready(&c->order);
 }
 
 void conn_arm(struct conn *c, enum conn_cq cq)
@@ -440,7 +440,7 @@ void conn_arm(struct conn *c, enum conn_cq cq)
 		completion_queue_push(conn_due(c, cq), &failed);
 	if (c->state != CONN_ACTIVE)
 		return;
-	transmit_flush(&c->transmit);
+	order_flush(&c->order);
 	c->asleep = cq;
 }
 
@@ -474,12 +474,12 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 	struct wire_message reply;
 	bool held;
 
-	if (c->transmit.request.state != TRANSMIT_REQUEST_SENT ||
+	if (c->order.request.state != ORDER_REQUEST_SENT ||
 	    source_prefetched(&c->source, msg, len, &held, &reply)) {
 		fail(c, EPROTO, 0, "a message that cannot be right");
 		return;
 	}
-	transmit_request_answered(&c->transmit);
+	order_request_answered(&c->order);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);
@@ -497,12 +497,11 @@ static bool swallow(struct conn *c, const void *msg, size_t len)
 		return false;
 	if (header.type == WIRE_ERROR)
 		conn_disconnected(c);
-	if (header.type == WIRE_REGISTER_RESULT &&
-	    c->transmit.request.state >= TRANSMIT_REQUEST_SENT) {
+	if (header.type == WIRE_REGISTER_RESULT && c->order.request.state >= ORDER_REQUEST_SENT) {
 		prefetch_result(c, msg, len);
 		return true;
 	}
-	return header.type == WIRE_READY && transmit_ready(&c->transmit);
+	return header.type == WIRE_READY && order_ready(&c->order);
 }
 
 static void message_came(struct conn *c, unsigned int buffer, uint32_t len)
@@ -526,8 +525,8 @@ static void recv_failed(struct conn *c, const struct completion *wc)
 	struct completion failed = *wc;
 	struct recv_request request;
 
-	transmit_break(&c->transmit, conn_due(c, CONN_SEND_CQ));
-	c->transmit.qp = TRANSMIT_QP_FLUSHED;
+	order_break(&c->order, conn_due(c, CONN_SEND_CQ));
+	c->order.qp = ORDER_QP_FLUSHED;
 	if (!recv_queue_take(&c->delivery.recvs, &request))
 		return;
 	failed.wr_id = request.wr_id;
@@ -536,7 +535,7 @@ static void recv_failed(struct conn *c, const struct completion *wc)
 
 static void send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
 {
-	int ret = transmit_completed(&c->transmit, serial, wc, conn_due(c, CONN_SEND_CQ));
+	int ret = order_completed(&c->order, serial, wc, conn_due(c, CONN_SEND_CQ));
 
 	if (ret == -ENOENT)
 		fail(c, EIO, 0, "a completion for no request of ours");

@@ -14,7 +14,7 @@
 #include "core/prefetch.h"
 #include "core/ram_blocks.h"
 #include "core/recv_queue.h"
-#include "core/transmit.h"
+#include "core/order.h"
 
 /*
  * One migration connection, without any I/O. The caller tells it what QEMU, the
@@ -202,7 +202,7 @@ struct conn_action {
 		struct conn_recv recv;
 		struct {
 			unsigned int count;
-			struct conn_send wr[TRANSMIT_BATCH];
+			struct conn_send wr[ORDER_BATCH];
 		} post;
 		void *mr;		   /* as mrs_ops.reg() made it */
 		enum conn_cq cq;	   /* CONN_LISTEN */
@@ -244,7 +244,7 @@ const char *conn_check(const struct conn *c);
 
 struct conn_figures {
 	struct conn_counters messages;
-	struct transmit_counters transmit;
+	struct order_counters order;
 	struct mrs_counters mrs;
 	uint64_t fallbacks;	  /* registrations that failed and were tried again smaller */
 	unsigned int shift;	  /* as chosen */

@@ -33,7 +33,7 @@ struct conn {
 	struct source source;		/* CONN_SOURCE */
 	struct destination destination; /* CONN_DESTINATION */
 	struct mrs mrs;
-	struct transmit transmit;
+	struct order order;
 	struct posting posting;
 	struct delivery delivery;
 	/* What QEMU posted while nobody knew whose connection it is is to be posted. */
@@ -56,14 +56,14 @@ static inline struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
 /* A WRITE is queued or on the wire, which needs the MR that it was given. */
 static inline bool conn_is_writing(const struct conn *c)
 {
-	return c->transmit.writes.count || c->transmit.writes_in_flight;
+	return c->order.writes.count || c->order.writes_in_flight;
 }
 
 /* The destination has been asked for something ahead of QEMU, and has not answered. */
 static inline bool conn_is_prefetching(const struct conn *c)
 {
-	return c->transmit.request.state == TRANSMIT_REQUEST_QUEUED ||
-	       c->transmit.request.state == TRANSMIT_REQUEST_SENT;
+	return c->order.request.state == ORDER_REQUEST_QUEUED ||
+	       c->order.request.state == ORDER_REQUEST_SENT;
 }
 
 /* Does what QEMU, asleep on this CQ, waits for depend on a completion on the other? */
@@ -72,10 +72,9 @@ static inline bool conn_needs_help(const struct conn *c, enum conn_cq asleep)
 	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == CONN_AWAKE)
 		return false;
 	if (asleep == CONN_SEND_CQ)
-		return transmit_waits_for_ready(&c->transmit);
+		return order_waits_for_ready(&c->order);
 	/* The NIC's send queue was full when our request should have gone. */
-	return c->source.request.stage == SOURCE_REQUEST_HELD &&
-	       transmit_waits_for_room(&c->transmit);
+	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
 }
 
 #endif

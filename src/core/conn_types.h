@@ -40,12 +40,12 @@ struct conn_options {
 };
 
 struct conn_counters {
-	uint64_t requests_seen;	    /* REGISTER_REQUESTs QEMU made */
-	uint64_t requests_sent;	    /* that went out, widened or not */
-	uint64_t requests_widened;  /* of those, widened */
-	uint64_t requests_answered; /* locally */
-	uint64_t requests_held;	    /* of those, while the answer was on its way */
-	uint64_t requests_ahead;    /* made by us, ahead of QEMU */
+	uint64_t requests_seen;	      /* REGISTER_REQUESTs QEMU made */
+	uint64_t requests_sent;	      /* that went out, widened or not */
+	uint64_t requests_widened;    /* of those, widened */
+	uint64_t requests_answered;   /* locally */
+	uint64_t requests_held;	      /* of those, while the answer was on its way */
+	uint64_t requests_prefetched; /* made by us, ahead of QEMU */
 	uint64_t unregisters_answered;
 	uint64_t zeros_seen;	       /* COMPRESS messages QEMU made */
 	uint64_t sent[WIRE_TYPES];     /* messages on the wire, by type */

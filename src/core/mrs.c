@@ -9,7 +9,7 @@ void mrs_init(struct mrs *s, const struct mrs_ops *ops, unsigned int shift, bool
 {
 	s->ops = *ops;
 	s->policy.shift = shift;
-	s->policy.ahead = prefetch;
+	s->policy.prefetch = prefetch;
 }
 
 static void unlink_mr(struct mr *mr)
@@ -244,7 +244,7 @@ static bool make_room(struct mrs *s, struct ram_blocks *blocks)
  */
 static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, int error, bool last)
 {
-	if (error == REGISTRATION_COMING || (s->coming && s->policy.ahead_failed)) {
+	if (error == REGISTRATION_COMING || (s->coming && s->policy.prefetch_failed)) {
 		s->waits = CONN_WAITS_FOR_PREFETCH;
 		return CONN_AGAIN;
 	}
@@ -347,7 +347,7 @@ void mrs_end(struct mrs *s, const struct mrs_real *real)
 	}
 	adopt(s, mr, real, range.end - range.start);
 	mr->kept = true;
-	s->counters.ahead++;
+	s->counters.prefetched++;
 	place(s, mr, range, mapped);
 }
 

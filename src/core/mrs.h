@@ -59,7 +59,7 @@ struct mrs_ops {
 struct mrs_counters {
 	uint64_t asked;	      /* chunk registrations QEMU asked for */
 	uint64_t made;	      /* registrations made for them */
-	uint64_t ahead;	      /* of those, before it asked */
+	uint64_t prefetched;  /* of those, before it asked */
 	uint64_t renewed;     /* of those, because something there had been discarded */
 	uint64_t largest;     /* bytes */
 	uint64_t pinned;      /* bytes, now */

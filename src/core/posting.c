@@ -62,28 +62,28 @@ struct conn_send posting_nothing(void)
 }
 
 /* The bytes of a message of our own, into the slot that the NIC reads it from; how many. */
-static size_t render(const struct transmit_out *out, uint8_t *slot)
+static size_t render(const struct order_out *out, uint8_t *slot)
 {
 	switch (out->kind) {
-	case TRANSMIT_ZERO:
+	case ORDER_ZERO:
 		return wire_build_compress(slot, &out->zero);
-	case TRANSMIT_REQUEST:
+	case ORDER_REQUEST:
 		return wire_build_register_request(slot, &out->request);
 	default:
-		memcpy(slot, out->strict.own.bytes, out->strict.own.len);
-		return out->strict.own.len;
+		memcpy(slot, out->ordered.own.bytes, out->ordered.own.len);
+		return out->ordered.own.len;
 	}
 }
 
-static void compose(const struct posting *p, const struct transmit_out *out, struct conn_send *wr)
+static void compose(const struct posting *p, const struct order_out *out, struct conn_send *wr)
 {
 	*wr = (struct conn_send){
 		.wr_id = MARK_SEND | out->serial,
-		.message = out->kind != TRANSMIT_WRITE,
+		.message = out->kind != ORDER_WRITE,
 		.signaled = out->signaled,
-		.ours = out->kind == TRANSMIT_ZERO || out->kind == TRANSMIT_REQUEST,
+		.ours = out->kind == ORDER_ZERO || out->kind == ORDER_REQUEST,
 	};
-	if (out->kind == TRANSMIT_WRITE) {
+	if (out->kind == ORDER_WRITE) {
 		wr->addr = out->write.local_addr;
 		wr->length = out->write.length;
 		wr->lkey = out->write.lkey;
@@ -96,13 +96,13 @@ static void compose(const struct posting *p, const struct transmit_out *out, str
 		wr->length = render(out, slot);
 		wr->lkey = p->lkey;
 	} else {
-		wr->addr = out->strict.addr;
-		wr->length = out->strict.length;
-		wr->lkey = out->strict.lkey;
+		wr->addr = out->ordered.addr;
+		wr->length = out->ordered.length;
+		wr->lkey = out->ordered.lkey;
 	}
 }
 
-unsigned int posting_next(struct posting *p, struct transmit *t, bool message, bool writes,
+unsigned int posting_next(struct posting *p, struct order *t, bool message, bool writes,
 			  struct conn_send *wr)
 {
 	unsigned int count;
@@ -110,10 +110,10 @@ unsigned int posting_next(struct posting *p, struct transmit *t, bool message, b
 
 	if (p->state != POSTING_NOTHING)
 		return 0;
-	count = transmit_batch(t, p->out);
+	count = order_batch(t, p->out);
 	if (!count)
 		return 0;
-	write = p->out[0].kind == TRANSMIT_WRITE;
+	write = p->out[0].kind == ORDER_WRITE;
 	if (write ? !writes : !message)
 		return 0;
 	for (unsigned int i = 0; i < count; i++)
@@ -123,20 +123,20 @@ unsigned int posting_next(struct posting *p, struct transmit *t, bool message, b
 	p->state = write ? POSTING_WRITES : POSTING_MESSAGE;
 	/* Nothing may be added to what the NIC is reading. */
 	if (write)
-		transmit_posted(t, p->out, count);
+		order_posted(t, p->out, count);
 	return count;
 }
 
-bool posting_done(struct posting *p, struct transmit *t, unsigned int posted, bool full)
+bool posting_done(struct posting *p, struct order *t, unsigned int posted, bool full)
 {
 	bool ok = true;
 
 	if (p->state == POSTING_MESSAGE)
-		transmit_posted(t, p->out, posted);
-	else if (posted < p->count && transmit_take_back(t, p->out, posted, p->count))
+		order_posted(t, p->out, posted);
+	else if (posted < p->count && order_take_back(t, p->out, posted, p->count))
 		ok = false;
 	p->state = POSTING_NOTHING;
 	if (posted < p->count)
-		ok = ok && full && transmit_stall(t, p->completions);
+		ok = ok && full && order_stall(t, p->completions);
 	return ok;
 }

@@ -8,7 +8,7 @@
 
 #include "core/recv_queue.h"
 #include "core/send_queue.h"
-#include "core/transmit.h"
+#include "core/order.h"
 #include "core/wire.h"
 
 /*
@@ -56,8 +56,8 @@ struct posting {
 	/* What the NIC is being given. */
 	enum posting_state state;
 	unsigned int count;
-	uint64_t completions; /* transmit.completions before that */
-	struct transmit_out out[TRANSMIT_BATCH];
+	uint64_t completions; /* order.completions before that */
+	struct order_out out[ORDER_BATCH];
 };
 
 /* What a WR was, by the wr_id that it completes with. */
@@ -75,14 +75,14 @@ bool posting_next_recv(struct posting *p, struct conn_recv *recv);
 struct conn_send posting_nothing(void);
 
 /*
- * What transmit_batch() has for the NIC, in `wr`, if that is of a kind that is wanted:
+ * What order_batch() has for the NIC, in `wr`, if that is of a kind that is wanted:
  * returns how many, 0 while it is being given something already.
  */
-unsigned int posting_next(struct posting *p, struct transmit *t, bool message, bool writes,
+unsigned int posting_next(struct posting *p, struct order *t, bool message, bool writes,
 			  struct conn_send *wr);
 
 /* It has taken `posted` of them, of which p->out tells; `full`: there was no room for the
  * rest. False when that is not offered again because nothing will make room. */
-bool posting_done(struct posting *p, struct transmit *t, unsigned int posted, bool full);
+bool posting_done(struct posting *p, struct order *t, unsigned int posted, bool full);
 
 #endif

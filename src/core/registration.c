@@ -84,7 +84,7 @@ static int try_with_release(const struct registration_ops *ops, void *context,
 	/* EINVAL is the device's longest MR, and no matter of room. */
 	if (!ret || !size_matters(ret) || ret == -EINVAL)
 		return ret;
-	policy->ahead_failed = true;
+	policy->prefetch_failed = true;
 	if (!ops->release || !ops->release(context))
 		return ret;
 	return try_range(ops, context, block, range, access, only, out);
@@ -167,7 +167,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (shift < first)
 		policy->shift = shift;
 	if (!policy->shift)
-		policy->ahead = false;
+		policy->prefetch = false;
 	policy->access = access;
 	policy->access_known = true;
 	made.state = REGISTRATION_MAPPED;
@@ -301,6 +301,6 @@ uint64_t registration_end(struct registration_policy *policy, struct ram_block *
 	if (mr)
 		return extent_map_replace(&block->local, range, 0, (uintptr_t)mr);
 	registration_forget(block, range, NULL);
-	policy->ahead_failed = true;
+	policy->prefetch_failed = true;
 	return 0;
 }

@@ -34,9 +34,9 @@ struct registration_policy {
 	unsigned int shift;
 	/* What comes next is registered ahead of QEMU. Not any more when nothing larger
 	 * than what QEMU asks for can be registered. */
-	bool ahead;
+	bool prefetch;
 	/* One of those failed, or had to be given back: no more of them. */
-	bool ahead_failed;
+	bool prefetch_failed;
 	/* Registrations that failed and were tried again smaller. */
 	uint64_t fallbacks;
 	/* The access flags all wide MRs of this connection have; set by the first. */

@@ -11,10 +11,10 @@
  * order, so a completion retires every WR posted before it as well.
  */
 
-#define SEND_QUEUE_ROOM	 2048 /* at least any max_send_wr a provider rounds 512 up to */
-#define SEND_SLOTS	 5    /* messages of our own that can be on the wire at once */
-#define SEND_NO_SLOT	 (-1)
-#define SEND_SLOT_STRICT 0 /* for the message that takes the place of QEMU's own */
+#define SEND_QUEUE_ROOM	  2048 /* at least any max_send_wr a provider rounds 512 up to */
+#define SEND_SLOTS	  5    /* messages of our own that can be on the wire at once */
+#define SEND_NO_SLOT	  (-1)
+#define SEND_SLOT_ORDERED 0 /* for the message that takes the place of QEMU's own */
 /*
  * For a request of our own. The destination's answer says that it is free again;
  * the completion may lie unseen in the CQ while QEMU sleeps on the other one.

@@ -14,7 +14,7 @@
  */
 
 /* A window, the parts of one WRITE behind it, and what the NIC did not take of a batch: see
- * core/transmit. */
+ * core/order. */
 #define WRITE_QUEUE_ROOM 2048
 
 struct write {

@@ -40,8 +40,8 @@ static void compose(const struct conn_send *send, struct ibv_send_wr *wr, struct
 static int post(const struct session *s, const struct conn_send *send, unsigned int count,
 		unsigned int *posted)
 {
-	struct ibv_send_wr wr[TRANSMIT_BATCH], *bad = wr;
-	struct ibv_sge sge[TRANSMIT_BATCH];
+	struct ibv_send_wr wr[ORDER_BATCH], *bad = wr;
+	struct ibv_sge sge[ORDER_BATCH];
 	int ret;
 
 	for (unsigned int i = 0; i < count; i++) {

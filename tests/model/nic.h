@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
-#include "core/transmit.h"
+#include "core/order.h"
 
 struct world;
 
@@ -20,7 +20,7 @@ struct world;
  *      posted >= executed >= completed >= freed (its completion was polled)
  */
 
-#define NIC_SEND_QUEUE TRANSMIT_SEND_QUEUE
+#define NIC_SEND_QUEUE ORDER_SEND_QUEUE
 #define NIC_RECVS      8
 #define NIC_CQ	       2048
 #define NIC_MRS	       16384

@@ -23,19 +23,19 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=discard_map_round \
 	-Wl,--wrap=discard_map_test \
 	-Wl,--wrap=nic_post_send \
+	-Wl,--wrap=order_batch \
+	-Wl,--wrap=order_completed \
+	-Wl,--wrap=order_flush \
+	-Wl,--wrap=order_ready \
+	-Wl,--wrap=order_write \
 	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=realloc \
 	-Wl,--wrap=registration_end \
 	-Wl,--wrap=registration_get \
 	-Wl,--wrap=registration_renew \
 	-Wl,--wrap=source_prefetched \
-	-Wl,--wrap=transmit_batch \
-	-Wl,--wrap=transmit_completed \
-	-Wl,--wrap=transmit_flush \
-	-Wl,--wrap=transmit_ready \
-	-Wl,--wrap=transmit_write \
-	-Wl,--wrap=write_queue_push \
 	-Wl,--wrap=wire_build_register_request \
+	-Wl,--wrap=write_queue_push \
 	-Wl,--wrap=zero_queue_fences
 
 # With queues so short that they are full all the time.

@@ -8,7 +8,7 @@
 #include "core/conn.h"
 #include "core/conn_private.h"
 #include "core/registration.h"
-#include "core/transmit.h"
+#include "core/order.h"
 #include "core/widen.h"
 #include "core/zero_queue.h"
 #include "interpose.h"
@@ -17,7 +17,7 @@
 enum mutation {
 	MUTATE_NOTHING,
 	MUTATE_FENCE,
-	MUTATE_STRICT,
+	MUTATE_ORDERED,
 	MUTATE_WAKE,
 	MUTATE_FLUSH,
 	MUTATE_READY,
@@ -55,8 +55,8 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_NOTHING] = "nothing",
 	/* hazard 1: a write passes the zero run that it overlaps */
 	[MUTATE_FENCE] = "fence",
-	/* a strict SEND passes the writes before it */
-	[MUTATE_STRICT] = "strict",
+	/* an ordered SEND passes the writes before it */
+	[MUTATE_ORDERED] = "ordered",
 	/* QEMU sleeps, and nobody listens for the READY that its write waits for */
 	[MUTATE_WAKE] = "wake",
 	/* QEMU sleeps, and writes are still held back to be merged */
@@ -148,8 +148,8 @@ int __real_source_prefetched(struct source *s, const void *msg, size_t len, bool
 			     struct wire_message *reply);
 int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
 			     struct wire_message *reply);
-unsigned int __real_transmit_batch(struct transmit *t, struct transmit_out *out);
-unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out);
+unsigned int __real_order_batch(struct order *t, struct order_out *out);
+unsigned int __wrap_order_batch(struct order *t, struct order_out *out);
 bool __real_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
 bool __wrap_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
 bool __real_conn_has(struct conn *c, unsigned int kinds);
@@ -160,16 +160,16 @@ void __wrap_conn_done(struct conn *c, const struct conn_action *action,
 		      const struct conn_result *result);
 bool __real_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);
 bool __wrap_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr);
-void __real_transmit_flush(struct transmit *t);
-void __wrap_transmit_flush(struct transmit *t);
-bool __real_transmit_ready(struct transmit *t);
-bool __wrap_transmit_ready(struct transmit *t);
+void __real_order_flush(struct order *t);
+void __wrap_order_flush(struct order *t);
+bool __real_order_ready(struct order *t);
+bool __wrap_order_ready(struct order *t);
 size_t __real_wire_build_register_request(void *msg, const struct wire_register *reg);
 size_t __wrap_wire_build_register_request(void *msg, const struct wire_register *reg);
-int __real_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
-			      struct completion_queue *due);
-int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
-			      struct completion_queue *due);
+int __real_order_completed(struct order *t, uint64_t serial, const struct completion *wc,
+			   struct completion_queue *due);
+int __wrap_order_completed(struct order *t, uint64_t serial, const struct completion *wc,
+			   struct completion_queue *due);
 
 void __real_discard_map_reset(struct discard_map *map, struct range range);
 void __wrap_discard_map_reset(struct discard_map *map, struct range range);
@@ -199,10 +199,8 @@ uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_
 				 struct range range, void *mr);
 int __real_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
-int __real_transmit_write(struct transmit *t, const struct write *write,
-			  struct completion_queue *due);
-int __wrap_transmit_write(struct transmit *t, const struct write *write,
-			  struct completion_queue *due);
+int __real_order_write(struct order *t, const struct write *write, struct completion_queue *due);
+int __wrap_order_write(struct order *t, const struct write *write, struct completion_queue *due);
 
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write)
 {
@@ -211,7 +209,7 @@ bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write)
 	return chosen != MUTATE_FENCE && __real_zero_queue_fences(q, write);
 }
 
-unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
+unsigned int __wrap_order_batch(struct order *t, struct order_out *out)
 {
 	unsigned int writes = t->writes.count, in_flight = t->in_flight;
 	unsigned int n;
@@ -220,14 +218,14 @@ unsigned int __wrap_transmit_batch(struct transmit *t, struct transmit_out *out)
 		t->registering = true;
 	if (chosen == MUTATE_ROOM) {
 		t->in_flight = 0;
-		n = __real_transmit_batch(t, out);
+		n = __real_order_batch(t, out);
 		t->in_flight = in_flight;
 		return n;
 	}
-	if (chosen != MUTATE_STRICT || !t->strict.pending)
-		return __real_transmit_batch(t, out);
+	if (chosen != MUTATE_ORDERED || !t->ordered.pending)
+		return __real_order_batch(t, out);
 	t->writes.count = 0;
-	n = __real_transmit_batch(t, out);
+	n = __real_order_batch(t, out);
 	t->writes.count = writes;
 	return n;
 }
@@ -246,7 +244,7 @@ static unsigned int forgotten(void)
 static bool next_too_early(struct conn *c, unsigned int kinds, struct conn_action *action)
 {
 	if (!(kinds & CONN_KIND(CONN_DEREGISTER)) || chosen < MUTATE_SWEEP ||
-	    chosen > MUTATE_SWEEP_WIRE || (chosen == MUTATE_SWEEP_WIRE && c->transmit.writes.count))
+	    chosen > MUTATE_SWEEP_WIRE || (chosen == MUTATE_SWEEP_WIRE && c->order.writes.count))
 		return false;
 	action->kind = CONN_DEREGISTER;
 	action->mr = mrs_take_stale(&c->mrs);
@@ -296,15 +294,15 @@ bool __wrap_nic_post_send(struct world *w, struct nic_qp *qp, const struct nic_w
 	       __real_nic_post_send(w, qp, wr);
 }
 
-void __wrap_transmit_flush(struct transmit *t)
+void __wrap_order_flush(struct order *t)
 {
 	if (chosen != MUTATE_FLUSH)
-		__real_transmit_flush(t);
+		__real_order_flush(t);
 }
 
-bool __wrap_transmit_ready(struct transmit *t)
+bool __wrap_order_ready(struct order *t)
 {
-	return __real_transmit_ready(t) && chosen != MUTATE_READY;
+	return __real_order_ready(t) && chosen != MUTATE_READY;
 }
 
 size_t __wrap_wire_build_register_request(void *msg, const struct wire_register *reg)
@@ -316,8 +314,8 @@ size_t __wrap_wire_build_register_request(void *msg, const struct wire_register 
 	return __real_wire_build_register_request(msg, &less);
 }
 
-int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
-			      struct completion_queue *due)
+int __wrap_order_completed(struct order *t, uint64_t serial, const struct completion *wc,
+			   struct completion_queue *due)
 {
 	struct completion good = *wc;
 	unsigned int withheld = t->withheld.count;
@@ -325,19 +323,18 @@ int __wrap_transmit_completed(struct transmit *t, uint64_t serial, const struct 
 
 	if (chosen == MUTATE_ERROR)
 		good.status = 0;
-	ret = __real_transmit_completed(t, serial, &good, due);
+	ret = __real_order_completed(t, serial, &good, due);
 	if (chosen == MUTATE_KEPT && wc->status && due->count >= withheld)
 		for (unsigned int i = 1; i <= withheld; i++)
 			due->ring[(due->head + due->count - i) % COMPLETION_QUEUE_ROOM].status = 0;
 	return ret;
 }
 
-int __wrap_transmit_write(struct transmit *t, const struct write *write,
-			  struct completion_queue *due)
+int __wrap_order_write(struct order *t, const struct write *write, struct completion_queue *due)
 {
-	int ret = __real_transmit_write(t, write, due);
+	int ret = __real_order_write(t, write, due);
 
-	if (chosen == MUTATE_LATE && !ret && t->qp != TRANSMIT_QP_WORKS && due->count)
+	if (chosen == MUTATE_LATE && !ret && t->qp != ORDER_QP_WORKS && due->count)
 		due->ring[(due->head + due->count - 1) % COMPLETION_QUEUE_ROOM].status = 0;
 	return ret;
 }

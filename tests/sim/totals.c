@@ -13,16 +13,16 @@ void totals_add(struct totals *t, const struct world *w)
 	t->seeds++;
 	t->steps += w->steps;
 	t->succeeded += w->succeeded;
-	t->transmit.writes += f->transmit.writes;
-	t->transmit.write_wrs += f->transmit.write_wrs;
-	t->transmit.withheld += f->transmit.withheld;
-	t->transmit.fenced += f->transmit.fenced;
-	t->transmit.zeros_kept += f->transmit.zeros_kept;
-	t->transmit.zeros_sent += f->transmit.zeros_sent;
+	t->order.writes += f->order.writes;
+	t->order.write_wrs += f->order.write_wrs;
+	t->order.withheld += f->order.withheld;
+	t->order.fenced += f->order.fenced;
+	t->order.zeros_kept += f->order.zeros_kept;
+	t->order.zeros_sent += f->order.zeros_sent;
 	t->requests_seen += f->messages.requests_seen;
 	t->requests_answered += f->messages.requests_answered;
 	t->requests_held += f->messages.requests_held;
-	t->requests_ahead += f->messages.requests_ahead;
+	t->requests_prefetched += f->messages.requests_prefetched;
 	t->discards += w->discards.calls;
 	t->pages_discarded += w->discards.pages;
 	t->renewed += f->mrs.renewed;
@@ -35,10 +35,9 @@ void totals_print(const struct totals *t)
 	       "%" PRIu64 " WRITEs in %" PRIu64 " WRs, %" PRIu64 " withheld, %" PRIu64 " fences\n"
 	       "%" PRIu64 " COMPRESS in %" PRIu64 ", %" PRIu64 " of %" PRIu64
 	       " requests answered, %" PRIu64 " of them late, %" PRIu64 " made ahead\n",
-	       t->seeds, t->steps, t->succeeded, t->transmit.writes, t->transmit.write_wrs,
-	       t->transmit.withheld, t->transmit.fenced, t->transmit.zeros_kept,
-	       t->transmit.zeros_sent, t->requests_answered, t->requests_seen, t->requests_held,
-	       t->requests_ahead);
+	       t->seeds, t->steps, t->succeeded, t->order.writes, t->order.write_wrs,
+	       t->order.withheld, t->order.fenced, t->order.zeros_kept, t->order.zeros_sent,
+	       t->requests_answered, t->requests_seen, t->requests_held, t->requests_prefetched);
 	printf("%" PRIu64 " discards of %" PRIu64 " pages, %" PRIu64
 	       " registrations renewed, %" PRIu64 " MRs given back\n",
 	       t->discards, t->pages_discarded, t->renewed, t->given_back);

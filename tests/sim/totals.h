@@ -4,15 +4,15 @@
 
 #include <stdint.h>
 
-#include "core/transmit.h"
+#include "core/order.h"
 
 struct world;
 
 /* Sums over many migrations, to see that they went where the rules matter. */
 struct totals {
 	uint64_t seeds, steps, succeeded;
-	struct transmit_counters transmit;
-	uint64_t requests_seen, requests_answered, requests_held, requests_ahead;
+	struct order_counters order;
+	uint64_t requests_seen, requests_answered, requests_held, requests_prefetched;
 	uint64_t discards, pages_discarded, renewed, given_back;
 };
 

@@ -28,9 +28,9 @@ unit_programs = \
 	tests/unit/test_sink \
 	tests/unit/test_source \
 	tests/unit/test_source_prefetch \
-	tests/unit/test_transmit \
-	tests/unit/test_transmit_order \
-	tests/unit/test_transmit_request \
+	tests/unit/test_order \
+	tests/unit/test_order_messages \
+	tests/unit/test_order_request \
 	tests/unit/test_widen \
 	tests/unit/test_wire \
 	tests/unit/test_write_queue \
@@ -105,12 +105,12 @@ tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
 tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
-tests_unit_test_transmit_CFLAGS = $(unit_cflags)
-tests_unit_test_transmit_LDADD = $(unit_ldadd)
-tests_unit_test_transmit_order_CFLAGS = $(unit_cflags)
-tests_unit_test_transmit_order_LDADD = $(unit_ldadd)
-tests_unit_test_transmit_request_CFLAGS = $(unit_cflags)
-tests_unit_test_transmit_request_LDADD = $(unit_ldadd)
+tests_unit_test_order_CFLAGS = $(unit_cflags)
+tests_unit_test_order_LDADD = $(unit_ldadd)
+tests_unit_test_order_messages_CFLAGS = $(unit_cflags)
+tests_unit_test_order_messages_LDADD = $(unit_ldadd)
+tests_unit_test_order_request_CFLAGS = $(unit_cflags)
+tests_unit_test_order_request_LDADD = $(unit_ldadd)
 tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)

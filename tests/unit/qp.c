@@ -8,21 +8,20 @@
 void qp_init(struct qp *n, uint64_t merge_max)
 {
 	memset(n, 0, sizeof(*n));
-	transmit_init(&n->transmit);
-	n->transmit.policy.early = merge_max > 0;
-	n->transmit.policy.merge_max = merge_max;
+	order_init(&n->order);
+	n->order.policy.early = merge_max > 0;
+	n->order.policy.merge_max = merge_max;
 }
 
-static void check_slot(const struct qp *n, const struct transmit_out *out)
+static void check_slot(const struct qp *n, const struct order_out *out)
 {
 	if (out->slot == SEND_NO_SLOT)
 		return;
 	expect(out->slot >= 0 && out->slot < SEND_SLOTS, "a slot", out->serial);
 	/* The answer to a request says as well that its slot is free. */
-	if (out->kind == TRANSMIT_REQUEST) {
+	if (out->kind == ORDER_REQUEST) {
 		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
-		expect(n->transmit.request.state == TRANSMIT_REQUEST_QUEUED, "a free slot",
-		       out->serial);
+		expect(n->order.request.state == ORDER_REQUEST_QUEUED, "a free slot", out->serial);
 		return;
 	}
 	for (unsigned int i = n->completed; i < n->given; i++)
@@ -31,12 +30,12 @@ static void check_slot(const struct qp *n, const struct transmit_out *out)
 
 unsigned int qp_pump(struct qp *n)
 {
-	struct transmit_out out[TRANSMIT_BATCH];
+	struct order_out out[ORDER_BATCH];
 	unsigned int count, total = 0;
 
-	while ((count = transmit_batch(&n->transmit, out)) > 0) {
-		expect(count <= TRANSMIT_BATCH, "a batch", count);
-		expect(qp_in_flight(n) + count <= TRANSMIT_SEND_QUEUE, "room", count);
+	while ((count = order_batch(&n->order, out)) > 0) {
+		expect(count <= ORDER_BATCH, "a batch", count);
+		expect(qp_in_flight(n) + count <= ORDER_SEND_QUEUE, "room", count);
 		expect(n->given + count <= QP_ROOM, "room in the test", n->given);
 		expect(out[count - 1].signaled, "the last of a batch is signalled", n->given);
 		for (unsigned int i = 0; i < count; i++) {
@@ -46,7 +45,7 @@ unsigned int qp_pump(struct qp *n)
 			n->unsignaled = out[i].signaled ? 0 : n->unsignaled + 1;
 			expect(n->unsignaled < 64, "completions are asked for", n->given);
 		}
-		transmit_posted(&n->transmit, out, count);
+		order_posted(&n->order, out, count);
 		n->batches++;
 		n->last_batch = count;
 		total += count;
@@ -64,7 +63,7 @@ int qp_write(struct qp *n, uint64_t wr_id, uint64_t at, uint64_t length)
 		.lkey = 1,
 		.rkey = 2,
 	};
-	int ret = transmit_write(&n->transmit, &write, &n->due);
+	int ret = order_write(&n->order, &write, &n->due);
 
 	qp_pump(n);
 	return ret;
@@ -76,16 +75,16 @@ int qp_zero(struct qp *n, uint64_t at, uint64_t length)
 		.message = {.block = 0, .addr = at, .length = length},
 		.remote = {QP_REMOTE + at, QP_REMOTE + at + length},
 	};
-	int ret = transmit_zero(&n->transmit, &run);
+	int ret = order_zero(&n->order, &run);
 
 	qp_pump(n);
 	return ret;
 }
 
-int qp_strict(struct qp *n, uint64_t wr_id, bool urgent)
+int qp_ordered(struct qp *n, uint64_t wr_id, bool urgent)
 {
-	struct transmit_strict strict = {.wr_id = wr_id, .length = 16, .urgent = urgent};
-	int ret = transmit_strict(&n->transmit, &strict);
+	struct order_message ordered = {.wr_id = wr_id, .length = 16, .urgent = urgent};
+	int ret = order_message(&n->order, &ordered);
 
 	qp_pump(n);
 	return ret;
@@ -93,7 +92,7 @@ int qp_strict(struct qp *n, uint64_t wr_id, bool urgent)
 
 bool qp_ready(struct qp *n)
 {
-	bool own = transmit_ready(&n->transmit);
+	bool own = order_ready(&n->order);
 
 	qp_pump(n);
 	return own;
@@ -101,21 +100,20 @@ bool qp_ready(struct qp *n)
 
 void qp_flush(struct qp *n)
 {
-	transmit_flush(&n->transmit);
+	order_flush(&n->order);
 	qp_pump(n);
 }
 
-static void complete(struct qp *n, const struct transmit_out *out, uint32_t status)
+static void complete(struct qp *n, const struct order_out *out, uint32_t status)
 {
 	struct completion wc = {
 		.wr_id = UINT64_MAX, /* ours to fill in */
 		.status = status,
-		.opcode = out->kind == TRANSMIT_WRITE ? VERBS_WC_RDMA_WRITE : VERBS_WC_SEND,
+		.opcode = out->kind == ORDER_WRITE ? VERBS_WC_RDMA_WRITE : VERBS_WC_SEND,
 		.vendor_err = status ? 77 : 0,
 	};
 
-	expect(!transmit_completed(&n->transmit, out->serial, &wc, &n->due), "a WR of ours",
-	       out->serial);
+	expect(!order_completed(&n->order, out->serial, &wc, &n->due), "a WR of ours", out->serial);
 }
 
 bool qp_complete(struct qp *n)
@@ -141,7 +139,7 @@ void qp_fail(struct qp *n, uint32_t status)
 	}
 }
 
-const struct transmit_out *qp_at(const struct qp *n, unsigned int i)
+const struct order_out *qp_at(const struct qp *n, unsigned int i)
 {
 	ck_assert_uint_lt(n->completed + i, n->given);
 	return &n->wr[n->completed + i];
@@ -157,7 +155,7 @@ uint64_t qp_bytes(const struct qp *n)
 	uint64_t bytes = 0;
 
 	for (unsigned int i = n->completed; i < n->given; i++)
-		if (n->wr[i].kind == TRANSMIT_WRITE)
+		if (n->wr[i].kind == ORDER_WRITE)
 			bytes += n->wr[i].write.length;
 	return bytes;
 }

@@ -2,11 +2,11 @@
 #ifndef RDMACHUNK_TESTS_UNIT_QP_H
 #define RDMACHUNK_TESTS_UNIT_QP_H
 
-#include "core/transmit.h"
+#include "core/order.h"
 #include "support.h"
 
 /*
- * The NIC below a struct transmit: takes all it is offered, in the batches it is
+ * The NIC below a struct order: takes all it is offered, in the batches it is
  * offered in, and completes only when it is told to. It checks of each batch what
  * must hold of all: room on the send queue, serials in order, a last WR that is
  * signalled, slots that are free.
@@ -19,10 +19,10 @@
 #define QP_REMOTE UINT64_C(0x550000000000)
 
 struct qp {
-	struct transmit transmit;
+	struct order order;
 	struct completion_queue due;
-	struct transmit_out wr[QP_ROOM]; /* all it was given, oldest first */
-	unsigned int given, completed;	 /* of them */
+	struct order_out wr[QP_ROOM];  /* all it was given, oldest first */
+	unsigned int given, completed; /* of them */
 	unsigned int batches;
 	unsigned int last_batch; /* WRs in it */
 	unsigned int unsignaled; /* since the last that was signalled */
@@ -35,16 +35,16 @@ void qp_init(struct qp *n, uint64_t merge_max);
 unsigned int qp_pump(struct qp *n);
 
 /* QEMU writes `length` bytes at a distance of `at`, under wr_id `wr_id`; what
- * transmit_write() says. The NIC takes what it may. */
+ * order_write() says. The NIC takes what it may. */
 int qp_write(struct qp *n, uint64_t wr_id, uint64_t at, uint64_t length);
 
-/* QEMU sends COMPRESS for such a range; what transmit_zero() says. */
+/* QEMU sends COMPRESS for such a range; what order_zero() says. */
 int qp_zero(struct qp *n, uint64_t at, uint64_t length);
 
-/* QEMU sends another message; what transmit_strict() says. */
-int qp_strict(struct qp *n, uint64_t wr_id, bool urgent);
+/* QEMU sends another message; what order_message() says. */
+int qp_ordered(struct qp *n, uint64_t wr_id, bool urgent);
 
-/* The destination sends READY; what transmit_ready() says. */
+/* The destination sends READY; what order_ready() says. */
 bool qp_ready(struct qp *n);
 
 /* QEMU is about to sleep. */
@@ -58,7 +58,7 @@ bool qp_complete(struct qp *n);
 void qp_fail(struct qp *n, uint32_t status);
 
 /* The i-th WR that has not completed, from 0. */
-const struct transmit_out *qp_at(const struct qp *n, unsigned int i);
+const struct order_out *qp_at(const struct qp *n, unsigned int i);
 
 /* Not completed: WRs, and bytes of writes. */
 unsigned int qp_in_flight(const struct qp *n);

@@ -61,7 +61,7 @@ static void check_refuses(enum conn_state state)
 	ck_assert(!conn_has(b.conn, CONN_ALL_KINDS));
 	ck_assert_int_eq(conn_register(b.conn, &want, &mr), 0);
 	ck_assert_ptr_null(mr);
-	ck_assert_uint_eq(bench_figures(&b).transmit.writes, 0);
+	ck_assert_uint_eq(bench_figures(&b).order.writes, 0);
 }
 
 START_TEST(a_candidate_keeps_receives_for_whoever_gets_them)
@@ -369,13 +369,13 @@ START_TEST(a_full_send_queue_refuses)
 	struct message m;
 
 	start_source(0);
-	while (bench_in_flight(&b) < TRANSMIT_SEND_QUEUE && !bench_post(&b, &wr))
+	while (bench_in_flight(&b) < ORDER_SEND_QUEUE && !bench_post(&b, &wr))
 		writes++;
-	ck_assert_uint_ge(writes, TRANSMIT_SEND_QUEUE - 16);
-	ck_assert_uint_lt(writes, TRANSMIT_SEND_QUEUE);
+	ck_assert_uint_ge(writes, ORDER_SEND_QUEUE - 16);
+	ck_assert_uint_lt(writes, ORDER_SEND_QUEUE);
 	ck_assert_uint_eq(bench_in_flight(&b), writes);
 	ck_assert_int_eq(bench_post(&b, &wr), -ENOMEM);
-	ck_assert_uint_eq(bench_figures(&b).transmit.writes, writes);
+	ck_assert_uint_eq(bench_figures(&b).order.writes, writes);
 	ck_assert_uint_eq(bench_in_flight(&b), writes);
 	request(&m, 500);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
@@ -384,7 +384,7 @@ START_TEST(a_full_send_queue_refuses)
 	bench_expect(&b, CONN_SEND_CQ, 1, VERBS_WC_SUCCESS);
 	ck_assert(bench_complete_send(&b));
 	ck_assert_int_eq(bench_post(&b, &wr), 0);
-	ck_assert_uint_eq(bench_figures(&b).transmit.writes, writes + 1);
+	ck_assert_uint_eq(bench_figures(&b).order.writes, writes + 1);
 	bench_end(&b);
 }
 END_TEST
@@ -432,8 +432,8 @@ START_TEST(what_the_real_queue_refuses_is_offered_again)
 	b.world.settings.busy_percent = 0;
 	bench_run(&b);
 	ck_assert_uint_eq(bench_in_flight(&b), 1);
-	ck_assert_uint_eq(bench_figures(&b).transmit.wrs, before.transmit.wrs);
-	ck_assert_uint_eq(bench_figures(&b).transmit.doorbells, before.transmit.doorbells);
+	ck_assert_uint_eq(bench_figures(&b).order.wrs, before.order.wrs);
+	ck_assert_uint_eq(bench_figures(&b).order.doorbells, before.order.doorbells);
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, 9, VERBS_WC_SUCCESS);
 	ck_assert_uint_eq(bench_in_flight(&b), 4);
@@ -444,7 +444,7 @@ START_TEST(what_the_real_queue_refuses_is_offered_again)
 		ck_assert(bench_complete_send(&b));
 		bench_expect(&b, CONN_SEND_CQ, i, VERBS_WC_SUCCESS);
 	}
-	ck_assert_uint_eq(bench_figures(&b).transmit.wrs, before.transmit.wrs + 4);
+	ck_assert_uint_eq(bench_figures(&b).order.wrs, before.order.wrs + 4);
 	bench_end(&b);
 }
 END_TEST
@@ -582,7 +582,7 @@ START_TEST(writes_without_a_poll_are_refused_in_time)
 	}
 	ck_assert_int_eq(ret, -ENOMEM);
 	ck_assert_int_eq(conn_state(b.conn), CONN_ACTIVE);
-	ck_assert_uint_eq(bench_figures(&b).transmit.writes, writes);
+	ck_assert_uint_eq(bench_figures(&b).order.writes, writes);
 	for (unsigned int i = 0; i < writes; i++)
 		expect(bench_poll(&b, CONN_SEND_CQ, &c) && c.wr_id == 1, "one for each", i);
 	bench_expect_nothing(&b, CONN_SEND_CQ);

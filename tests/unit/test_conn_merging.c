@@ -10,7 +10,7 @@
 /*
  * Zero runs and early-completed writes through a connection: what QEMU sees of
  * them on its two CQs, and what is on the wire. What waits for what is
- * test_transmit_order.c's.
+ * test_order_messages.c's.
  */
 
 #define LOCAL  BENCH_LOCAL
@@ -114,7 +114,7 @@ START_TEST(switched_off_each_is_sent)
 	}
 	ck_assert_uint_eq(bench_figures(&b).messages.zeros_seen, 10);
 	ck_assert_uint_eq(bench_figures(&b).messages.sent[WIRE_COMPRESS], 10);
-	ck_assert_uint_eq(bench_figures(&b).transmit.zeros_kept, 0);
+	ck_assert_uint_eq(bench_figures(&b).order.zeros_kept, 0);
 	bench_end(&b);
 }
 END_TEST

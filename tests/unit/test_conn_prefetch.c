@@ -158,7 +158,7 @@ START_TEST(its_result_and_ready_are_not_shown)
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	expect_result(rkey);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 1);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 1);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 0);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_answered, 1);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_seen, 3);
@@ -394,7 +394,7 @@ START_TEST(what_is_found_too_late)
 	end_scan(&action);
 	bench_run(&b);
 	ck_assert_uint_eq(b.outgoing_count, 0);
-	ck_assert_uint_eq(bench_figures(&b).messages.requests_ahead, 0);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 0);
 	bench_end(&b);
 
 	start_writing(0);
@@ -460,7 +460,7 @@ START_TEST(a_source_registers_what_was_asked_for)
 	/* Then QEMU asks for what it needs. */
 	ck_assert(!conn_has(b.conn, REGISTER));
 	bench_register(&b, LOCAL + FIRST + 8 * MIB, MIB);
-	ck_assert_uint_eq(bench_figures(&b).mrs.ahead, 1);
+	ck_assert_uint_eq(bench_figures(&b).mrs.prefetched, 1);
 	bench_end(&b);
 }
 END_TEST

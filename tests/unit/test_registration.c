@@ -424,17 +424,17 @@ END_TEST
 /* QEMU's chunk and nothing larger: nothing is to be gained ahead. */
 START_TEST(when_only_chunks_work_nothing_is_registered_ahead)
 {
-	struct registration_policy policy = {.shift = 30, .ahead = true};
+	struct registration_policy policy = {.shift = 30, .prefetch = true};
 	struct ram_block block = block_of(GIB);
 	struct fake fake = {.too_large = 32 * MIB, .error = EINVAL};
 
 	get(&fake, &policy, &block, mib(0, 1), ACCESS);
 	ck_assert_uint_eq(policy.shift, 25);
-	ck_assert(policy.ahead && !policy.ahead_failed);
+	ck_assert(policy.prefetch && !policy.prefetch_failed);
 	fake.too_large = MIB;
 	get(&fake, &policy, &block, mib(512, 513), ACCESS);
 	ck_assert_uint_eq(policy.shift, 0);
-	ck_assert(!policy.ahead);
+	ck_assert(!policy.prefetch);
 	drop_all(&block);
 }
 END_TEST
@@ -473,7 +473,7 @@ static const struct registration_ops crowded_ops = {.reg = crowded_reg, .release
 
 START_TEST(what_is_registered_ahead_makes_room)
 {
-	struct registration_policy policy = {.shift = 30, .ahead = true};
+	struct registration_policy policy = {.shift = 30, .prefetch = true};
 	struct ram_block block = block_of(GIB);
 	struct crowded c = {.room = 64 * MIB, .ahead = 40 * MIB};
 	struct registration r;
@@ -482,7 +482,7 @@ START_TEST(what_is_registered_ahead_makes_room)
 					  ACCESS, &r),
 			 0);
 	ck_assert_uint_eq(c.released, 0);
-	ck_assert(!policy.ahead_failed);
+	ck_assert(!policy.prefetch_failed);
 	/* The wide one gets its room: it is not halved. */
 	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(24, 25),
 					  mib(24, 48), ACCESS, &r),
@@ -491,7 +491,7 @@ START_TEST(what_is_registered_ahead_makes_room)
 	ck_assert_uint_eq(c.released, 1);
 	ck_assert_uint_eq(policy.fallbacks, 0);
 	/* It is not to be taken again. */
-	ck_assert(policy.ahead_failed);
+	ck_assert(policy.prefetch_failed);
 	/* 16 MiB are left. */
 	c.ahead = 16 * MIB;
 	ck_assert_int_eq(registration_get(&crowded_ops, &c, &policy, &block, mib(48, 49),
@@ -514,7 +514,7 @@ START_TEST(what_is_registered_ahead_stays_where_room_is_not_the_matter)
 	static const int errors[] = {EINVAL, ENOTSUP, EOPNOTSUPP};
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		struct registration_policy policy = {.shift = 30, .ahead = true};
+		struct registration_policy policy = {.shift = 30, .prefetch = true};
 		struct ram_block block = block_of(GIB);
 		struct crowded c = {.room = GIB, .ahead = 16 * MIB};
 		struct registration r;
@@ -524,7 +524,7 @@ START_TEST(what_is_registered_ahead_stays_where_room_is_not_the_matter)
 		registration_get(&crowded_ops, &c, &policy, &block, mib(0, 1), mib(0, 16), ACCESS,
 				 &r);
 		ck_assert_uint_eq(c.released, 0);
-		ck_assert(!policy.ahead_failed);
+		ck_assert(!policy.prefetch_failed);
 		drop_all(&block);
 	}
 }
@@ -534,7 +534,7 @@ END_TEST
 START_TEST(what_is_registered_ahead_makes_room_for_a_renewal)
 {
 	struct registration_policy policy = {
-		.shift = 30, .ahead = true, .access = ACCESS, .access_known = true};
+		.shift = 30, .prefetch = true, .access = ACCESS, .access_known = true};
 	struct ram_block block = block_of(GIB);
 	struct crowded c = {.room = 24 * MIB, .ahead = 24 * MIB};
 	bool made;
@@ -553,7 +553,7 @@ END_TEST
 
 START_TEST(what_is_being_registered_is_busy)
 {
-	struct registration_policy policy = {.shift = 26, .ahead = true};
+	struct registration_policy policy = {.shift = 26, .prefetch = true};
 	struct ram_block block = block_of(GIB);
 	struct registration r = {.mr = &block};
 	struct fake fake = {0};
@@ -580,7 +580,7 @@ START_TEST(what_is_being_registered_is_busy)
 
 	ck_assert_int_eq(fake_reg(&fake, BASE + 16 * MIB, 16 * MIB, ACCESS, &mr), 0);
 	registration_end(&policy, &block, mib(16, 32), mr);
-	ck_assert(!policy.ahead_failed);
+	ck_assert(!policy.prefetch_failed);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
 	ck_assert_int_eq(r.state, REGISTRATION_EXISTING);
 	ck_assert_ptr_eq(r.mr, mr);
@@ -591,7 +591,7 @@ END_TEST
 
 START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 {
-	struct registration_policy policy = {.shift = 26, .ahead = true};
+	struct registration_policy policy = {.shift = 26, .prefetch = true};
 	struct ram_block block = block_of(GIB);
 	struct fake fake = {0};
 	struct registration r;
@@ -599,7 +599,7 @@ START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 	get_within(&fake, &policy, &block, mib(0, 1), mib(0, 16));
 	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
 	registration_end(&policy, &block, mib(16, 32), NULL);
-	ck_assert(policy.ahead_failed);
+	ck_assert(policy.prefetch_failed);
 	/* It is not QEMU's failure: its limit stays, and it registers what it needs. */
 	ck_assert_uint_eq(policy.shift, 26);
 	ck_assert_uint_eq(policy.fallbacks, 0);

@@ -125,7 +125,7 @@ START_TEST(slots_are_taken_and_freed)
 		add(&q, (uint64_t)slot, true, slot);
 	}
 	ck_assert_int_eq(send_queue_free_slot(&q), SEND_NO_SLOT);
-	add(&q, 0, true, SEND_SLOT_STRICT);
+	add(&q, 0, true, SEND_SLOT_ORDERED);
 	add(&q, 0, true, SEND_SLOT_REQUEST);
 	for (int slot = LENT; slot < SEND_SLOTS; slot++) {
 		ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
@@ -133,7 +133,7 @@ START_TEST(slots_are_taken_and_freed)
 		ck_assert_int_eq(send_queue_free_slot(&q), LENT);
 	}
 	ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
-	ck_assert_int_eq(record.slot, SEND_SLOT_STRICT);
+	ck_assert_int_eq(record.slot, SEND_SLOT_ORDERED);
 	ck_assert_int_eq(send_queue_complete(&q, q.oldest, &record), 0);
 	ck_assert_int_eq(record.slot, SEND_SLOT_REQUEST);
 	ck_assert_int_eq(send_queue_free_slot(&q), LENT);

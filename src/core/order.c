@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/transmit.h"
+#include "core/order.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,51 +15,50 @@
 /* A WRITE of a chunk of 1 GiB, the largest of QEMU's, of which each granule was registered
  * by itself. Once its first part is in, the others may not be refused. */
 #define PARTS_MAX ((UINT64_C(1) << 30) / DISCARD_GRANULE + 1)
-_Static_assert(WRITE_QUEUE_ROOM >= TRANSMIT_WINDOW_WRITES + 1 + PARTS_MAX + TRANSMIT_BATCH,
+_Static_assert(WRITE_QUEUE_ROOM >= ORDER_WINDOW_WRITES + 1 + PARTS_MAX + ORDER_BATCH,
 	       "parts of a WRITE find no room");
 
-void transmit_init(struct transmit *t)
+void order_init(struct order *t)
 {
 	memset(t, 0, sizeof(*t));
 	send_queue_init(&t->sends);
 }
 
-static bool is_broken(const struct transmit *t)
+static bool is_broken(const struct order *t)
 {
-	return t->qp != TRANSMIT_QP_WORKS;
+	return t->qp != ORDER_QP_WORKS;
 }
 
 /* It is on the wire, and the READY after its result has not come. */
-static bool request_is_out(const struct transmit *t)
+static bool request_is_out(const struct order *t)
 {
-	return t->request.state >= TRANSMIT_REQUEST_SENT;
+	return t->request.state >= ORDER_REQUEST_SENT;
 }
 
-static unsigned int room(const struct transmit *t, unsigned int reserve)
+static unsigned int room(const struct order *t, unsigned int reserve)
 {
-	return t->in_flight + reserve < TRANSMIT_SEND_QUEUE
-		       ? TRANSMIT_SEND_QUEUE - reserve - t->in_flight
-		       : 0;
+	return t->in_flight + reserve < ORDER_SEND_QUEUE ? ORDER_SEND_QUEUE - reserve - t->in_flight
+							 : 0;
 }
 
-static unsigned int ahead_writes(const struct transmit *t)
+static unsigned int window_writes(const struct order *t)
 {
 	return t->in_flight + t->writes.count;
 }
 
-static bool window_full(const struct transmit *t)
+static bool window_full(const struct order *t)
 {
-	return t->ahead_bytes > TRANSMIT_WINDOW_BYTES || ahead_writes(t) > TRANSMIT_WINDOW_WRITES;
+	return t->window_bytes > ORDER_WINDOW_BYTES || window_writes(t) > ORDER_WINDOW_WRITES;
 }
 
 /* Far enough below the limit that QEMU can do some work before it waits again. */
-static bool window_open(const struct transmit *t)
+static bool window_open(const struct order *t)
 {
-	return t->ahead_bytes <= TRANSMIT_WINDOW_BYTES / 2 &&
-	       ahead_writes(t) <= TRANSMIT_WINDOW_WRITES / 2;
+	return t->window_bytes <= ORDER_WINDOW_BYTES / 2 &&
+	       window_writes(t) <= ORDER_WINDOW_WRITES / 2;
 }
 
-static void release_withheld(struct transmit *t, uint32_t status, struct completion_queue *due)
+static void release_withheld(struct order *t, uint32_t status, struct completion_queue *due)
 {
 	struct completion wc;
 
@@ -70,7 +69,7 @@ static void release_withheld(struct transmit *t, uint32_t status, struct complet
 }
 
 /* Must QEMU wait before it posts a WRITE? Only where a completion will come. */
-static bool must_wait(const struct transmit *t, const struct completion_queue *due)
+static bool must_wait(const struct order *t, const struct completion_queue *due)
 {
 	/* What completes must fit, and what has completed is there to be polled. */
 	if (due->count + t->withheld.count >= COMPLETION_QUEUE_ROOM / 2)
@@ -79,11 +78,11 @@ static bool must_wait(const struct transmit *t, const struct completion_queue *d
 	if (t->policy.early && window_full(t) && t->withheld.count)
 		return true;
 	/* Of our own messages on the wire QEMU will never hear: it waits for a WRITE. */
-	return !t->policy.early && ahead_writes(t) >= TRANSMIT_SEND_QUEUE - SEND_QUEUE_RESERVE &&
+	return !t->policy.early && window_writes(t) >= ORDER_SEND_QUEUE - SEND_QUEUE_RESERVE &&
 	       t->writes.count + t->writes_in_flight;
 }
 
-int transmit_write(struct transmit *t, const struct write *write, struct completion_queue *due)
+int order_write(struct order *t, const struct write *write, struct completion_queue *due)
 {
 	struct completion wc = {.wr_id = write->wr_id, .opcode = VERBS_WC_RDMA_WRITE};
 	int ret;
@@ -102,7 +101,7 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 		return ret;
 	t->counters.writes += !write->goes_on;
 	t->counters.write_bytes += write->length;
-	t->ahead_bytes += write->length;
+	t->window_bytes += write->length;
 	t->zeros.closed = true;
 	if (!t->policy.early || write->goes_on)
 		return 0;
@@ -112,13 +111,13 @@ int transmit_write(struct transmit *t, const struct write *write, struct complet
 	return completion_queue_push(&t->withheld, &wc);
 }
 
-int transmit_zero(struct transmit *t, const struct zero_run *run)
+int order_zero(struct order *t, const struct zero_run *run)
 {
 	int ret;
 
 	/* The destination must zero before the writes that QEMU made later, and
 	 * after those that it made before. */
-	if (t->strict.pending || write_queue_overlaps(&t->writes, run->remote))
+	if (t->ordered.pending || write_queue_overlaps(&t->writes, run->remote))
 		return -EBUSY;
 	ret = zero_queue_push(&t->zeros, run);
 	if (!ret)
@@ -126,50 +125,50 @@ int transmit_zero(struct transmit *t, const struct zero_run *run)
 	return ret;
 }
 
-int transmit_strict(struct transmit *t, const struct transmit_strict *strict)
+int order_message(struct order *t, const struct order_message *ordered)
 {
-	if (t->strict.pending)
+	if (t->ordered.pending)
 		return -EBUSY;
-	t->strict = *strict;
-	t->strict.pending = true;
+	t->ordered = *ordered;
+	t->ordered.pending = true;
 	return 0;
 }
 
-bool transmit_can_request(const struct transmit *t)
+bool order_can_request(const struct order *t)
 {
-	return t->registering && t->credits && !is_broken(t) && !t->strict.pending &&
-	       t->request.state == TRANSMIT_REQUEST_NONE && !t->zeros.unacknowledged;
+	return t->registering && t->credits && !is_broken(t) && !t->ordered.pending &&
+	       t->request.state == ORDER_REQUEST_NONE && !t->zeros.unacknowledged;
 }
 
-void transmit_request(struct transmit *t, const struct wire_register *message)
+void order_request(struct order *t, const struct wire_register *message)
 {
 	t->request.message = *message;
-	t->request.state = TRANSMIT_REQUEST_QUEUED;
+	t->request.state = ORDER_REQUEST_QUEUED;
 }
 
-void transmit_withdraw_request(struct transmit *t)
+void order_withdraw_request(struct order *t)
 {
-	t->request.state = TRANSMIT_REQUEST_NONE;
+	t->request.state = ORDER_REQUEST_NONE;
 }
 
-void transmit_request_answered(struct transmit *t)
+void order_request_answered(struct order *t)
 {
-	t->request.state = TRANSMIT_REQUEST_ANSWERED;
+	t->request.state = ORDER_REQUEST_ANSWERED;
 }
 
-void transmit_abandon_strict(struct transmit *t)
+void order_abandon_message(struct order *t)
 {
-	t->strict.pending = false;
+	t->ordered.pending = false;
 }
 
-void transmit_flush(struct transmit *t)
+void order_flush(struct order *t)
 {
 	t->flush = true;
 }
 
-static bool batch_zero(struct transmit *t, struct transmit_out *out)
+static bool batch_zero(struct order *t, struct order_out *out)
 {
-	bool wanted = t->strict.pending && !t->strict.urgent;
+	bool wanted = t->ordered.pending && !t->ordered.urgent;
 	const struct zero_run *run;
 	int slot;
 
@@ -185,8 +184,8 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 	if (is_broken(t) || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
 	    (!t->credits && !wanted))
 		return false;
-	*out = (struct transmit_out){
-		.kind = TRANSMIT_ZERO,
+	*out = (struct order_out){
+		.kind = ORDER_ZERO,
 		.serial = t->sends.next,
 		.signaled = true,
 		.zero = run->message,
@@ -196,18 +195,18 @@ static bool batch_zero(struct transmit *t, struct transmit_out *out)
 }
 
 /* What QEMU waits for goes first: the destination takes one message at a time. */
-static bool request_is_due(const struct transmit *t)
+static bool request_is_due(const struct order *t)
 {
-	return t->request.state == TRANSMIT_REQUEST_QUEUED && t->registering && !is_broken(t) &&
-	       !t->strict.pending && !t->zeros.unacknowledged && t->credits;
+	return t->request.state == ORDER_REQUEST_QUEUED && t->registering && !is_broken(t) &&
+	       !t->ordered.pending && !t->zeros.unacknowledged && t->credits;
 }
 
-static bool batch_request(struct transmit *t, struct transmit_out *out)
+static bool batch_request(struct order *t, struct order_out *out)
 {
 	if (!request_is_due(t) || !room(t, 0))
 		return false;
-	*out = (struct transmit_out){
-		.kind = TRANSMIT_REQUEST,
+	*out = (struct order_out){
+		.kind = ORDER_REQUEST,
 		.serial = t->sends.next,
 		.signaled = true,
 		.request = t->request.message,
@@ -217,13 +216,13 @@ static bool batch_request(struct transmit *t, struct transmit_out *out)
 }
 
 /* Is it time to post the writes that have gathered? */
-static bool writes_are_due(const struct transmit *t)
+static bool writes_are_due(const struct order *t)
 {
-	return t->flush || is_broken(t) || t->strict.pending || !t->policy.early ||
-	       t->in_flight < IN_FLIGHT_LOW || t->writes.count >= TRANSMIT_BATCH;
+	return t->flush || is_broken(t) || t->ordered.pending || !t->policy.early ||
+	       t->in_flight < IN_FLIGHT_LOW || t->writes.count >= ORDER_BATCH;
 }
 
-static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
+static unsigned int batch_writes(struct order *t, struct order_out *out)
 {
 	unsigned int max = room(t, SEND_QUEUE_RESERVE);
 	unsigned int unsignaled = t->unsignaled;
@@ -231,8 +230,8 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 
 	if (!t->writes.count || !writes_are_due(t))
 		return 0;
-	if (max > TRANSMIT_BATCH)
-		max = TRANSMIT_BATCH;
+	if (max > ORDER_BATCH)
+		max = ORDER_BATCH;
 	for (; n < max && n < t->writes.count; n++) {
 		const struct write *write = write_queue_at(&t->writes, n);
 
@@ -242,12 +241,12 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 			t->fence_counted = true;
 			break;
 		}
-		out[n] = (struct transmit_out){
-			.kind = TRANSMIT_WRITE,
+		out[n] = (struct order_out){
+			.kind = ORDER_WRITE,
 			.serial = t->sends.next + n,
 			.write = *write,
 			.slot = SEND_NO_SLOT,
-			.signaled = !t->policy.early || ++unsignaled >= TRANSMIT_UNSIGNALED,
+			.signaled = !t->policy.early || ++unsignaled >= ORDER_UNSIGNALED,
 		};
 		if (out[n].signaled)
 			unsignaled = 0;
@@ -259,36 +258,36 @@ static unsigned int batch_writes(struct transmit *t, struct transmit_out *out)
 }
 
 /*
- * A strict SEND goes when everything before it has gone and the READY for the
+ * An ordered SEND goes when everything before it has gone and the READY for the
  * last message of our own has come. It does not wait for a credit as such: QEMU
  * had one when it made the message, and only such a message can have used that.
  */
-static bool batch_strict(struct transmit *t, struct transmit_out *out)
+static bool batch_message(struct order *t, struct order_out *out)
 {
-	bool waits = t->writes.count || t->zeros.count || transmit_expects_ready(t);
+	bool waits = t->writes.count || t->zeros.count || order_expects_ready(t);
 
-	if (!t->strict.pending || !room(t, 0))
+	if (!t->ordered.pending || !room(t, 0))
 		return false;
-	if (waits && !t->strict.urgent && !is_broken(t))
+	if (waits && !t->ordered.urgent && !is_broken(t))
 		return false;
-	*out = (struct transmit_out){
-		.kind = TRANSMIT_STRICT,
+	*out = (struct order_out){
+		.kind = ORDER_MESSAGE,
 		.serial = t->sends.next,
 		.signaled = true,
-		.slot = t->strict.own.len ? SEND_SLOT_STRICT : SEND_NO_SLOT,
-		.strict = t->strict,
+		.slot = t->ordered.own.len ? SEND_SLOT_ORDERED : SEND_NO_SLOT,
+		.ordered = t->ordered,
 	};
 	return true;
 }
 
-unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
+unsigned int order_batch(struct order *t, struct order_out *out)
 {
 	unsigned int n;
 
 	if (t->stalled)
 		return 0;
 	/* This is asked after each WRITE of QEMU's: most of them wait for others. */
-	if (!t->zeros.count && !t->strict.pending && t->request.state != TRANSMIT_REQUEST_QUEUED &&
+	if (!t->zeros.count && !t->ordered.pending && t->request.state != ORDER_REQUEST_QUEUED &&
 	    (!t->writes.count || !writes_are_due(t))) {
 		t->flush = false;
 		return 0;
@@ -303,13 +302,13 @@ unsigned int transmit_batch(struct transmit *t, struct transmit_out *out)
 		return 1;
 	if (!t->writes.count)
 		t->flush = false;
-	return batch_strict(t, out) ? 1 : 0;
+	return batch_message(t, out) ? 1 : 0;
 }
 
-static void record_posted(struct transmit *t, const struct transmit_out *out)
+static void record_posted(struct order *t, const struct order_out *out)
 {
 	struct send_record record = {
-		.message = out->kind == TRANSMIT_STRICT,
+		.message = out->kind == ORDER_MESSAGE,
 		.kind = (int)out->kind,
 		.slot = out->slot,
 		.signaled = out->signaled,
@@ -317,44 +316,44 @@ static void record_posted(struct transmit *t, const struct transmit_out *out)
 	uint64_t serial;
 
 	switch (out->kind) {
-	case TRANSMIT_WRITE:
+	case ORDER_WRITE:
 		record.wr_id = out->write.wr_id;
 		record.length = out->write.length;
 		t->counters.write_wrs++;
 		break;
-	case TRANSMIT_ZERO:
+	case ORDER_ZERO:
 		zero_queue_sent(&t->zeros);
 		if (t->credits)
 			t->credits--;
 		t->counters.zeros_sent++;
 		break;
-	case TRANSMIT_REQUEST:
-		t->request.state = TRANSMIT_REQUEST_SENT;
+	case ORDER_REQUEST:
+		t->request.state = ORDER_REQUEST_SENT;
 		t->credits--;
 		break;
-	case TRANSMIT_STRICT:
-		record.wr_id = t->strict.wr_id;
-		t->strict.pending = false;
-		if (!t->strict.urgent && t->credits)
+	case ORDER_MESSAGE:
+		record.wr_id = t->ordered.wr_id;
+		t->ordered.pending = false;
+		if (!t->ordered.urgent && t->credits)
 			t->credits--;
 		break;
 	}
-	/* There is room: transmit_batch() offers no more than fits. */
+	/* There is room: order_batch() offers no more than fits. */
 	send_queue_add(&t->sends, &record, &serial);
 	t->in_flight++;
-	t->writes_in_flight += out->kind == TRANSMIT_WRITE;
+	t->writes_in_flight += out->kind == ORDER_WRITE;
 	t->unsignaled = out->signaled ? 0 : t->unsignaled + 1;
 	t->counters.wrs++;
 	t->counters.signaled += out->signaled;
 }
 
-void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigned int count)
+void order_posted(struct order *t, const struct order_out *out, unsigned int count)
 {
 	unsigned int writes = 0;
 
 	for (unsigned int i = 0; i < count; i++) {
 		record_posted(t, &out[i]);
-		writes += out[i].kind == TRANSMIT_WRITE;
+		writes += out[i].kind == ORDER_WRITE;
 	}
 	write_queue_drop(&t->writes, writes);
 	if (writes)
@@ -363,8 +362,8 @@ void transmit_posted(struct transmit *t, const struct transmit_out *out, unsigne
 		t->counters.doorbells++;
 }
 
-int transmit_take_back(struct transmit *t, const struct transmit_out *out, unsigned int posted,
-		       unsigned int count)
+int order_take_back(struct order *t, const struct order_out *out, unsigned int posted,
+		    unsigned int count)
 {
 	int ret = 0;
 
@@ -383,7 +382,7 @@ int transmit_take_back(struct transmit *t, const struct transmit_out *out, unsig
 	return ret;
 }
 
-bool transmit_stall(struct transmit *t, uint64_t completions)
+bool order_stall(struct order *t, uint64_t completions)
 {
 	/* What completed meanwhile has made room. */
 	if (t->completions != completions)
@@ -393,20 +392,20 @@ bool transmit_stall(struct transmit *t, uint64_t completions)
 }
 
 /* What QEMU is due for one WR that has completed. 0, or -ENOSPC: it is lost. */
-static int settle(struct transmit *t, const struct send_record *record, const struct completion *wc,
+static int settle(struct order *t, const struct send_record *record, const struct completion *wc,
 		  struct completion_queue *due)
 {
 	struct completion own = *wc;
 
 	own.wr_id = record->wr_id;
 	t->in_flight--;
-	t->writes_in_flight -= record->kind == TRANSMIT_WRITE;
-	if (record->kind == TRANSMIT_WRITE) {
-		t->ahead_bytes -= record->length;
+	t->writes_in_flight -= record->kind == ORDER_WRITE;
+	if (record->kind == ORDER_WRITE) {
+		t->window_bytes -= record->length;
 		/* QEMU has had this one, unless it failed and nobody said so yet. */
 		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || is_broken(t)))
 			return 0;
-	} else if (record->kind == TRANSMIT_ZERO || record->kind == TRANSMIT_REQUEST) {
+	} else if (record->kind == ORDER_ZERO || record->kind == ORDER_REQUEST) {
 		/* QEMU believes it sent, or knows nothing of it: a failure has no
 		 * request of its own there. */
 		if (wc->status == VERBS_WC_SUCCESS || is_broken(t))
@@ -415,8 +414,8 @@ static int settle(struct transmit *t, const struct send_record *record, const st
 	return completion_queue_push(due, &own);
 }
 
-int transmit_completed(struct transmit *t, uint64_t serial, const struct completion *wc,
-		       struct completion_queue *due)
+int order_completed(struct order *t, uint64_t serial, const struct completion *wc,
+		    struct completion_queue *due)
 {
 	struct completion before = *wc;
 	struct send_record record;
@@ -436,76 +435,76 @@ int transmit_completed(struct transmit *t, uint64_t serial, const struct complet
 	send_queue_complete(&t->sends, serial, &record);
 	ret |= settle(t, &record, wc, due);
 	if (wc->status != VERBS_WC_SUCCESS)
-		transmit_break(t, due);
+		order_break(t, due);
 	else if (t->withheld.count && window_open(t))
 		release_withheld(t, VERBS_WC_SUCCESS, due);
 	return ret;
 }
 
-bool transmit_ready(struct transmit *t)
+bool order_ready(struct order *t)
 {
 	t->credits++;
 	if (t->zeros.unacknowledged)
 		zero_queue_acknowledge(&t->zeros);
 	else if (request_is_out(t))
-		t->request.state = TRANSMIT_REQUEST_NONE;
+		t->request.state = ORDER_REQUEST_NONE;
 	else
 		return false;
 	return true;
 }
 
-void transmit_break(struct transmit *t, struct completion_queue *due)
+void order_break(struct order *t, struct completion_queue *due)
 {
 	if (is_broken(t))
 		return;
-	t->qp = TRANSMIT_QP_BROKEN;
+	t->qp = ORDER_QP_BROKEN;
 	/* It flushes what it is given, however much that is. */
 	t->stalled = false;
 	release_withheld(t, VERBS_WC_WR_FLUSH_ERR, due);
 }
 
-void transmit_fail(struct transmit *t, struct completion_queue *due)
+void order_fail(struct order *t, struct completion_queue *due)
 {
 	struct completion wc = {
 		.status = VERBS_WC_WR_FLUSH_ERR,
 		.opcode = VERBS_WC_RDMA_WRITE,
 	};
 
-	transmit_break(t, due);
+	order_break(t, due);
 	for (; t->writes.count; write_queue_drop(&t->writes, 1)) {
 		wc.wr_id = write_queue_at(&t->writes, 0)->wr_id;
-		t->ahead_bytes -= write_queue_at(&t->writes, 0)->length;
+		t->window_bytes -= write_queue_at(&t->writes, 0)->length;
 		/* Of an early one QEMU has the completion. */
 		if (!t->policy.early)
 			completion_queue_push(due, &wc);
 	}
 }
 
-bool transmit_waits_for_room(const struct transmit *t)
+bool order_waits_for_room(const struct order *t)
 {
 	return request_is_due(t);
 }
 
-bool transmit_expects_ready(const struct transmit *t)
+bool order_expects_ready(const struct order *t)
 {
 	return t->zeros.unacknowledged || request_is_out(t);
 }
 
-bool transmit_waits_for_ready(const struct transmit *t)
+bool order_waits_for_ready(const struct order *t)
 {
-	return !is_broken(t) && transmit_expects_ready(t) && (t->strict.pending || t->writes.count);
+	return !is_broken(t) && order_expects_ready(t) && (t->ordered.pending || t->writes.count);
 }
 
-const char *transmit_check(const struct transmit *t)
+const char *order_check(const struct order *t)
 {
 	unsigned int writes = 0;
 
-	if (t->in_flight > TRANSMIT_SEND_QUEUE)
+	if (t->in_flight > ORDER_SEND_QUEUE)
 		return "the send queue is overrun";
 	if (t->in_flight != t->sends.next - t->sends.oldest)
 		return "the send queue is lost count of";
 	for (uint64_t i = t->sends.oldest; i < t->sends.next; i++)
-		writes += t->sends.ring[i % SEND_QUEUE_ROOM].kind == TRANSMIT_WRITE;
+		writes += t->sends.ring[i % SEND_QUEUE_ROOM].kind == ORDER_WRITE;
 	if (writes != t->writes_in_flight)
 		return "the writes on the wire are lost count of";
 	/* Merging must never leave the NIC without work. */

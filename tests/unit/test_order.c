@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/transmit.h"
+#include "core/order.h"
 
 #include <errno.h>
 
@@ -9,12 +9,12 @@
 
 /*
  * Writes: what QEMU is told of them and when, and how they reach the NIC. The
- * order among writes, zero runs and messages is test_transmit_order.c's.
+ * order among writes, zero runs and messages is test_order_messages.c's.
  */
 
 static struct qp n;
 
-#define WINDOW	    TRANSMIT_WINDOW_BYTES
+#define WINDOW	    ORDER_WINDOW_BYTES
 #define EACH_ALONE  (MIB + 4096) /* a distance at which nothing continues anything */
 #define IN_PROGRESS 2		 /* WRs that keep a NIC busy */
 
@@ -46,9 +46,9 @@ START_TEST(within_the_window_a_write_is_complete_at_once)
 	/* Once is enough. */
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert_uint_eq(n.transmit.ahead_bytes, 0);
-	ck_assert_uint_eq(n.transmit.in_flight, 0);
-	ck_assert_uint_eq(n.transmit.counters.withheld, 0);
+	ck_assert_uint_eq(n.order.window_bytes, 0);
+	ck_assert_uint_eq(n.order.in_flight, 0);
+	ck_assert_uint_eq(n.order.counters.withheld, 0);
 }
 END_TEST
 
@@ -63,17 +63,17 @@ START_TEST(the_parts_of_a_write_find_room_behind_a_full_window)
 	struct write part = {.wr_id = 7, .length = DISCARD_GRANULE};
 
 	qp_init(&n, GIB);
-	write_many(0, TRANSMIT_WINDOW_WRITES, 4096);
+	write_many(0, ORDER_WINDOW_WRITES, 4096);
 	for (unsigned int i = 0; i < parts; i++) {
 		part.local_addr = QP_LOCAL + GIB + i * DISCARD_GRANULE;
 		part.remote_addr = QP_REMOTE + GIB + i * DISCARD_GRANULE;
 		part.lkey = i + 1;
 		part.later = i > 0;
 		part.goes_on = i + 1 < parts;
-		ck_assert_int_eq(transmit_write(&n.transmit, &part, &n.due), 0);
+		ck_assert_int_eq(order_write(&n.order, &part, &n.due), 0);
 	}
 	/* What the NIC would not take after all comes on top. */
-	ck_assert_uint_le(n.transmit.writes.count + TRANSMIT_BATCH, WRITE_QUEUE_ROOM);
+	ck_assert_uint_le(n.order.writes.count + ORDER_BATCH, WRITE_QUEUE_ROOM);
 }
 END_TEST
 
@@ -88,7 +88,7 @@ START_TEST(switched_off_each_write_is_a_signalled_wr_of_its_own)
 		ck_assert_uint_eq(n.given, i + 1);
 		ck_assert_uint_eq(n.batches, i + 1);
 		ck_assert(n.wr[i].signaled);
-		ck_assert_int_eq(n.wr[i].kind, TRANSMIT_WRITE);
+		ck_assert_int_eq(n.wr[i].kind, ORDER_WRITE);
 		ck_assert_uint_eq(n.wr[i].write.local_addr, QP_LOCAL + i * 4096);
 		ck_assert_uint_eq(n.wr[i].write.remote_addr, QP_REMOTE + i * 4096);
 		ck_assert_uint_eq(n.wr[i].write.length, 4096);
@@ -128,31 +128,31 @@ END_TEST
  * is there something for QEMU to wait for, and only then may it be told to. */
 static void check_window(unsigned int count, uint64_t length)
 {
-	struct transmit_counters before;
+	struct order_counters before;
 
 	qp_init(&n, GIB);
 	write_many(0, count, length);
 	expect_successes(0, count);
 	write_many(count, 1, length);
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert_uint_eq(n.transmit.counters.withheld, 1);
-	before = n.transmit.counters;
+	ck_assert_uint_eq(n.order.counters.withheld, 1);
+	before = n.order.counters;
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(qp_write(&n, 999999, GIB, length), -ENOMEM);
-	ck_assert_mem_eq(&before, &n.transmit.counters, sizeof(before));
+	ck_assert_mem_eq(&before, &n.order.counters, sizeof(before));
 	qp_flush(&n);
 	/* Until half of it is done QEMU stays where it is. */
 	for (;;) {
-		ck_assert_uint_ge(n.transmit.ahead_bytes, qp_bytes(&n));
+		ck_assert_uint_ge(n.order.window_bytes, qp_bytes(&n));
 		ck_assert(qp_complete(&n));
 		if (n.due.count)
 			break;
-		ck_assert(n.transmit.ahead_bytes > WINDOW / 2 ||
-			  qp_in_flight(&n) + n.transmit.writes.count > TRANSMIT_WINDOW_WRITES / 2);
+		ck_assert(n.order.window_bytes > WINDOW / 2 ||
+			  qp_in_flight(&n) + n.order.writes.count > ORDER_WINDOW_WRITES / 2);
 	}
 	qp_expect(&n, count, VERBS_WC_SUCCESS);
-	ck_assert_uint_le(n.transmit.ahead_bytes, WINDOW / 2);
-	ck_assert_uint_le(qp_in_flight(&n) + n.transmit.writes.count, TRANSMIT_WINDOW_WRITES / 2);
+	ck_assert_uint_le(n.order.window_bytes, WINDOW / 2);
+	ck_assert_uint_le(qp_in_flight(&n) + n.order.writes.count, ORDER_WINDOW_WRITES / 2);
 	write_many(count + 1, 1, length);
 	expect_successes(count + 1, 1);
 }
@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(the_window_is_bounded_in_writes)
 {
-	check_window(TRANSMIT_WINDOW_WRITES, 4096);
+	check_window(ORDER_WINDOW_WRITES, 4096);
 }
 END_TEST
 
@@ -191,21 +191,21 @@ START_TEST(withheld_completions_are_bounded)
 	struct completion c;
 
 	qp_init(&n, GIB);
-	while (!n.transmit.withheld.count)
+	while (!n.order.withheld.count)
 		write_many(wr_id++, 1, 4096);
 	while (completion_queue_pop(&n.due, &c))
 		done++;
 	qp_flush(&n);
-	while (qp_in_flight(&n) + n.transmit.writes.count > 400)
+	while (qp_in_flight(&n) + n.order.writes.count > 400)
 		ck_assert(qp_complete(&n));
 	for (int i = 0; i < 3000 && n.given < QP_ROOM - 100; i++) {
-		uint64_t busy = qp_in_flight(&n) + n.transmit.writes.count;
+		uint64_t busy = qp_in_flight(&n) + n.order.writes.count;
 		int ret = 0;
 
 		while (busy++ < 400 && !ret) {
 			ret = qp_write(&n, wr_id, wr_id * EACH_ALONE, 4096);
 			expect(!ret || ret == -ENOMEM, "only what QEMU waits out", wr_id);
-			expect(!ret || n.due.count || n.transmit.withheld.count,
+			expect(!ret || n.due.count || n.order.withheld.count,
 			       "something to wait for", wr_id);
 			wr_id += !ret;
 		}
@@ -233,13 +233,13 @@ START_TEST(while_little_is_in_flight_nothing_waits)
 	/* It has enough to do now. */
 	write_many(10, 3, 4096);
 	ck_assert_uint_eq(n.given, IN_PROGRESS);
-	ck_assert_uint_eq(n.transmit.writes.count, 3);
+	ck_assert_uint_eq(n.order.writes.count, 3);
 	/* Less: all that has gathered goes, in one call. */
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.given, IN_PROGRESS + 3);
 	ck_assert_uint_eq(n.last_batch, 3);
 	ck_assert_uint_eq(n.batches, IN_PROGRESS + 1);
-	ck_assert_uint_eq(n.transmit.counters.doorbells, IN_PROGRESS + 1);
+	ck_assert_uint_eq(n.order.counters.doorbells, IN_PROGRESS + 1);
 }
 END_TEST
 
@@ -260,9 +260,9 @@ START_TEST(a_busy_nic_gets_merged_writes)
 		ck_assert_uint_eq(w->remote_addr, QP_REMOTE + i * 4 * MIB);
 		ck_assert_uint_eq(w->length, i < 2 ? 4 * MIB : 2 * MIB);
 	}
-	ck_assert_uint_eq(n.transmit.counters.writes, 10 + IN_PROGRESS);
-	ck_assert_uint_eq(n.transmit.counters.write_wrs, 3 + IN_PROGRESS);
-	ck_assert_uint_eq(n.transmit.counters.write_bytes, 10 * MIB + IN_PROGRESS * 4096);
+	ck_assert_uint_eq(n.order.counters.writes, 10 + IN_PROGRESS);
+	ck_assert_uint_eq(n.order.counters.write_wrs, 3 + IN_PROGRESS);
+	ck_assert_uint_eq(n.order.counters.write_bytes, 10 * MIB + IN_PROGRESS * 4096);
 }
 END_TEST
 
@@ -273,27 +273,27 @@ START_TEST(scattered_writes_go_in_batches_with_few_completions)
 
 	qp_init(&n, GIB);
 	write_many(1000, IN_PROGRESS, 4096);
-	write_many(0, TRANSMIT_BATCH - 1, 4096);
+	write_many(0, ORDER_BATCH - 1, 4096);
 	ck_assert_uint_eq(n.batches, IN_PROGRESS);
 	write_many(2000, 1, 4096);
 	ck_assert_uint_eq(n.batches, IN_PROGRESS + 1);
-	ck_assert_uint_eq(n.last_batch, TRANSMIT_BATCH);
+	ck_assert_uint_eq(n.last_batch, ORDER_BATCH);
 	for (unsigned int i = IN_PROGRESS; i < n.given; i++)
 		signaled += n.wr[i].signaled;
 	ck_assert_uint_eq(signaled, 2);
-	ck_assert_uint_eq(n.transmit.counters.signaled, IN_PROGRESS + 2);
-	ck_assert_uint_eq(n.transmit.counters.wrs, IN_PROGRESS + TRANSMIT_BATCH);
-	ck_assert_uint_eq(n.transmit.in_flight, IN_PROGRESS + TRANSMIT_BATCH);
+	ck_assert_uint_eq(n.order.counters.signaled, IN_PROGRESS + 2);
+	ck_assert_uint_eq(n.order.counters.wrs, IN_PROGRESS + ORDER_BATCH);
+	ck_assert_uint_eq(n.order.in_flight, IN_PROGRESS + ORDER_BATCH);
 	/* One completion frees what went unsignalled before it. */
 	ck_assert(qp_complete(&n));
 	ck_assert(qp_complete(&n));
-	ck_assert_uint_eq(n.transmit.in_flight, TRANSMIT_BATCH);
+	ck_assert_uint_eq(n.order.in_flight, ORDER_BATCH);
 	ck_assert(qp_complete(&n));
-	ck_assert_uint_eq(n.transmit.in_flight, TRANSMIT_BATCH / 2);
-	ck_assert_uint_eq(n.transmit.ahead_bytes, TRANSMIT_BATCH / 2 * 4096);
+	ck_assert_uint_eq(n.order.in_flight, ORDER_BATCH / 2);
+	ck_assert_uint_eq(n.order.window_bytes, ORDER_BATCH / 2 * 4096);
 	ck_assert(qp_complete(&n));
-	ck_assert_uint_eq(n.transmit.in_flight, 0);
-	ck_assert_uint_eq(n.transmit.ahead_bytes, 0);
+	ck_assert_uint_eq(n.order.in_flight, 0);
+	ck_assert_uint_eq(n.order.window_bytes, 0);
 	ck_assert(!qp_complete(&n));
 }
 END_TEST
@@ -316,11 +316,11 @@ END_TEST
 START_TEST(qemu_waits_for_a_write_only_when_one_will_complete)
 {
 	qp_init(&n, 0);
-	n.transmit.in_flight = TRANSMIT_SEND_QUEUE;
+	n.order.in_flight = ORDER_SEND_QUEUE;
 	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
 	ck_assert_uint_eq(n.given, 0);
 	ck_assert_int_eq(qp_write(&n, 2, GIB, 4096), -ENOMEM);
-	n.transmit.in_flight = 0;
+	n.order.in_flight = 0;
 	qp_ready(&n);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert(qp_complete(&n));
@@ -335,18 +335,18 @@ START_TEST(writes_leave_room_for_messages)
 
 	qp_init(&n, 0);
 	for (writes = 0; !qp_write(&n, writes, writes * EACH_ALONE, 4096); writes++)
-		ck_assert_uint_lt(writes, TRANSMIT_SEND_QUEUE);
-	ck_assert_uint_lt(writes, TRANSMIT_SEND_QUEUE);
-	ck_assert_uint_ge(writes, TRANSMIT_SEND_QUEUE - 16);
+		ck_assert_uint_lt(writes, ORDER_SEND_QUEUE);
+	ck_assert_uint_lt(writes, ORDER_SEND_QUEUE);
+	ck_assert_uint_ge(writes, ORDER_SEND_QUEUE - 16);
 	ck_assert_uint_eq(qp_in_flight(&n), writes);
-	n.transmit.credits = 1;
+	n.order.credits = 1;
 	ck_assert_int_eq(qp_zero(&n, GIB, 4096), 0);
-	ck_assert_int_eq(qp_strict(&n, 2000, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, 2000, false), 0);
 	ck_assert_uint_eq(n.given, writes + 1);
 	qp_ready(&n);
 	ck_assert_uint_eq(n.given, writes + 2);
-	ck_assert_int_eq(qp_at(&n, writes)->kind, TRANSMIT_ZERO);
-	ck_assert_int_eq(qp_at(&n, writes + 1)->kind, TRANSMIT_STRICT);
+	ck_assert_int_eq(qp_at(&n, writes)->kind, ORDER_ZERO);
+	ck_assert_int_eq(qp_at(&n, writes + 1)->kind, ORDER_MESSAGE);
 	/* QEMU waits for any write, and there is one to come. */
 	ck_assert_int_eq(qp_write(&n, 1, GIB, 4096), -ENOMEM);
 	ck_assert(qp_complete(&n));
@@ -357,17 +357,17 @@ END_TEST
 START_TEST(merged_writes_leave_room_too)
 {
 	qp_init(&n, GIB);
-	write_many(0, TRANSMIT_WINDOW_WRITES, 4096);
+	write_many(0, ORDER_WINDOW_WRITES, 4096);
 	qp_flush(&n);
-	ck_assert_uint_lt(qp_in_flight(&n), TRANSMIT_SEND_QUEUE);
-	ck_assert_uint_gt(qp_in_flight(&n) + TRANSMIT_BATCH, TRANSMIT_SEND_QUEUE);
-	ck_assert_int_eq(qp_strict(&n, 2000, true), 0);
-	ck_assert_int_eq(qp_at(&n, qp_in_flight(&n) - 1)->kind, TRANSMIT_STRICT);
+	ck_assert_uint_lt(qp_in_flight(&n), ORDER_SEND_QUEUE);
+	ck_assert_uint_gt(qp_in_flight(&n) + ORDER_BATCH, ORDER_SEND_QUEUE);
+	ck_assert_int_eq(qp_ordered(&n, 2000, true), 0);
+	ck_assert_int_eq(qp_at(&n, qp_in_flight(&n) - 1)->kind, ORDER_MESSAGE);
 	/* What did not fit follows. */
 	while (qp_complete(&n))
 		;
-	ck_assert_uint_eq(n.transmit.writes.count, 0);
-	ck_assert_uint_eq(n.transmit.counters.write_wrs, TRANSMIT_WINDOW_WRITES);
+	ck_assert_uint_eq(n.order.writes.count, 0);
+	ck_assert_uint_eq(n.order.counters.write_wrs, ORDER_WINDOW_WRITES);
 }
 END_TEST
 
@@ -376,20 +376,20 @@ START_TEST(a_completion_of_nothing_is_refused)
 	struct completion wc = {.status = VERBS_WC_SUCCESS};
 
 	qp_init(&n, GIB);
-	ck_assert_int_eq(transmit_completed(&n.transmit, 0, &wc, &n.due), -ENOENT);
+	ck_assert_int_eq(order_completed(&n.order, 0, &wc, &n.due), -ENOENT);
 	write_many(0, 1, 4096);
-	ck_assert_int_eq(transmit_completed(&n.transmit, 1, &wc, &n.due), -ENOENT);
+	ck_assert_int_eq(order_completed(&n.order, 1, &wc, &n.due), -ENOENT);
 	ck_assert(qp_complete(&n));
-	ck_assert_int_eq(transmit_completed(&n.transmit, 0, &wc, &n.due), -ENOENT);
-	ck_assert_uint_eq(n.transmit.in_flight, 0);
+	ck_assert_int_eq(order_completed(&n.order, 0, &wc, &n.due), -ENOENT);
+	ck_assert_uint_eq(n.order.in_flight, 0);
 	ck_assert_uint_eq(n.due.count, 1);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("transmit");
-	TCase *tc = tcase_create("transmit");
+	Suite *suite = suite_create("order");
+	TCase *tc = tcase_create("order");
 
 	tcase_add_test(tc, within_the_window_a_write_is_complete_at_once);
 	tcase_add_test(tc, the_parts_of_a_write_find_room_behind_a_full_window);

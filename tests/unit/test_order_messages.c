@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/transmit.h"
+#include "core/order.h"
 
 #include <errno.h>
 
@@ -37,7 +37,7 @@ static void keep_busy(void)
 	}
 }
 
-static const struct transmit_out *last(void)
+static const struct order_out *last(void)
 {
 	ck_assert_uint_gt(n.given, 0);
 	return &n.wr[n.given - 1];
@@ -45,12 +45,12 @@ static const struct transmit_out *last(void)
 
 static void check_last_is_zero(uint64_t at, uint64_t length)
 {
-	ck_assert_int_eq(last()->kind, TRANSMIT_ZERO);
+	ck_assert_int_eq(last()->kind, ORDER_ZERO);
 	ck_assert_uint_eq(last()->zero.addr, at);
 	ck_assert_uint_eq(last()->zero.length, length);
 	ck_assert(last()->signaled);
 	ck_assert_int_ne(last()->slot, SEND_NO_SLOT);
-	ck_assert_int_ne(last()->slot, SEND_SLOT_STRICT);
+	ck_assert_int_ne(last()->slot, SEND_SLOT_ORDERED);
 	ck_assert_int_ne(last()->slot, SEND_SLOT_REQUEST);
 }
 
@@ -60,36 +60,36 @@ START_TEST(a_message_follows_all_writes)
 	keep_busy();
 	for (uint64_t i = 0; i < 70; i++)
 		ck_assert_int_eq(qp_write(&n, 10 + i, i * 2 * MIB, 4096), 0);
-	ck_assert_uint_gt(n.transmit.writes.count, 0);
+	ck_assert_uint_gt(n.order.writes.count, 0);
 	/* It waits for them to be posted, not to complete: RC does the rest. */
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 73);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert_uint_eq(last()->strict.wr_id, SEND);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
+	ck_assert_uint_eq(last()->ordered.wr_id, SEND);
 	ck_assert(last()->signaled);
-	ck_assert(!n.transmit.strict.pending);
-	ck_assert_uint_eq(n.transmit.sends.messages, 1);
-	ck_assert_uint_eq(n.transmit.credits, 0);
+	ck_assert(!n.order.ordered.pending);
+	ck_assert_uint_eq(n.order.sends.messages, 1);
+	ck_assert_uint_eq(n.order.credits, 0);
 	/* And it completes for real. */
 	n.due.count = 0;
-	while (n.transmit.in_flight > 1) {
+	while (n.order.in_flight > 1) {
 		ck_assert(qp_complete(&n));
 		ck_assert_uint_eq(n.due.count, 0);
 	}
 	ck_assert(qp_complete(&n));
 	qp_expect(&n, SEND, VERBS_WC_SUCCESS);
-	ck_assert_uint_eq(n.transmit.sends.messages, 0);
+	ck_assert_uint_eq(n.order.sends.messages, 0);
 }
 END_TEST
 
 START_TEST(a_message_goes_without_a_credit_when_no_run_has_it)
 {
 	qp_init(&n, GIB);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert_uint_eq(n.transmit.credits, 0);
+	ck_assert_uint_eq(n.order.credits, 0);
 	ck_assert(!qp_ready(&n));
-	ck_assert_uint_eq(n.transmit.credits, 1);
+	ck_assert_uint_eq(n.order.credits, 1);
 }
 END_TEST
 
@@ -97,19 +97,19 @@ START_TEST(one_message_waits_at_a_time)
 {
 	start();
 	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
-	ck_assert(n.transmit.strict.pending);
-	ck_assert_int_eq(qp_strict(&n, SEND + 1, false), -EBUSY);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
+	ck_assert(n.order.ordered.pending);
+	ck_assert_int_eq(qp_ordered(&n, SEND + 1, false), -EBUSY);
 	/* Nor can a run be kept: it belongs behind the message. */
 	ck_assert_int_eq(qp_zero(&n, 4096, 4096), -EBUSY);
-	ck_assert_uint_eq(n.transmit.strict.wr_id, SEND);
+	ck_assert_uint_eq(n.order.ordered.wr_id, SEND);
 	/* Given up, it leaves no trace. */
-	transmit_abandon_strict(&n.transmit);
+	order_abandon_message(&n.order);
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert_uint_eq(n.transmit.credits, 1);
-	ck_assert_int_eq(qp_strict(&n, SEND + 2, false), 0);
-	ck_assert_uint_eq(last()->strict.wr_id, SEND + 2);
+	ck_assert_uint_eq(n.order.credits, 1);
+	ck_assert_int_eq(qp_ordered(&n, SEND + 2, false), 0);
+	ck_assert_uint_eq(last()->ordered.wr_id, SEND + 2);
 }
 END_TEST
 
@@ -119,26 +119,26 @@ START_TEST(runs_merge_until_something_else_is_sent)
 	for (uint64_t i = 0; i < 100; i++)
 		ck_assert_int_eq(qp_zero(&n, i * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 0);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, 100 * MIB);
-	ck_assert_uint_eq(n.transmit.counters.zeros_kept, 100);
-	ck_assert_uint_eq(n.transmit.counters.zeros_sent, 1);
-	ck_assert_uint_eq(n.transmit.credits, 0);
+	ck_assert_uint_eq(n.order.counters.zeros_kept, 100);
+	ck_assert_uint_eq(n.order.counters.zeros_sent, 1);
+	ck_assert_uint_eq(n.order.credits, 0);
 
 	/* Hazard 2: the message is next, on the READY for the run, and QEMU, which
 	 * thinks it has had that, must not get it again. */
-	ck_assert(n.transmit.strict.pending);
-	ck_assert(transmit_waits_for_ready(&n.transmit));
+	ck_assert(n.order.ordered.pending);
+	ck_assert(order_waits_for_ready(&n.order));
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert_uint_eq(n.transmit.credits, 0);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
+	ck_assert_uint_eq(n.order.credits, 0);
+	ck_assert(!order_waits_for_ready(&n.order));
 	/* The next one is QEMU's. */
 	ck_assert(!qp_ready(&n));
 }
@@ -148,7 +148,7 @@ START_TEST(the_ready_may_come_before_the_runs_own_completion)
 {
 	start();
 	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert(qp_complete(&n));
@@ -166,18 +166,18 @@ START_TEST(each_run_waits_for_the_ready_of_the_one_before)
 	/* All but the newest are done growing. */
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, MIB);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	for (uint64_t i = 1; i < 5; i++) {
 		ck_assert_uint_eq(n.given, i);
 		ck_assert(qp_complete(&n));
 		ck_assert(qp_ready(&n));
 		check_last_is_zero(2 * i * MIB, MIB);
-		ck_assert(transmit_waits_for_ready(&n.transmit));
+		ck_assert(order_waits_for_ready(&n.order));
 	}
 	ck_assert(qp_ready(&n));
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
 	ck_assert_uint_eq(n.given, 6);
-	ck_assert_uint_eq(n.transmit.counters.zeros_sent, 5);
+	ck_assert_uint_eq(n.order.counters.zeros_sent, 5);
 }
 END_TEST
 
@@ -207,10 +207,10 @@ START_TEST(more_runs_than_there_is_room_for)
 		ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), 0);
 	/* One is out; QEMU's next goes as a message of its own, after these. */
 	ck_assert_int_eq(qp_zero(&n, 2 * i * MIB, MIB), -ENOSPC);
-	ck_assert_uint_eq(n.transmit.counters.zeros_kept, ZERO_QUEUE_ROOM + 1);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_uint_eq(n.order.counters.zeros_kept, ZERO_QUEUE_ROOM + 1);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
-	while (last()->kind != TRANSMIT_STRICT) {
+	while (last()->kind != ORDER_MESSAGE) {
 		ck_assert(qp_complete(&n));
 		ck_assert(qp_ready(&n));
 	}
@@ -228,27 +228,27 @@ START_TEST(a_write_into_a_run_waits_for_its_ready)
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, MIB);
 	qp_expect(&n, 1, VERBS_WC_SUCCESS);
-	ck_assert(transmit_waits_for_ready(&n.transmit));
-	ck_assert_uint_eq(n.transmit.counters.fenced, 1);
+	ck_assert(order_waits_for_ready(&n.order));
+	ck_assert_uint_eq(n.order.counters.fenced, 1);
 	/* What comes after it waits as well: QEMU may rely on the order. */
 	ck_assert_int_eq(qp_write(&n, 2, FAR, 4096), 0);
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert(qp_complete(&n));
 	qp_flush(&n);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert_uint_eq(n.transmit.counters.fenced, 1);
+	ck_assert_uint_eq(n.order.counters.fenced, 1);
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	ck_assert(!order_waits_for_ready(&n.order));
 	/* A fence that is gone counts anew. */
 	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
 	while (qp_complete(&n))
 		;
 	ck_assert_int_eq(qp_write(&n, 3, 4 * MIB, 4096), 0);
 	check_last_is_zero(4 * MIB, MIB);
-	ck_assert_uint_eq(n.transmit.counters.fenced, 2);
+	ck_assert_uint_eq(n.order.counters.fenced, 2);
 }
 END_TEST
 
@@ -258,13 +258,13 @@ START_TEST(a_write_beside_a_run_does_not_wait)
 	ck_assert_int_eq(qp_zero(&n, MIB, MIB), 0);
 	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(n.wr[0].kind, TRANSMIT_ZERO);
+	ck_assert_int_eq(n.wr[0].kind, ORDER_ZERO);
 	ck_assert(qp_complete(&n));
 	ck_assert_int_eq(qp_write(&n, 2, 2 * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
-	ck_assert_uint_eq(n.transmit.counters.fenced, 0);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	ck_assert_uint_eq(n.order.counters.fenced, 0);
+	ck_assert(!order_waits_for_ready(&n.order));
 }
 END_TEST
 
@@ -305,7 +305,7 @@ START_TEST(a_run_that_grew_does_not_keep_its_write_waiting)
 	/* The run of 2 MiB that the write waits for. */
 	ck_assert_uint_eq(n.given, 3);
 	check_last_is_zero(MIB, 2 * MIB);
-	ck_assert(transmit_waits_for_ready(&n.transmit));
+	ck_assert(order_waits_for_ready(&n.order));
 	ck_assert(qp_complete(&n));
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 4);
@@ -320,12 +320,12 @@ START_TEST(a_run_over_a_waiting_write_is_not_kept)
 	start();
 	keep_busy();
 	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
-	ck_assert_uint_eq(n.transmit.writes.count, 1);
+	ck_assert_uint_eq(n.order.writes.count, 1);
 	ck_assert_int_eq(qp_zero(&n, 0, MIB), -EBUSY);
 	ck_assert_int_eq(qp_zero(&n, 4096, MIB), 0);
-	ck_assert_uint_eq(n.transmit.counters.zeros_kept, 1);
+	ck_assert_uint_eq(n.order.counters.zeros_kept, 1);
 	qp_flush(&n);
-	ck_assert_int_eq(last()->kind, TRANSMIT_WRITE);
+	ck_assert_int_eq(last()->kind, ORDER_WRITE);
 	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
 }
 END_TEST
@@ -337,13 +337,13 @@ START_TEST(ready_and_error_overtake_everything)
 	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
 	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, true), 0);
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
 	/* And use no credit. */
 	ck_assert(qp_ready(&n));
-	ck_assert_int_eq(qp_strict(&n, SEND + 1, true), 0);
-	ck_assert_uint_eq(n.transmit.credits, 1);
+	ck_assert_int_eq(qp_ordered(&n, SEND + 1, true), 0);
+	ck_assert_uint_eq(n.order.credits, 1);
 }
 END_TEST
 
@@ -356,21 +356,21 @@ START_TEST(a_broken_connection_waits_for_nothing)
 	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
 	ck_assert_int_eq(qp_write(&n, 2, FAR, 4096), 0);
 	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	qp_expect(&n, 1, VERBS_WC_SUCCESS);
 	qp_expect(&n, 2, VERBS_WC_SUCCESS);
-	transmit_break(&n.transmit, &n.due);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	order_break(&n.order, &n.due);
+	ck_assert(!order_waits_for_ready(&n.order));
 	qp_pump(&n);
 	ck_assert_uint_eq(n.given, 4);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
-	ck_assert_int_eq(n.wr[3].kind, TRANSMIT_STRICT);
+	ck_assert_int_eq(n.wr[3].kind, ORDER_MESSAGE);
 	qp_fail(&n, VERBS_WC_WR_FLUSH_ERR);
 	qp_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
-	transmit_break(&n.transmit, &n.due);
+	order_break(&n.order, &n.due);
 	ck_assert_uint_eq(n.due.count, 0);
 }
 END_TEST
@@ -393,9 +393,9 @@ START_TEST(the_first_failure_is_told)
 	ck_assert_uint_eq(c.status, 10);
 	ck_assert_uint_eq(c.vendor_err, 77);
 	ck_assert_uint_eq(c.opcode, VERBS_WC_RDMA_WRITE);
-	ck_assert_int_eq(n.transmit.qp, TRANSMIT_QP_BROKEN);
-	ck_assert_uint_eq(n.transmit.writes.count, 0);
-	ck_assert_uint_eq(n.transmit.in_flight, 0);
+	ck_assert_int_eq(n.order.qp, ORDER_QP_BROKEN);
+	ck_assert_uint_eq(n.order.writes.count, 0);
+	ck_assert_uint_eq(n.order.in_flight, 0);
 }
 END_TEST
 
@@ -412,11 +412,11 @@ START_TEST(an_unsignalled_write_can_fail)
 	while (!n.wr[i].signaled)
 		i++;
 	ck_assert_uint_gt(i, 10);
-	ck_assert_int_eq(transmit_completed(&n.transmit, 10, &wc, &n.due), 0);
+	ck_assert_int_eq(order_completed(&n.order, 10, &wc, &n.due), 0);
 	qp_expect(&n, 10, 9);
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert_uint_eq(n.transmit.in_flight, n.given - 11);
-	ck_assert_uint_eq(n.transmit.ahead_bytes, (n.given - 11) * 4096);
+	ck_assert_uint_eq(n.order.in_flight, n.given - 11);
+	ck_assert_uint_eq(n.order.window_bytes, (n.given - 11) * 4096);
 }
 END_TEST
 
@@ -424,7 +424,7 @@ START_TEST(a_run_that_fails_is_told_once)
 {
 	start();
 	ck_assert_int_eq(qp_zero(&n, 0, MIB), 0);
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	qp_fail(&n, 12);
 	/* No request of QEMU's has the first, but it must learn. */
 	ck_assert_uint_eq(n.due.ring[n.due.head].status, 12);
@@ -437,7 +437,7 @@ END_TEST
 
 static void fill_window(void)
 {
-	for (uint64_t wr_id = 100; !n.transmit.withheld.count; wr_id++)
+	for (uint64_t wr_id = 100; !n.order.withheld.count; wr_id++)
 		ck_assert_int_eq(qp_write(&n, wr_id, FAR + wr_id * 2 * MIB, MIB), 0);
 	n.due.count = 0;
 }
@@ -446,10 +446,10 @@ START_TEST(a_withheld_completion_is_flushed)
 {
 	start();
 	fill_window();
-	transmit_break(&n.transmit, &n.due);
+	order_break(&n.order, &n.due);
 	ck_assert_uint_eq(n.due.count, 1);
 	ck_assert_uint_eq(n.due.ring[n.due.head].status, VERBS_WC_WR_FLUSH_ERR);
-	ck_assert_uint_eq(n.transmit.withheld.count, 0);
+	ck_assert_uint_eq(n.order.withheld.count, 0);
 }
 END_TEST
 
@@ -458,21 +458,21 @@ END_TEST
 START_TEST(writes_to_a_broken_connection_fail)
 {
 	start();
-	transmit_break(&n.transmit, &n.due);
+	order_break(&n.order, &n.due);
 	for (uint64_t i = 0; i < 100; i++) {
 		ck_assert_int_eq(qp_write(&n, i, i * 2 * MIB, MIB), 0);
 		qp_expect(&n, i, VERBS_WC_WR_FLUSH_ERR);
 	}
 	qp_fail(&n, VERBS_WC_WR_FLUSH_ERR);
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert_uint_eq(n.transmit.withheld.count, 0);
+	ck_assert_uint_eq(n.order.withheld.count, 0);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("transmit_order");
-	TCase *tc = tcase_create("transmit_order");
+	Suite *suite = suite_create("order_messages");
+	TCase *tc = tcase_create("order_messages");
 
 	tcase_add_test(tc, a_message_follows_all_writes);
 	tcase_add_test(tc, a_message_goes_without_a_credit_when_no_run_has_it);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "core/transmit.h"
+#include "core/order.h"
 
 #include "core/verbs_values.h"
 #include "qp.h"
@@ -18,11 +18,11 @@ static struct qp n;
 static void start(void)
 {
 	qp_init(&n, GIB);
-	n.transmit.registering = true;
+	n.order.registering = true;
 	ck_assert(!qp_ready(&n));
 }
 
-static const struct transmit_out *last(void)
+static const struct order_out *last(void)
 {
 	ck_assert_uint_gt(n.given, 0);
 	return &n.wr[n.given - 1];
@@ -30,19 +30,19 @@ static const struct transmit_out *last(void)
 
 static void make_request(void)
 {
-	ck_assert(transmit_can_request(&n.transmit));
-	transmit_request(&n.transmit, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
-	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_QUEUED);
+	ck_assert(order_can_request(&n.order));
+	order_request(&n.order, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
+	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_QUEUED);
 }
 
 static void check_last_is_the_request(void)
 {
-	ck_assert_int_eq(last()->kind, TRANSMIT_REQUEST);
+	ck_assert_int_eq(last()->kind, ORDER_REQUEST);
 	ck_assert_uint_eq(last()->request.addr, CHUNK * MIB);
 	ck_assert_uint_eq(last()->request.chunks, 3);
 	ck_assert_int_eq(last()->slot, SEND_SLOT_REQUEST);
 	ck_assert(last()->signaled);
-	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_SENT);
+	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_SENT);
 }
 
 static void request_goes(void)
@@ -55,22 +55,22 @@ static void request_goes(void)
 START_TEST(it_takes_the_credit_and_gives_it_back)
 {
 	start();
-	ck_assert(!transmit_expects_ready(&n.transmit));
+	ck_assert(!order_expects_ready(&n.order));
 	request_goes();
-	ck_assert_uint_eq(n.transmit.credits, 0);
-	ck_assert(transmit_expects_ready(&n.transmit));
-	ck_assert(!transmit_can_request(&n.transmit));
+	ck_assert_uint_eq(n.order.credits, 0);
+	ck_assert(order_expects_ready(&n.order));
+	ck_assert(!order_can_request(&n.order));
 	/* It is nothing that QEMU waits for. */
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	ck_assert_uint_eq(n.transmit.sends.messages, 0);
+	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert_uint_eq(n.order.sends.messages, 0);
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
-	ck_assert(transmit_expects_ready(&n.transmit));
+	ck_assert(order_expects_ready(&n.order));
 	/* Its READY is not QEMU's; the next one is. */
 	ck_assert(qp_ready(&n));
-	ck_assert_uint_eq(n.transmit.credits, 1);
-	ck_assert(!transmit_expects_ready(&n.transmit));
-	ck_assert(transmit_can_request(&n.transmit));
+	ck_assert_uint_eq(n.order.credits, 1);
+	ck_assert(!order_expects_ready(&n.order));
+	ck_assert(order_can_request(&n.order));
 	ck_assert(!qp_ready(&n));
 }
 END_TEST
@@ -78,14 +78,14 @@ END_TEST
 START_TEST(only_while_the_destination_registers)
 {
 	start();
-	n.transmit.registering = false;
-	ck_assert(!transmit_can_request(&n.transmit));
-	n.transmit.registering = true;
+	n.order.registering = false;
+	ck_assert(!order_can_request(&n.order));
+	n.order.registering = true;
 	make_request();
-	n.transmit.registering = false;
+	n.order.registering = false;
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	ck_assert(!transmit_waits_for_room(&n.transmit));
-	n.transmit.registering = true;
+	ck_assert(!order_waits_for_room(&n.order));
+	n.order.registering = true;
 	ck_assert_uint_eq(qp_pump(&n), 1);
 	check_last_is_the_request();
 }
@@ -94,14 +94,14 @@ END_TEST
 START_TEST(only_with_a_credit)
 {
 	qp_init(&n, GIB);
-	n.transmit.registering = true;
-	ck_assert(!transmit_can_request(&n.transmit));
+	n.order.registering = true;
+	ck_assert(!order_can_request(&n.order));
 	ck_assert(!qp_ready(&n));
 	make_request();
 	/* Another message has had the credit meanwhile. */
-	n.transmit.credits = 0;
+	n.order.credits = 0;
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	ck_assert(!transmit_waits_for_room(&n.transmit));
+	ck_assert(!order_waits_for_room(&n.order));
 	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_the_request();
@@ -112,12 +112,12 @@ START_TEST(one_at_a_time)
 {
 	start();
 	make_request();
-	ck_assert(!transmit_can_request(&n.transmit));
+	ck_assert(!order_can_request(&n.order));
 	ck_assert_uint_eq(qp_pump(&n), 1);
 	/* Not even with a credit to spare. */
-	n.transmit.credits = 1;
-	ck_assert(!transmit_can_request(&n.transmit));
-	n.transmit.credits = 0;
+	n.order.credits = 1;
+	ck_assert(!order_can_request(&n.order));
+	n.order.credits = 0;
 	ck_assert(qp_ready(&n));
 	/* The completion may lie unseen: the answer has come. */
 	ck_assert_uint_eq(qp_in_flight(&n), 1);
@@ -128,7 +128,7 @@ START_TEST(one_at_a_time)
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert(qp_ready(&n));
 	/* The slots for zero runs are as many as before. */
-	ck_assert_int_eq(send_queue_free_slot(&n.transmit.sends), SEND_SLOT_REQUEST + 1);
+	ck_assert_int_eq(send_queue_free_slot(&n.order.sends), SEND_SLOT_REQUEST + 1);
 	request_goes();
 }
 END_TEST
@@ -138,25 +138,25 @@ START_TEST(never_beside_a_zero_run_without_its_ready)
 	start();
 	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
 	ck_assert_int_eq(qp_zero(&n, MIB, 4096), 0);
-	ck_assert_int_eq(last()->kind, TRANSMIT_ZERO);
+	ck_assert_int_eq(last()->kind, ORDER_ZERO);
 	/* With a credit of its own it would still be the second message. */
-	n.transmit.credits = 1;
-	ck_assert(!transmit_can_request(&n.transmit));
-	transmit_request(&n.transmit, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
+	n.order.credits = 1;
+	ck_assert(!order_can_request(&n.order));
+	order_request(&n.order, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	ck_assert(!transmit_waits_for_room(&n.transmit));
-	n.transmit.credits = 0;
+	ck_assert(!order_waits_for_room(&n.order));
+	n.order.credits = 0;
 	/* The READY is the run's, and the request, which QEMU may wait for, is next. */
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	check_last_is_the_request();
 	/* And no run goes while that is not answered. */
-	n.transmit.credits = 1;
-	n.transmit.zeros.closed = true;
+	n.order.credits = 1;
+	n.order.zeros.closed = true;
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	n.transmit.credits = 0;
+	n.order.credits = 0;
 	ck_assert(qp_ready(&n));
-	ck_assert_int_eq(last()->kind, TRANSMIT_ZERO);
+	ck_assert_int_eq(last()->kind, ORDER_ZERO);
 	ck_assert_uint_eq(last()->zero.addr, MIB);
 }
 END_TEST
@@ -168,18 +168,18 @@ START_TEST(after_a_message_that_waits)
 	/* The run has the credit, the message waits for its READY, the request for both. */
 	ck_assert_int_eq(qp_zero(&n, 0, 4096), 0);
 	make_request();
-	n.transmit.zeros.closed = true;
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	n.order.zeros.closed = true;
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert(n.transmit.strict.pending);
-	ck_assert(!transmit_can_request(&n.transmit));
-	n.transmit.credits++;
+	ck_assert(n.order.ordered.pending);
+	ck_assert(!order_can_request(&n.order));
+	n.order.credits++;
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	n.transmit.credits--;
+	n.order.credits--;
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert_int_eq(n.transmit.request.state, TRANSMIT_REQUEST_QUEUED);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
+	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_QUEUED);
 	/* That message was a REGISTER_REQUEST, and its READY is QEMU's. */
 	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.given, 3);
@@ -191,15 +191,15 @@ START_TEST(a_message_waits_for_its_ready)
 {
 	start();
 	request_goes();
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.given, 1);
-	ck_assert(transmit_waits_for_ready(&n.transmit));
+	ck_assert(order_waits_for_ready(&n.order));
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
-	ck_assert_uint_eq(n.transmit.credits, 0);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
+	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert_uint_eq(n.order.credits, 0);
 	ck_assert(qp_complete(&n));
 	qp_expect(&n, SEND, VERBS_WC_SUCCESS);
 	ck_assert(!qp_ready(&n));
@@ -215,11 +215,11 @@ START_TEST(writes_and_errors_do_not_wait_for_it)
 	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
 	ck_assert(completion_queue_pop(&n.due, &c));
 	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, TRANSMIT_WRITE);
-	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
+	ck_assert_int_eq(last()->kind, ORDER_WRITE);
+	ck_assert_int_eq(qp_ordered(&n, SEND, true), 0);
 	ck_assert_uint_eq(n.given, 3);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
+	ck_assert(!order_waits_for_ready(&n.order));
 }
 END_TEST
 
@@ -229,9 +229,9 @@ START_TEST(it_overtakes_queued_writes)
 	start();
 	for (uint64_t i = 0; i < 10; i++)
 		ck_assert_int_eq(qp_write(&n, i, 2 * i * MIB, 4096), 0);
-	ck_assert_uint_gt(n.transmit.writes.count, 0);
+	ck_assert_uint_gt(n.order.writes.count, 0);
 	request_goes();
-	ck_assert_uint_gt(n.transmit.writes.count, 0);
+	ck_assert_uint_gt(n.order.writes.count, 0);
 }
 END_TEST
 
@@ -239,13 +239,13 @@ START_TEST(it_waits_for_room_in_the_send_queue)
 {
 	start();
 	make_request();
-	n.transmit.in_flight = TRANSMIT_SEND_QUEUE;
+	n.order.in_flight = ORDER_SEND_QUEUE;
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	ck_assert(transmit_waits_for_room(&n.transmit));
-	n.transmit.in_flight--;
+	ck_assert(order_waits_for_room(&n.order));
+	n.order.in_flight--;
 	ck_assert_uint_eq(qp_pump(&n), 1);
 	check_last_is_the_request();
-	ck_assert(!transmit_waits_for_room(&n.transmit));
+	ck_assert(!order_waits_for_room(&n.order));
 }
 END_TEST
 
@@ -253,9 +253,9 @@ START_TEST(its_failure_is_told_once)
 {
 	start();
 	request_goes();
-	ck_assert_int_eq(qp_strict(&n, SEND, true), 0);
+	ck_assert_int_eq(qp_ordered(&n, SEND, true), 0);
 	qp_fail(&n, VERBS_WC_LOC_LEN_ERR);
-	ck_assert_int_eq(n.transmit.qp, TRANSMIT_QP_BROKEN);
+	ck_assert_int_eq(n.order.qp, ORDER_QP_BROKEN);
 	/* QEMU has no request of its own that it could be told of. */
 	qp_expect(&n, 0, VERBS_WC_LOC_LEN_ERR);
 	qp_expect(&n, SEND, VERBS_WC_WR_FLUSH_ERR);
@@ -280,29 +280,29 @@ END_TEST
 START_TEST(a_broken_connection_asks_for_nothing)
 {
 	start();
-	transmit_break(&n.transmit, &n.due);
-	ck_assert(!transmit_can_request(&n.transmit));
+	order_break(&n.order, &n.due);
+	ck_assert(!order_can_request(&n.order));
 	start();
 	make_request();
-	transmit_break(&n.transmit, &n.due);
+	order_break(&n.order, &n.due);
 	ck_assert_uint_eq(qp_pump(&n), 0);
-	ck_assert(!transmit_waits_for_room(&n.transmit));
+	ck_assert(!order_waits_for_room(&n.order));
 	/* Nor does anything wait any more. */
 	start();
 	request_goes();
-	ck_assert_int_eq(qp_strict(&n, SEND, false), 0);
-	ck_assert(transmit_waits_for_ready(&n.transmit));
-	transmit_break(&n.transmit, &n.due);
-	ck_assert(!transmit_waits_for_ready(&n.transmit));
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
+	ck_assert(order_waits_for_ready(&n.order));
+	order_break(&n.order, &n.due);
+	ck_assert(!order_waits_for_ready(&n.order));
 	ck_assert_uint_eq(qp_pump(&n), 1);
-	ck_assert_int_eq(last()->kind, TRANSMIT_STRICT);
+	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("transmit_request");
-	TCase *tc = tcase_create("transmit_request");
+	Suite *suite = suite_create("order_request");
+	TCase *tc = tcase_create("order_request");
 
 	tcase_add_test(tc, it_takes_the_credit_and_gives_it_back);
 	tcase_add_test(tc, only_while_the_destination_registers);
