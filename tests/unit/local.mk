@@ -8,9 +8,11 @@ unit_programs = \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
 	tests/unit/test_conn \
+	tests/unit/test_conn_destination \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_mrs \
 	tests/unit/test_conn_prefetch \
+	tests/unit/test_conn_recvs \
 	tests/unit/test_data_run \
 	tests/unit/test_destination \
 	tests/unit/test_discard_map \
@@ -62,12 +64,16 @@ tests_unit_test_config_CFLAGS = $(unit_cflags)
 tests_unit_test_config_LDADD = $(unit_ldadd)
 tests_unit_test_conn_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_LDADD = $(unit_ldadd)
+tests_unit_test_conn_destination_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_destination_LDADD = $(unit_ldadd)
 tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_mrs_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_mrs_LDADD = $(unit_ldadd)
 tests_unit_test_conn_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_prefetch_LDADD = $(unit_ldadd)
+tests_unit_test_conn_recvs_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_recvs_LDADD = $(unit_ldadd)
 tests_unit_test_data_run_CFLAGS = $(unit_cflags)
 tests_unit_test_data_run_LDADD = $(unit_ldadd)
 tests_unit_test_destination_CFLAGS = $(unit_cflags)

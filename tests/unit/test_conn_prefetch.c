@@ -465,47 +465,6 @@ START_TEST(a_source_registers_what_was_asked_for)
 }
 END_TEST
 
-static uint64_t register_there(uint64_t at)
-{
-	uint32_t key;
-
-	ck_assert_int_eq(driver_register(b.driver, LOCAL + at, MIB, 3, &key), 0);
-	return b.world.mr[key].length;
-}
-
-/* Its QEMU says where it is by what it registers. What comes next is registered by itself, so
- * that it can be given back; what QEMU registers is no wider than it says. */
-START_TEST(a_destination_registers_what_comes_next)
-{
-	struct conn_registration elsewhere = {.addr = 4096, .length = MIB, .access = 3};
-	struct message m;
-	struct mr *mr;
-
-	bench_start(&b, CONN_DESTINATION, BENCH_PREFETCH, 30);
-	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
-	message_put_block(&m, LOCAL, 0, 60 * MIB);
-	message_put_block(&m, LOCAL + GIB, GIB, 40 * MIB);
-	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	ck_assert(!conn_has(b.conn, REGISTER));
-	/* Memory of no block says nothing. */
-	ck_assert_int_eq(conn_register(b.conn, &elsewhere, &mr), 0);
-	ck_assert_ptr_null(mr);
-	for (uint64_t at = 0; at < 16; at++) {
-		ck_assert(!conn_has(b.conn, REGISTER));
-		ck_assert_uint_eq(register_there(at * MIB), MIB);
-	}
-	/* A quarter of what was asked for. */
-	check_registers(16 * MIB, 20 * MIB, 0);
-	ck_assert_uint_eq(register_there(16 * MIB), 4 * MIB);
-	/* Postcopy may come: then it is QEMU's own registration that is wide. */
-	conn_stop_prefetch(b.conn);
-	for (uint64_t at = 17; at < 20; at++)
-		ck_assert_uint_eq(register_there(at * MIB), 4 * MIB);
-	ck_assert_uint_eq(register_there(20 * MIB), 6 * MIB);
-	bench_end(&b);
-}
-END_TEST
-
 /* It has not gone out yet, and there are no RECVs for an answer: the destination must
  * not be asked for the first chunk of ours twice. */
 START_TEST(a_request_that_qemu_cannot_wait_for_is_taken_back)
@@ -613,7 +572,6 @@ int main(void)
 	tcase_add_test(tc, what_is_found_too_late);
 	tcase_add_test(tc, who_looks);
 	tcase_add_test(tc, a_source_registers_what_was_asked_for);
-	tcase_add_test(tc, a_destination_registers_what_comes_next);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
