@@ -35,7 +35,7 @@ clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | check | tests  | host  | unit tests as built by clang
 tsan            | check | tests  | host  | all of the shim in a program, under ThreadSanitizer
 fuzz            | check | tests  | host  | parsers and maps under generated input, with libFuzzer
-cross           | check | single | host  | built for other machines, unit tests and simulations there
+cross           | full  | single | host  | built for other machines, unit tests and simulations there
 coverage        | check | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | check | tests  | guest | guest memory that QEMU discards, migrated on rxe
@@ -277,9 +277,9 @@ cross() {
 
 	build_tree "cross-$1" all tests/sim/sim tests/sim/sim-small
 	emulator="qemu-$1 -L $(cross_root "$1")"
-	# The other tests' programs are not built: nobody runs them there.
 	# Emulation is slow.
 	export CK_TIMEOUT_MULTIPLIER=30 CK_EXCLUDE_TAGS=thread-after-fork
+	# The other tests' programs are not built: nobody runs them there.
 	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator" \
 		check_PROGRAMS='' check_LTLIBRARIES=''
 	for program in tests/sim/sim tests/sim/sim-small; do
