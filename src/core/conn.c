@@ -322,10 +322,19 @@ enum conn_wait conn_waits(const struct conn *c)
 	return waits;
 }
 
+/* `ret` is what is returned. Who waits for writes wants them to go. */
+static int wait_for(struct conn *c, int ret)
+{
+	if (ret == CONN_AGAIN && mrs_waits(&c->mrs) == CONN_WAITS_FOR_WRITES)
+		order_flush(&c->order);
+	return ret;
+}
+
 int conn_register(struct conn *c, const struct conn_registration *want, struct mr **mr)
 {
 	struct ram_block *block;
 	struct range where, bounds;
+	int ret;
 
 	*mr = NULL;
 	if (c->state != CONN_ACTIVE)
@@ -345,8 +354,9 @@ int conn_register(struct conn *c, const struct conn_registration *want, struct m
 		bounds = source_bounds(&c->source, block, where);
 	else if (!c->mrs.policy.prefetch)
 		bounds = destination_bounds(&c->destination, where);
-	return mrs_get(&c->mrs, conn_blocks(c), block,
-		       &(struct mrs_want){where, bounds, want->access, want->last}, mr);
+	ret = mrs_get(&c->mrs, conn_blocks(c), block,
+		      &(struct mrs_want){where, bounds, want->access, want->last}, mr);
+	return wait_for(c, ret);
 }
 
 /*
@@ -373,7 +383,7 @@ static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey
 		where.end = registration_part(block, where);
 	ret = mrs_renew(&c->mrs, blocks, block, where, &mr);
 	if (ret)
-		return ret;
+		return wait_for(c, ret);
 	*length = where.end - where.start;
 	if (mr)
 		*lkey = mr->real.lkey;

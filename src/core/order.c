@@ -7,7 +7,7 @@
 #include "core/discard_map.h"
 #include "core/verbs_values.h"
 
-/* Below this many WRs on the wire it has little to do: hold nothing back. */
+/* Below this many WRs on the wire that will complete it has little to do: hold nothing back. */
 #define IN_FLIGHT_LOW 2
 /* Kept free for messages when writes fill the send queue. */
 #define SEND_QUEUE_RESERVE 8
@@ -33,6 +33,13 @@ static bool is_broken(const struct order *t)
 static bool request_is_out(const struct order *t)
 {
 	return t->request.state >= ORDER_REQUEST_SENT;
+}
+
+/* WRs on the wire of which a completion tells, sooner or later. The newest may be silent:
+ * the NIC took a part of a batch. */
+static unsigned int speaking(const struct order *t)
+{
+	return t->in_flight > t->unsignaled ? t->in_flight - t->unsignaled : 0;
 }
 
 static unsigned int room(const struct order *t, unsigned int reserve)
@@ -219,7 +226,7 @@ static bool batch_request(struct order *t, struct order_out *out)
 static bool writes_are_due(const struct order *t)
 {
 	return t->flush || is_broken(t) || t->ordered.pending || !t->policy.early ||
-	       t->in_flight < IN_FLIGHT_LOW || t->writes.count >= ORDER_BATCH;
+	       speaking(t) < IN_FLIGHT_LOW || t->writes.count >= ORDER_BATCH;
 }
 
 static unsigned int batch_writes(struct order *t, struct order_out *out)
@@ -388,7 +395,7 @@ bool order_stall(struct order *t, uint64_t completions)
 	if (t->completions != completions)
 		return true;
 	t->stalled = true;
-	return t->in_flight > t->unsignaled;
+	return speaking(t);
 }
 
 /* What QEMU is due for one WR that has completed. 0, or -ENOSPC: it is lost. */

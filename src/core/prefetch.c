@@ -63,6 +63,12 @@ bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block)
 	return p->bridge && !block->huge;
 }
 
+/* Of the chunk that QEMU is in: a run of zeros may end within one. */
+static uint64_t chunk_start(const struct prefetch *p, uint64_t chunk_size)
+{
+	return p->position & ~(chunk_size - 1);
+}
+
 bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		   struct prefetch_scan *scan)
 {
@@ -73,8 +79,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 	if (!p->on || !p->known)
 		return false;
 	block = &blocks->block[p->block];
-	/* A run of zeros may end within a chunk. */
-	position = p->position & ~(chunk_size - 1);
+	position = chunk_start(p, chunk_size);
 	if (!block->local_known || block->passed ||
 	    !prefetch_start(&block->remote, block->length, position, p->scanned, p->shift, &start))
 		return false;
@@ -164,11 +169,12 @@ static bool next_of_remote(const struct ram_block *block, uint64_t position, str
 	}
 }
 
-bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks,
+bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		    struct ram_block **block, struct range *range)
 {
-	if (!p->known)
+	if (!p->known || !chunk_size)
 		return false;
 	*block = &blocks->block[p->block];
-	return (*block)->watched && !(*block)->passed && next_of_remote(*block, p->position, range);
+	return (*block)->watched && !(*block)->passed &&
+	       next_of_remote(*block, chunk_start(p, chunk_size), range);
 }

@@ -79,7 +79,7 @@ void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t r
 
 /* What to register next in this process: a part of *block that the destination has been
  * asked for, and that is watched. False when there is none. */
-bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks,
+bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		    struct ram_block **block, struct range *range);
 
 /* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the

@@ -411,5 +411,5 @@ bool source_prefetch_local(const struct source *s, struct ram_block **block, str
 {
 	/* What QEMU registers next is its own to register, in one. */
 	return s->request.stage != SOURCE_REQUEST_ANSWERED &&
-	       prefetch_local(&s->prefetch, &s->blocks, block, range);
+	       prefetch_local(&s->prefetch, &s->blocks, s->chunk_size, block, range);
 }

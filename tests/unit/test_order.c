@@ -77,6 +77,39 @@ START_TEST(the_parts_of_a_write_find_room_behind_a_full_window)
 }
 END_TEST
 
+/*
+ * The NIC took some of a batch, none of them signalled. Nothing of them will be heard of, so
+ * the rest may not wait until there are fewer.
+ */
+START_TEST(silent_writes_on_the_wire_hold_nothing_back)
+{
+	const unsigned int count = 11, taken = 7;
+	struct order_out out[ORDER_BATCH];
+	struct order *t = &n.order;
+
+	qp_init(&n, GIB);
+	/* One goes by itself, signalled. */
+	write_many(0, 1, MIB);
+	ck_assert_uint_eq(t->in_flight, 1);
+	for (uint64_t i = 1; i <= count; i++)
+		ck_assert_int_eq(order_write(t,
+					     &(struct write){.wr_id = i,
+							     .local_addr = i * EACH_ALONE,
+							     .remote_addr = i * EACH_ALONE,
+							     .length = MIB},
+					     &n.due),
+				 0);
+	ck_assert_uint_eq(order_batch(t, out), count);
+	order_posted(t, out, count);
+	ck_assert_int_eq(order_take_back(t, out, taken, count), 0);
+	ck_assert(order_stall(t, t->completions));
+	ck_assert_uint_eq(order_batch(t, out), 0);
+	order_completed(t, 0, &(struct completion){.opcode = VERBS_WC_RDMA_WRITE}, &n.due);
+	ck_assert_uint_eq(t->in_flight, taken);
+	ck_assert_uint_eq(order_batch(t, out), count - taken);
+}
+END_TEST
+
 /* RDMACHUNK_WRITES=off: write for write, as without us. */
 START_TEST(switched_off_each_write_is_a_signalled_wr_of_its_own)
 {
@@ -392,6 +425,7 @@ int main(void)
 	TCase *tc = tcase_create("order");
 
 	tcase_add_test(tc, within_the_window_a_write_is_complete_at_once);
+	tcase_add_test(tc, silent_writes_on_the_wire_hold_nothing_back);
 	tcase_add_test(tc, the_parts_of_a_write_find_room_behind_a_full_window);
 	tcase_add_test(tc, switched_off_each_write_is_a_signalled_wr_of_its_own);
 	tcase_add_test(tc, switched_off_each_failure_is_told);

@@ -43,6 +43,28 @@ static void check_look(uint32_t block, uint64_t from, uint64_t to)
 	ck_assert_uint_eq(look.place.chunk, q.destination.chunk_size);
 }
 
+/*
+ * A run of zeros may end within a chunk. What is registered here has to hold the chunk as a
+ * whole: QEMU registers it as one, and a part would be pinned for nothing.
+ */
+START_TEST(here_it_begins_with_a_chunk)
+{
+	const uint64_t lengths[] = {32 * MIB};
+	struct ram_block *block;
+	struct range range;
+
+	start(30, 2 * MIB, lengths, 1);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 0, 1, 0);
+	block = &q.source.blocks.block[0];
+	block->watched = true;
+	ck_assert_uint_eq(extent_map_insert(&block->local, (struct range){0, 4 * MIB}, 1), 0);
+	source_passed(&q.source, 0, 5 * MIB);
+	ck_assert(source_prefetch_local(&q.source, &block, &range));
+	ck_assert_uint_eq(range.start, 4 * MIB);
+}
+END_TEST
+
 static void check_no_look(void)
 {
 	struct prefetch_scan look = {.position = 4711};
@@ -497,6 +519,7 @@ int main(void)
 	Suite *suite = suite_create("source_prefetch");
 	TCase *tc = tcase_create("source_prefetch");
 
+	tcase_add_test(tc, here_it_begins_with_a_chunk);
 	tcase_add_test(tc, requests_begin_small_and_grow);
 	tcase_add_test(tc, it_looks_only_when_it_knows_what_it_may_ask_for);
 	tcase_add_test(tc, the_chunk_with_data_and_the_rest_of_its_piece);
