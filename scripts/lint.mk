@@ -8,13 +8,13 @@
 OUT = _build/lint
 
 sources := $(sort $(shell find src tools man tests -name '*.c'))
-analyzed := $(filter-out tests/fabric/% tests/preload/% tests/sim/% tests/unit/%,$(sources))
+analyzed := $(filter-out $(addprefix tests/,$(addsuffix /%,engine fabric fake fuzz model preload sim unit)),$(sources))
 shell := $(sort $(shell find run .ci completions man scripts tests -type f ! -name '*.c' ! -name '*.h' \
 	-exec awk 'FNR == 1 && (/^\#!.*[ \/](ba|da)?sh$$/ || FILENAME ~ /\.sh$$/) { print FILENAME }; { nextfile }' {} +) \
 	$(filter-out %.mk,$(wildcard completions/*)))
 
 libraries := $(shell pkg-config --cflags check json-c libibverbs librdmacm)
-flags = -std=gnu11 -D_GNU_SOURCE -Isrc -Itools $(libraries) -Wall -Wextra -DLIBRARY_PATH='""' \
+flags = -std=gnu11 -D_GNU_SOURCE -Isrc -Itools -Itests -Itests/model $(libraries) -Wall -Wextra -DLIBRARY_PATH='""' \
 	-DLIBRDMACHUNK_PATH='""' -DPACKAGE_VERSION='""' -DVERSION_STRING='""'
 
 all: $(sources:%=$(OUT)/%.tidy) $(analyzed:%=$(OUT)/%.analyzed) $(OUT)/cppcheck $(OUT)/shellcheck

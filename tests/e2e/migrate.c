@@ -62,7 +62,7 @@ static void add_touch(const struct command_line *line, const struct option_row *
 #define SRC_AT(member)	  AT(config.src.member)
 #define DST_AT(member)	  AT(config.dst.member)
 #define BOTH_AT(member)	  SRC_AT(member), .also = offsetof(struct options, config.dst.member)
-#define LIST		  .max = VM_LIST_MAX - 1
+#define LIST		  .max = (VM_LIST_MAX - 1)
 #define MIB_FROM(minimum) .min = (minimum), .max = 1 << 20, .unit = 1 << 20
 
 static const struct option_row option_rows[] = {

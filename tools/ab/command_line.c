@@ -67,7 +67,8 @@ void option_unsigned(const struct command_line *line, const struct option_row *r
 	unsigned long result = strtoul(value, &end, 10);
 
 	/* strtoul takes signs and blanks, too. */
-	if (*value < '0' || *value > '9' || *end || result < row->min || result > row->max)
+	if (*value < '0' || *value > '9' || *end || (double)result < row->min ||
+	    (double)result > row->max)
 		command_line_refuse(line, "--%s %s: not a whole number from %.0f to %.0f",
 				    row->name, value, row->min, row->max);
 	*(unsigned int *)field = (unsigned int)result;
