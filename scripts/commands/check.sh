@@ -244,7 +244,7 @@ engine_run() {
 	local status=0
 
 	cd "$BUILD_DIR/$1" || return
-	"$SOURCE_DIR/tests/engine/run-tests" --sanitized || status=1
+	"$SOURCE_DIR/tests/engine/run-tests" --instrumented || status=1
 	"$SOURCE_DIR/tests/engine/run-stress" || status=1
 	return "$status"
 }
@@ -260,8 +260,8 @@ step_sanitizers() {
 }
 
 step_tsan() {
-	build_tree tsan tests/engine/client tests/engine/stress tests/preload/client \
-		tests/fake/libibverbs.la tests/fake/librdmacm.la
+	build_tree tsan tests/engine/client tests/engine/plain tests/engine/stress tests/preload/client \
+		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la
 	engine_run tsan
 }
 

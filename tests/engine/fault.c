@@ -25,7 +25,7 @@ const char *fault_name(enum fault_kind kind)
 		[FAULT_NONE] = "none",		 [FAULT_REG_MR] = "reg_mr",
 		[FAULT_WIDE] = "wide",		 [FAULT_CREATE_QP] = "create_qp",
 		[FAULT_POST_SEND] = "post_send", [FAULT_POST_RECV] = "post_recv",
-		[FAULT_WIRE] = "wire",
+		[FAULT_WIRE] = "wire",		 [FAULT_MEMORY] = "memory",
 	};
 
 	return names[kind];
@@ -117,6 +117,43 @@ static int decide(enum fake_call call, const void *object, size_t length)
 			return count_down(f);
 	}
 	return 0;
+}
+
+static struct fault *of_memory;
+
+void fault_watch_memory(struct fault *f)
+{
+	__atomic_store_n(&of_memory, f, __ATOMIC_RELEASE);
+}
+
+/* The linker sends allocations of the program here, but not those of its libraries. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static bool has_memory(void)
+{
+	struct fault *f = __atomic_load_n(&of_memory, __ATOMIC_ACQUIRE);
+
+	return !f || !count_down(f);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return has_memory() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return has_memory() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return has_memory() ? __real_realloc(p, size) : NULL;
 }
 
 void fault_begin(unsigned int threads)

@@ -17,6 +17,7 @@ enum fault_kind {
 	FAULT_POST_SEND,
 	FAULT_POST_RECV,
 	FAULT_WIRE,
+	FAULT_MEMORY, /* one allocation of the module's fails */
 	FAULT_KINDS
 };
 
@@ -37,6 +38,9 @@ void fault_forget(const struct fault *f);
 
 /* The thread's next rdma_create_qp() is. */
 void fault_watch_thread(struct fault *f);
+
+/* Allocations are the migration's, which is alone; NULL: nobody's. */
+void fault_watch_memory(struct fault *f);
 
 /* All of the stand-in's calls are asked for from now on; so are threads of the module's, of which
  * one in `threads` cannot be created (0: all can). */

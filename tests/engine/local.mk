@@ -5,7 +5,7 @@
 # all libraries in look-up order, as a preload does.
 if HAVE_VERBS
 check_LIBRARIES += tests/engine/libmodule.a
-check_PROGRAMS += tests/engine/client tests/engine/stress
+check_PROGRAMS += tests/engine/client tests/engine/plain tests/engine/stress
 endif
 
 tests_engine_libmodule_a_SOURCES = $(module_sources)
@@ -24,6 +24,12 @@ tests_engine_client_LDFLAGS = $(engine_ldflags)
 tests_engine_client_LDADD = $(engine_ldadd)
 tests_engine_client_DEPENDENCIES = $(engine_dependencies)
 
+tests_engine_plain_SOURCES = tests/preload/plain.c
+tests_engine_plain_CFLAGS = $(engine_cflags)
+tests_engine_plain_LDFLAGS = $(engine_ldflags)
+tests_engine_plain_LDADD = $(DL_LIBS) $(PTHREAD_LIBS)
+tests_engine_plain_DEPENDENCIES = $(engine_dependencies)
+
 tests_engine_stress_SOURCES = \
 	tests/engine/fault.c \
 	tests/engine/fault.h \
@@ -35,7 +41,8 @@ tests_engine_stress_SOURCES = \
 	tests/preload/peer.c \
 	tests/preload/peer.h
 tests_engine_stress_CFLAGS = $(engine_cflags)
-tests_engine_stress_LDFLAGS = $(engine_ldflags) -Wl,--wrap=pthread_create
+tests_engine_stress_LDFLAGS = $(engine_ldflags) -Wl,--wrap=pthread_create -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=realloc
 # It uses the stand-ins' own functions, too.
 tests_engine_stress_LDADD = tests/fake/librdmacm.la tests/fake/libibverbs.la $(DL_LIBS) $(PTHREAD_LIBS)
 tests_engine_stress_DEPENDENCIES = $(engine_dependencies) tests/fake/librdmacm.la \

@@ -347,6 +347,11 @@ static void run_one(struct migration *m)
 {
 	pthread_t source, destination, guest, canceller;
 
+	if (m->fault->kind == FAULT_MEMORY && workers == 1) {
+		/* It may do without knowing of what QEMU gives back, as stock QEMU does. */
+		m->discards = false;
+		fault_watch_memory(m->fault);
+	}
 	must(!fault_own_thread(&destination, run_destination, m));
 	must(!fault_own_thread(&source, run_source, m));
 	must(!fault_own_thread(&guest, run_guest, m));
@@ -358,6 +363,7 @@ static void run_one(struct migration *m)
 	pthread_join(guest, NULL);
 	if (m->cancel_at)
 		pthread_join(canceller, NULL);
+	fault_watch_memory(NULL);
 	judge(m);
 }
 

@@ -42,7 +42,8 @@ int rdma_create_id(struct rdma_event_channel *channel, struct rdma_cm_id **id, v
 	(*id)->channel = channel;
 	(*id)->context = context;
 	(*id)->ps = ps;
-	((struct channel *)channel)->last_id = *id;
+	if (channel)
+		((struct channel *)channel)->last_id = *id;
 	fake_count_id(1);
 	return 0;
 }
@@ -53,7 +54,7 @@ int rdma_destroy_id(struct rdma_cm_id *id)
 	struct channel *channel = (struct channel *)id->channel;
 	struct fake_live live;
 
-	if (id == channel->last_id)
+	if (channel && id == channel->last_id)
 		channel->last_id = NULL;
 	free(id);
 	fake_count_id(-1);

@@ -138,6 +138,36 @@ static int run_shim(const char *argument)
 	return 0;
 }
 
+/* The exported functions, in a process that has no other of their names. */
+static int run_without(const char *argument)
+{
+	static const char *const calls[] = {
+		"rdma_create_qp",  "rdma_connect", "rdma_accept",
+		"rdma_disconnect", "ibv_reg_mr",   "rdma_get_cm_event",
+	};
+	struct ibv_mr *(*reg_iova2)(struct ibv_pd *, void *, size_t, uint64_t, unsigned int) =
+		need(RTLD_DEFAULT, "ibv_reg_mr_iova2");
+	void (*destroy_qp)(struct rdma_cm_id *) = need(RTLD_DEFAULT, "rdma_destroy_qp");
+	int (*dereg)(struct ibv_mr *) = need(RTLD_DEFAULT, "ibv_dereg_mr");
+	int (*close_device)(struct ibv_context *) = need(RTLD_DEFAULT, "ibv_close_device");
+
+	(void)argument;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		/* Their arguments are not looked at. */
+		int (*call)(void *, void *, void *, int) = need(RTLD_DEFAULT, calls[i]);
+
+		errno = 0;
+		call(NULL, NULL, NULL, 0);
+		must(errno == ENOSYS);
+	}
+	must(!reg_iova2(NULL, NULL, 0, 0, 0) && errno == ENOSYS);
+	must(dereg(NULL) == ENOSYS);
+	must(close_device(NULL) == -1 && errno == ENOSYS);
+	destroy_qp(NULL);
+	puts("harmless");
+	return 0;
+}
+
 /* plain next VERSION: is that the ibv_reg_mr that a search by name finds next? */
 static int run_next(const char *argument)
 {
@@ -181,6 +211,7 @@ static const struct {
 } modes[] = {
 	{"cm-later", run_cm_later}, {"global", run_global}, {"local", run_local},
 	{"next", run_next},	    {"shim", run_shim},	    {"threads", run_threads},
+	{"without", run_without},
 };
 
 int main(int argc, char **argv)

@@ -131,6 +131,15 @@ case_lifetime_dlopen_librdmacm_later()
 	[[ $(count '^destroyed 1$' shim.out) == 1 ]] || fail "$(<shim.out)"
 }
 
+# There is nothing to hand the calls to.
+case_lifetime_without_libraries()
+{
+	run_shim "$plain" without
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^harmless$'
+}
+
 case_lifetime_shim_opened_without_preload()
 {
 	run bare "$plain" shim "$shim"
