@@ -154,6 +154,11 @@ void guest_act(struct guest *g, struct random *r, bool discards)
 
 	first = random_below(r, (unsigned int)pages);
 	end = first + 1 + random_below(r, random_below(r, 4) ? 16 : 512);
+	/* All that an MR holds. */
+	if (random_percent(r, 10)) {
+		first = first / (GUEST_CHUNK / GUEST_PAGE) * (GUEST_CHUNK / GUEST_PAGE);
+		end = first + (1 + random_below(r, 3)) * (GUEST_CHUNK / GUEST_PAGE);
+	}
 	if (end > pages)
 		end = pages;
 	if (discards && random_below(r, 2)) {

@@ -32,7 +32,8 @@ struct migration {
 	struct fault *fault; /* outlives it: calls on their way may look at it */
 	struct guest guest;
 	bool discards;
-	unsigned int rounds;	 /* of QEMU's, over RAM */
+	unsigned int rounds;	 /* of QEMU's, before the last */
+	unsigned int passes;	 /* through RAM in each */
 	unsigned long cancel_at; /* when it has come so far; 0: never */
 	bool cancel_destination;
 	bool qp_first; /* is destroyed before the chunks are deregistered */
@@ -84,7 +85,7 @@ static void *run_nic(void *argument)
 		if (!fake_wire_step((unsigned int)random_next(&r)))
 			nap(20);
 		else if (random_percent(&r, 5))
-			nap(1 + random_below(&r, 200));
+			nap(1 + random_below(&r, random_percent(&r, 20) ? 3000 : 200));
 	}
 	return NULL;
 }
@@ -167,7 +168,8 @@ static void *run_canceller(void *argument)
 	return NULL;
 }
 
-static bool send_dirty(struct migration *m)
+/* Once through RAM. */
+static bool send_pass(struct migration *m)
 {
 	size_t page = GUEST_PAGE, piece = 16, pages = m->guest.length / page, first, end;
 
@@ -181,6 +183,15 @@ static bool send_dirty(struct migration *m)
 		if (!qemu_send_range(&m->source, first * page, (end - first) * page))
 			return false;
 	}
+	return true;
+}
+
+/* QEMU may come past the end of RAM, and to what it has written just now. */
+static bool send_dirty(struct migration *m)
+{
+	for (unsigned int i = 0; i < m->passes; i++)
+		if (!send_pass(m))
+			return false;
 	return qemu_drain(&m->source) && qemu_send(&m->source, QEMU_REGISTER_FINISHED);
 }
 
@@ -294,6 +305,7 @@ static struct migration *begin(unsigned int number)
 	guest_open(&m->guest, r, random_percent(r, 30));
 	m->discards = random_percent(r, 60);
 	m->rounds = random_below(r, 4);
+	m->passes = 1 + random_below(r, 4);
 	m->cancel_at = random_percent(r, 20) ? 1 + random_below(r, 200) : 0;
 	m->cancel_destination = random_percent(r, 30);
 	m->qp_first = random_percent(r, 50);
