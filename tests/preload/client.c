@@ -196,6 +196,78 @@ static int run_recv_fails(char **args)
 	return 0;
 }
 
+static int post_recv_of_two(struct peer *p)
+{
+	struct ibv_sge sge[2] = {
+		{(uintptr_t)p->buffer[0], 4096, p->mr[0]->lkey},
+		{(uintptr_t)p->buffer[1], 4096, p->mr[1]->lkey},
+	};
+	struct ibv_recv_wr wr = {.wr_id = PEER_RECV, .sg_list = sge, .num_sge = 2}, *bad;
+
+	return ibv_post_recv(p->id->qp, &wr, &bad);
+}
+
+static int post_odd_send(struct peer *p, enum ibv_wr_opcode opcode, unsigned int flags, int sges)
+{
+	struct ibv_sge sge[2] = {
+		{(uintptr_t)p->buffer[0], 16, p->mr[0]->lkey},
+		{(uintptr_t)p->buffer[1], 16, p->mr[1]->lkey},
+	};
+	struct ibv_send_wr wr = {
+		.opcode = opcode, .send_flags = flags, .sg_list = sge, .num_sge = sges};
+	struct ibv_send_wr *bad = NULL;
+	int error = ibv_post_send(p->id->qp, &wr, &bad);
+
+	must(!error || bad == &wr);
+	return error;
+}
+
+/* client odd: what QEMU never posts, to a connection of its own: refused, and nothing else happens.
+ * Before it is connected it shows that it is not QEMU's. */
+static int run_odd(char **args)
+{
+	struct migration m;
+	struct ibv_mr *mr;
+	struct peer p;
+	uint32_t rkey;
+
+	(void)args;
+	migration_open(&m, "192.0.2.7");
+	mr = migration_send_chunk(&m, 0, &rkey);
+	must(post_recv_of_two(&m.peer) == EINVAL);
+	must(post_odd_send(&m.peer, IBV_WR_RDMA_READ, IBV_SEND_SIGNALED, 1) == EINVAL);
+	must(post_odd_send(&m.peer, IBV_WR_SEND, 0, 1) == EINVAL);
+	must(post_odd_send(&m.peer, IBV_WR_SEND, IBV_SEND_SIGNALED, 2) == EINVAL);
+	migration_finish(&m);
+	must(!ibv_dereg_mr(mr));
+	peer_close(&m.peer);
+
+	peer_open(&p, &peer_shapes[0], "192.0.2.7");
+	must(!post_recv_of_two(&p));
+	must(!post_odd_send(&p, IBV_WR_SEND, 0, 1));
+	peer_close(&p);
+	puts("refused");
+	return 0;
+}
+
+/* client dereg-fails: the device cannot let go of a chunk's MR. */
+static int run_dereg_fails(char **args)
+{
+	struct migration m;
+	struct ibv_mr *mr;
+	uint32_t rkey;
+
+	(void)args;
+	migration_open(&m, "192.0.2.7");
+	mr = migration_send_chunk(&m, 0, &rkey);
+	peer_control->dereg_fails = EBUSY;
+	printf("ibv_dereg_mr %s\n", strerror(ibv_dereg_mr(mr)));
+	peer_control->dereg_fails = 0;
+	migration_finish(&m);
+	peer_close(&m.peer);
+	return 0;
+}
+
 /* client migrate ADDRESS source|source-late|destination... */
 static int run_migrate(char **args)
 {
@@ -594,12 +666,14 @@ static const struct {
 	{"connect", 3, true, run_connect},
 	{"discard", 1, true, discard_run},
 	{"contexts", 1, true, run_contexts},
+	{"dereg-fails", 0, true, run_dereg_fails},
 	{"dlopen", 1, true, run_dlopen},
 	{"fork", 0, true, run_fork},
 	{"hooks", 0, true, run_hooks},
 	{"limit", 1, true, run_limit},
 	{"migrate", 2, true, run_migrate},
 	{"mixed", 0, true, run_mixed},
+	{"odd", 0, true, run_odd},
 	{"quit", 1, true, quit_run},
 	{"polls", 1, true, run_polls},
 	{"posting", 1, true, run_posting},

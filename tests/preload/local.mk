@@ -65,7 +65,7 @@ tests_preload_early_LDFLAGS = -no-install
 tests_preload_early_LDADD = tests/preload/libstage.la
 
 tests_preload_plain_SOURCES = tests/preload/plain.c
-tests_preload_plain_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
+tests_preload_plain_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_plain_LDADD = $(DL_LIBS) $(PTHREAD_LIBS)
 
 dist_check_SCRIPTS += tests/preload/run-tests

@@ -158,6 +158,23 @@ case_session_a_failure_is_final()
 	one_line shim.err '^rdmachunk: .*Function not implemented; failing the migration$'
 }
 
+case_session_what_qemu_never_posts()
+{
+	run_shim RDMACHUNK_LOG=info "$client" odd
+	must_exit shim 0
+	one_line shim.out '^refused$'
+	[[ $(count '^rdmachunk: passing through: its receive requests have another shape$' \
+		shim.err) == 1 ]] || fail "$(<shim.err)"
+}
+
+case_session_a_registration_that_cannot_be_given_back()
+{
+	run_bare "$client" dereg-fails
+	run_shim "$client" dereg-fails
+	must_exit shim 0
+	same bare.out shim.out "standard output"
+}
+
 # For ENOMEM QEMU waits for a completion, and there is none any more.
 case_session_a_failure_is_never_a_full_queue()
 {
