@@ -49,6 +49,7 @@ static struct migration *current[WORKERS];
 static unsigned long finished; /* migrations */
 static bool stop_all;
 static unsigned int totals[3]; /* complete, failed, cancelled */
+static unsigned int sessions;
 static uint64_t seed;
 static unsigned int count, workers;
 static struct fault *faults;
@@ -352,6 +353,8 @@ static void judge(const struct migration *m)
 		fprintf(stderr, "it failed, and nothing was wrong\n");
 		exit(3);
 	}
+	/* A source whose QP could not have our RECVs has none. */
+	__atomic_fetch_add(&sessions, m->fault->kind == FAULT_CREATE_QP ? 1 : 2, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&totals[complete ? 0 : cancelled ? 2 : 1], 1, __ATOMIC_RELAXED);
 }
 
@@ -495,6 +498,7 @@ int main(int argc, char **argv)
 	run_all();
 	must_be_gone();
 	free(faults);
-	printf("complete %u failed %u cancelled %u\n", totals[0], totals[1], totals[2]);
+	printf("complete %u failed %u cancelled %u sessions %u\n", totals[0], totals[1], totals[2],
+	       sessions);
 	return 0;
 }
