@@ -97,6 +97,7 @@ static int run_cm_later(const char *argument)
 			 enum rdma_port_space);
 	int (*create_qp)(struct rdma_cm_id *, struct ibv_pd *, struct ibv_qp_init_attr *);
 	void (*destroy_qp)(struct rdma_cm_id *);
+	int (*destroy_id)(struct rdma_cm_id *);
 	struct ibv_qp_init_attr attr = {.qp_type = IBV_QPT_RC, .cap = {8, 8, 1, 1, 0}};
 	struct ibv_pd *(*alloc_pd)(struct ibv_context *);
 	struct ibv_context *context;
@@ -111,6 +112,7 @@ static int run_cm_later(const char *argument)
 	create_id = need(RTLD_DEFAULT, "rdma_create_id");
 	create_qp = need(RTLD_DEFAULT, "rdma_create_qp");
 	destroy_qp = need(RTLD_DEFAULT, "rdma_destroy_qp");
+	destroy_id = need(RTLD_DEFAULT, "rdma_destroy_id");
 	must(!create_id(NULL, &id, NULL, RDMA_PS_TCP));
 	pd = alloc_pd(context);
 	errno = 0;
@@ -121,6 +123,7 @@ static int run_cm_later(const char *argument)
 	puts("created");
 	destroy_qp(id);
 	printf("destroyed %d\n", !id->qp);
+	must(!destroy_id(id));
 	return 0;
 }
 
