@@ -90,7 +90,7 @@ static void compose(const struct posting *p, const struct order_out *out, struct
 		wr->remote_addr = out->write.remote_addr;
 		wr->rkey = out->write.rkey;
 	} else if (out->slot != SEND_NO_SLOT) {
-		uint8_t *slot = buffer_at(p, RECV_QUEUE_BUFFERS) + out->slot * WIRE_OWN_MAX;
+		uint8_t *slot = buffer_at(p, RECV_QUEUE_BUFFERS) + (size_t)out->slot * WIRE_OWN_MAX;
 
 		wr->addr = (uintptr_t)slot;
 		wr->length = render(out, slot);

@@ -74,7 +74,7 @@ int wire_ram_block_count(const void *msg, size_t len)
 
 void wire_get_ram_block(const void *msg, unsigned int i, struct wire_ram_block *block)
 {
-	const uint8_t *p = (const uint8_t *)msg + WIRE_HEADER_LEN + i * WIRE_RAM_BLOCK_LEN;
+	const uint8_t *p = (const uint8_t *)msg + WIRE_HEADER_LEN + (size_t)i * WIRE_RAM_BLOCK_LEN;
 
 	block->host_addr = get64(p);
 	block->offset = get64(p + 8);

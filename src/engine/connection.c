@@ -11,6 +11,7 @@
 #include "engine/report.h"
 #include "engine/scan.h"
 #include "engine/sessions.h"
+#include "util/error_text.h"
 #include "util/log.h"
 
 /* QEMU's RDMA_SIGNALED_SEND_MAX (512) and its three RECVs. */
@@ -136,7 +137,7 @@ static int take_over_receives(struct session *s, const char **reason)
 
 	*reason = "its receive queue could not be taken over";
 	if (ret) {
-		log_warn("no memory for receive buffers: %s", strerror(-ret));
+		log_warn("no memory for receive buffers: %s", error_text(-ret));
 		return 0;
 	}
 	conn_take_over(s->conn, s->memory, s->memory_mr->lkey);
@@ -207,7 +208,7 @@ static void make_listener(struct session *s)
 		return;
 	log_warn("no thread to listen for the destination: %s; doing without merged zeros and "
 		 "registration ahead",
-		 strerror(-ret));
+		 error_text(-ret));
 	conn_forgo_help(s->conn);
 }
 

@@ -167,7 +167,7 @@ static struct discard_table *copy_table(size_t more)
 	const struct discard_table *old = atomic_load(&discard_watched);
 	size_t count = old ? old->count : 0;
 	struct discard_table *table =
-		malloc(sizeof(*table) + (count + more) * sizeof(table->area[0]));
+		malloc(sizeof(*table) + (count + more) * sizeof(struct area *));
 
 	if (!table)
 		return NULL;

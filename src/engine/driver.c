@@ -9,6 +9,7 @@
 #include "engine/limits.h"
 #include "engine/mr.h"
 #include "engine/sessions.h"
+#include "util/error_text.h"
 #include "util/log.h"
 #include "util/monotonic.h"
 
@@ -107,9 +108,9 @@ static void fail(struct session *s, const struct conn_action *action)
 
 	if (action->abort.cause)
 		log_error("registering memory that was discarded: %s",
-			  strerror(action->abort.cause));
+			  error_text(action->abort.cause));
 	log_error("%s: %s; failing the migration", action->abort.reason,
-		  strerror(action->abort.error));
+		  error_text(action->abort.error));
 	verbs_fail_qp(s->qp);
 	/* Should even this fail, QEMU still wakes for the disconnection. */
 	post(s, &action->abort.wr, 1, &posted);
@@ -170,7 +171,7 @@ static void prefetch(struct session *s, const struct conn_action *action,
 	result->error = -ret;
 	/* QEMU will ask for what it needs, and then be told of a failure. */
 	if (ret)
-		log_info("registering ahead: %s", strerror(-ret));
+		log_info("registering ahead: %s", error_text(-ret));
 	pthread_cond_broadcast(&s->changed);
 }
 

@@ -28,6 +28,12 @@ static int compare(const void *a, const void *b)
 	return (a > b) - (a < b);
 }
 
+/* It does not know that a tree keeps what tsearch() is given. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* For [addr, addr + length) of `shared`, of which QEMU is a user. Lock held. NULL when
  * there is no memory. */
 static struct ibv_mr *make(struct session *s, struct mr *shared, void *addr, size_t length)
@@ -52,6 +58,10 @@ static struct ibv_mr *make(struct session *s, struct mr *shared, void *addr, siz
 	atomic_fetch_add(&handles, 1);
 	return &handle->mr;
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 /* Out of the table; NULL when it is no handle. */
 static struct handle *take(struct ibv_mr *mr)

@@ -100,6 +100,9 @@ static int read_maps(struct mapping_list *list, uint64_t start, uint64_t end)
 		if (parse(line, start, end, &mapping))
 			ret = add(list, &mapping);
 	}
+	/* Half of what there is must not look like all. */
+	if (!ret && !feof(maps))
+		ret = -ENOMEM;
 	free(line);
 	fclose(maps);
 	return ret;
@@ -110,7 +113,7 @@ static int read_maps(struct mapping_list *list, uint64_t start, uint64_t end)
 static bool is_open(const struct mapping_file *file, bool *huge)
 {
 	DIR *fds = opendir("/proc/self/fd");
-	struct mapping_file found;
+	struct mapping_file found = {0};
 	struct dirent *entry;
 	struct statfs fs;
 	bool open = false;

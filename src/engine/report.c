@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/sessions.h"
+#include "util/error_text.h"
 #include "util/log.h"
 #include "util/monotonic.h"
 #include "util/sink.h"
@@ -148,7 +149,7 @@ void report_begin(struct session *s)
 		return;
 	if (!to_stderr()) {
 		if (config_expand_path(path, sizeof(path), target, (long)getpid())) {
-			no_file(target, strerror(ENAMETOOLONG));
+			no_file(target, error_text(ENAMETOOLONG));
 			return;
 		}
 		pthread_once(&file_once, init_file);

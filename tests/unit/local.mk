@@ -21,6 +21,7 @@ unit_programs = \
 	tests/unit/test_failmalloc \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
+	tests/unit/test_mapping \
 	tests/unit/test_post_cost \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
@@ -49,6 +50,7 @@ unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sources) \
 	src/engine/lookup.c src/engine/lookup.h \
+	src/engine/mapping.c src/engine/mapping.h \
 	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/destination.c tests/unit/destination.h \
 	tests/unit/qp.c tests/unit/qp.h \
@@ -92,6 +94,9 @@ tests_unit_test_log_CFLAGS = $(unit_cflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_lookup_CFLAGS = $(unit_cflags)
 tests_unit_test_lookup_LDADD = $(unit_ldadd)
+tests_unit_test_mapping_CFLAGS = $(unit_cflags)
+tests_unit_test_mapping_LDADD = $(unit_ldadd)
+tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
 tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
 tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
