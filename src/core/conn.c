@@ -212,8 +212,10 @@ static bool keep_zero(struct conn *c, const struct conn_wr *wr)
 {
 	struct zero_run run;
 
+	/* It must not pass a write that may come back from the NIC. */
 	if (!source_zero(&c->source, wr->data, wr->length, &run) || !c->options.zeros ||
-	    !delivery_can_answer(&c->delivery, 1) || order_zero(&c->order, &run))
+	    !delivery_can_answer(&c->delivery, 1) || posting_overlaps(&c->posting, run.remote) ||
+	    order_zero(&c->order, &run))
 		return false;
 	deliver(c, delivery_answered(&c->delivery, wr->wr_id));
 	answer_ready(c);
@@ -267,7 +269,7 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 	switch (source_send(&c->source, wr->data, wr->length, can_answer, &own)) {
 	case SOURCE_FAIL:
 		fail(c, EPROTO, 0, "a message that cannot be right");
-		return conn_error(c);
+		return -EIO;
 	case SOURCE_ANSWER:
 		if (request)
 			c->counters.requests_answered++;
@@ -364,7 +366,7 @@ int conn_register(struct conn *c, const struct conn_registration *want, struct m
  * to that, and sets *lkey when the MR is another than the one it was given. Returns as
  * mrs_renew().
  */
-static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey)
+static int renew(struct conn *c, uint64_t addr, uint64_t *length, bool last, uint32_t *lkey)
 {
 	struct ram_blocks *blocks = &c->source.blocks;
 	struct ram_block *block;
@@ -381,7 +383,7 @@ static int renew(struct conn *c, uint64_t addr, uint64_t *length, uint32_t *lkey
 	/* Only what completes early can be taken apart unseen. */
 	if (c->order.policy.early)
 		where.end = registration_part(block, where);
-	ret = mrs_renew(&c->mrs, blocks, block, where, &mr);
+	ret = mrs_renew(&c->mrs, blocks, block, where, last, &mr);
 	if (ret)
 		return wait_for(c, ret);
 	*length = where.end - where.start;
@@ -402,7 +404,7 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 		part.remote_addr = wr->remote_addr + wr->taken;
 		part.length = wr->length - wr->taken;
 		part.lkey = wr->lkey;
-		ret = renew(c, part.local_addr, &part.length, &part.lkey);
+		ret = renew(c, part.local_addr, &part.length, wr->last, &part.lkey);
 		if (ret == CONN_AGAIN)
 			return ret;
 		if (ret) {

@@ -101,6 +101,7 @@ struct conn_wr {
 	uint32_t rkey; /* WRITE */
 	/* 0 at first. How much of a WRITE has been taken in when CONN_AGAIN is returned. */
 	uint64_t taken;
+	bool last; /* do not wait for other writes any more */
 };
 
 /*

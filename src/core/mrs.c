@@ -93,11 +93,11 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, void *
 	return 0;
 }
 
-/* Nothing of it is in a map any more. What a destination has registered the source may
- * use for as long as it likes. */
+/* Nothing of it is in a map any more. What a destination has registered, and QEMU knows of,
+ * the source may use for as long as it likes. */
 static void unmap(struct mrs *s, struct mr *mr)
 {
-	if (!s->source) {
+	if (!s->source && mr->needed) {
 		mr->state = MR_PRIVATE;
 		return;
 	}
@@ -257,8 +257,7 @@ static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, int error, bo
 
 enum conn_wait mrs_waits(const struct mrs *s)
 {
-	return s->waits == CONN_WAITS_FOR_PREFETCH && !s->coming ? CONN_WAITS_FOR_NOTHING
-								 : s->waits;
+	return s->waits;
 }
 
 int mrs_watch(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block)
@@ -293,7 +292,7 @@ int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 }
 
 int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block, struct range where,
-	      struct mr **mr)
+	      bool last, struct mr **mr)
 {
 	struct reg_context context = {s, block};
 	bool made;
@@ -302,7 +301,7 @@ int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 
 	ret = registration_renew(&ops, &context, &s->policy, block, where, &found, &made);
 	if (ret)
-		return wait_for_room(s, blocks, ret, false);
+		return wait_for_room(s, blocks, ret, last);
 	*mr = found;
 	if (!found)
 		return 0;
@@ -340,6 +339,9 @@ void mrs_end(struct mrs *s, const struct mrs_real *real)
 	uint64_t mapped;
 
 	s->coming = NULL;
+	/* Who waits for it looks again, though the next one may have begun by then. */
+	if (s->waits == CONN_WAITS_FOR_PREFETCH)
+		s->waits = CONN_WAITS_FOR_NOTHING;
 	mapped = registration_end(&s->policy, mr->block, range, real ? mr : NULL);
 	if (!real) {
 		free(mr);

@@ -111,9 +111,9 @@ int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 	    const struct mrs_want *want, struct mr **mr);
 
 /* The MR that a WRITE from `where` needs, as registration_renew() says; NULL when it has
- * the right one. Returns as mrs_get(). */
+ * the right one. `last` as in struct mrs_want. Returns as mrs_get(). */
 int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block, struct range where,
-	      struct mr **mr);
+	      bool last, struct mr **mr);
 
 enum conn_wait mrs_waits(const struct mrs *s);
 

@@ -127,6 +127,14 @@ unsigned int posting_next(struct posting *p, struct order *t, bool message, bool
 	return count;
 }
 
+bool posting_overlaps(const struct posting *p, struct range remote)
+{
+	for (unsigned int i = 0; p->state == POSTING_WRITES && i < p->count; i++)
+		if (write_overlaps(&p->out[i].write, remote))
+			return true;
+	return false;
+}
+
 bool posting_done(struct posting *p, struct order *t, unsigned int posted, bool full)
 {
 	bool ok = true;

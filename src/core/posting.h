@@ -81,6 +81,9 @@ struct conn_send posting_nothing(void);
 unsigned int posting_next(struct posting *p, struct order *t, bool message, bool writes,
 			  struct conn_send *wr);
 
+/* Does a write that the NIC is being given, and may not take, reach into `remote`? */
+bool posting_overlaps(const struct posting *p, struct range remote);
+
 /* It has taken `posted` of them, of which p->out tells; `full`: there was no room for the
  * rest. False when that is not offered again because nothing will make room. */
 bool posting_done(struct posting *p, struct order *t, unsigned int posted, bool full);

@@ -41,9 +41,8 @@ static int post_one(struct session *s, const struct ibv_send_wr *wr)
 	if (ret)
 		return ret;
 	while ((ret = conn_post_send(s->conn, &seen)) == CONN_AGAIN)
-		/* -ENOMEM would have QEMU wait and try again. */
 		if (driver_wait(s))
-			conn_fail(s->conn, EIO, "a write from memory that is not registered");
+			seen.last = true;
 	driver_run(s);
 	return ret ? ret : conn_error(s->conn);
 }

@@ -191,11 +191,16 @@ int handle_deregister(struct ibv_mr *mr)
 	struct handle *handle = take(mr);
 	struct session *s;
 	struct mr *shared;
+	int ret;
 
 	if (!handle)
 		return verbs_real()->dereg_mr(mr);
 	s = handle->session;
 	shared = handle->shared;
 	free(handle);
-	return -put(s, shared);
+	ret = put(s, shared);
+	/* Not what verbs promise, but QEMU prints it. */
+	if (ret)
+		errno = -ret;
+	return -ret;
 }

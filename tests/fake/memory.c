@@ -119,8 +119,10 @@ int latest_ibv_dereg_mr(struct ibv_mr *ibmr)
 	struct fake_mr *mr = (struct fake_mr *)ibmr;
 
 	fake_record("ibv_dereg_mr length=%zu", ibmr->length);
-	if (fake_control.dereg_fails)
-		return fake_control.dereg_fails;
+	if (fake_control.dereg_fails) {
+		errno = fake_control.dereg_fails;
+		return errno;
+	}
 	fake_count_mr(-1);
 	__atomic_sub_fetch(&fake_control.pinned, ibmr->length, __ATOMIC_RELAXED);
 	take_from_list(mr);

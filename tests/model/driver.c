@@ -232,15 +232,18 @@ void driver_wait(struct driver *d)
 {
 	struct world *w = d->world;
 
-	world_expect(w, ++d->waits < WAITS_MAX, "a call is to be made again without an end");
-	driver_run(d);
-	if (conn_waits(d->conn) == CONN_WAITS_FOR_WRITES) {
-		driver_drain(d, CONN_SEND_CQ);
-		driver_drain(d, CONN_RECV_CQ);
+	for (;;) {
+		world_expect(w, ++d->waits < WAITS_MAX, "a call waits without an end");
 		driver_run(d);
-	}
-	if (conn_waits(d->conn) != CONN_WAITS_FOR_NOTHING)
+		if (conn_waits(d->conn) == CONN_WAITS_FOR_WRITES) {
+			driver_drain(d, CONN_SEND_CQ);
+			driver_drain(d, CONN_RECV_CQ);
+			driver_run(d);
+		}
+		if (conn_waits(d->conn) == CONN_WAITS_FOR_NOTHING)
+			return;
 		world_expect(w, world_step(w), "what a registration waits for never ends");
+	}
 }
 
 int driver_post_send(struct driver *d, const struct conn_wr *wr)

@@ -256,12 +256,15 @@ static int run_dereg_fails(char **args)
 	struct migration m;
 	struct ibv_mr *mr;
 	uint32_t rkey;
+	int ret;
 
 	(void)args;
 	migration_open(&m, "192.0.2.7");
 	mr = migration_send_chunk(&m, 0, &rkey);
 	peer_control->dereg_fails = EBUSY;
-	printf("ibv_dereg_mr %s\n", strerror(ibv_dereg_mr(mr)));
+	errno = 0;
+	ret = ibv_dereg_mr(mr);
+	printf("ibv_dereg_mr %s, errno: %s\n", strerror(ret), strerror(errno));
 	peer_control->dereg_fails = 0;
 	migration_finish(&m);
 	peer_close(&m.peer);

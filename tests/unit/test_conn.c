@@ -208,7 +208,7 @@ START_TEST(an_unregister_that_cannot_be_answered_fails)
 	bench_post_recv(&b, 0);
 	message_register(&m, WIRE_UNREGISTER_REQUEST, 50, 0, 0);
 	wr.length = m.len;
-	ck_assert_int_eq(bench_post(&b, &wr), -EPROTO);
+	ck_assert_int_eq(bench_post(&b, &wr), -EIO);
 	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_WR_FLUSH_ERR);
 	bench_end(&b);

@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "core/prefetch.h"
 #include "core/verbs_values.h"
+#include "driver_mr.h"
 
 /* Registration ahead of QEMU through a connection: what is on the wire, and what QEMU
  * sees of it, which is its own answers and nothing else. */
@@ -551,11 +552,64 @@ START_TEST(without_help_there_is_no_need_for_it)
 }
 END_TEST
 
+/* QEMU asks for a chunk, and gets its answer from here. */
+static void answered(uint64_t at)
+{
+	struct message m;
+
+	ck_assert_int_eq(request(&m, at), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
+	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
+	bench_post_answer_recvs(&b);
+}
+
+/* QEMU waits for what it needs and no longer: the next piece may have begun when it looks. */
+START_TEST(it_waits_for_its_own_piece_only)
+{
+	struct conn_registration want = {.addr = BENCH_LOCAL + FIRST, .length = MIB};
+	struct conn_result done = {0}, next_done = {0};
+	struct conn_action piece, next;
+	struct mr *mr;
+
+	start_writing(BENCH_WRITES | BENCH_ZEROS);
+	/* It asks for [16M, 32M), and registers that here. */
+	find(0);
+	bench_run(&b);
+	ck_assert(conn_next(b.conn, REGISTER, &piece));
+	ck_assert_uint_eq(piece.memory.addr, want.addr);
+	ck_assert(bench_complete_send(&b));
+	incoming_result();
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	/* QEMU comes there: then it asks for [32M, 64M). */
+	answered(FIRST - MIB);
+	bench_register(&b, LOCAL + FIRST - MIB, MIB);
+	answered(FIRST);
+	find(0);
+	bench_run(&b);
+	ck_assert_int_eq(conn_register(b.conn, &want, &mr), CONN_AGAIN);
+	ck_assert_int_eq(conn_waits(b.conn), CONN_WAITS_FOR_PREFETCH);
+	driver_mr_register(b.driver, &piece, &done);
+	conn_done(b.conn, &piece, &done);
+	bench_run(&b);
+	ck_assert(conn_next(b.conn, REGISTER, &next));
+	ck_assert_int_eq(conn_waits(b.conn), CONN_WAITS_FOR_NOTHING);
+	ck_assert_int_eq(conn_register(b.conn, &want, &mr), 0);
+	mrs_put(mr);
+	driver_mr_register(b.driver, &next, &next_done);
+	conn_done(b.conn, &next, &next_done);
+	bench_end(&b);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("conn_prefetch");
 	TCase *tc = tcase_create("conn_prefetch");
 
+	tcase_add_test(tc, it_waits_for_its_own_piece_only);
 	tcase_add_loop_test(tc, its_result_and_ready_are_not_shown, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, qemus_request_waits_for_ours, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_message_goes_after_it, 0, BENCH_MODES);
