@@ -40,6 +40,6 @@ tests_sim_sim_LDFLAGS = \
 
 # With queues so short that they are full all the time.
 tests_sim_sim_small_SOURCES = $(tests_sim_sim_SOURCES)
-tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -DTRANSMIT_WINDOW_WRITES=24 \
-	-DTRANSMIT_BATCH=8 -DTRANSMIT_SEND_QUEUE=24 -DTRANSMIT_UNSIGNALED=5
+tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -DORDER_WINDOW_WRITES=24 \
+	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5
 tests_sim_sim_small_LDFLAGS = $(tests_sim_sim_LDFLAGS)
