@@ -239,6 +239,9 @@ void conn_figures(const struct conn *c, struct conn_figures *figures)
 		.window_bytes = c->order.window_bytes,
 		.window_writes = c->order.writes.count + c->order.writes_in_flight,
 	};
+	/* Else the NIC is being given something. */
+	if (c->posting.state == POSTING_NOTHING)
+		figures->gathering = order_gathering(&c->order);
 }
 
 const char *conn_check(const struct conn *c)

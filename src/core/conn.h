@@ -254,6 +254,8 @@ struct conn_figures {
 	/* WRITEs taken in that have not completed: bytes and number. */
 	uint64_t window_bytes;
 	unsigned int window_writes;
+	/* Of those, what could go and waits for others to go with. */
+	unsigned int gathering;
 };
 void conn_figures(const struct conn *c, struct conn_figures *figures);
 

@@ -502,6 +502,14 @@ bool order_waits_for_ready(const struct order *t)
 	return !is_broken(t) && order_expects_ready(t) && (t->ordered.pending || t->writes.count);
 }
 
+unsigned int order_gathering(const struct order *t)
+{
+	if (!t->writes.count || t->stalled || !room(t, SEND_QUEUE_RESERVE) ||
+	    zero_queue_overlaps(&t->zeros, write_queue_at(&t->writes, 0)))
+		return 0;
+	return t->writes.count;
+}
+
 const char *order_check(const struct order *t)
 {
 	unsigned int writes = 0;

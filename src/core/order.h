@@ -225,6 +225,9 @@ bool order_expects_ready(const struct order *t);
 /* Could our request go, but for room in the send queue? */
 bool order_waits_for_room(const struct order *t);
 
+/* Writes that could go, and wait for others to go with. */
+unsigned int order_gathering(const struct order *t);
+
 /* For tests: what is wrong when order_batch() has nothing; NULL when nothing is. */
 const char *order_check(const struct order *t);
 

@@ -296,10 +296,19 @@ bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
 
 void driver_arm(struct driver *d, enum conn_cq cq)
 {
+	struct conn_figures figures;
+	bool sleeps;
+
 	if (d->qp->send_cq == d->qp->recv_cq)
 		cq = CONN_SEND_CQ;
+	sleeps = !conn_count_due(d->conn, cq);
 	conn_arm(d->conn, cq);
 	driver_run(d);
+	if (sleeps && !conn_has(d->conn, WRITES) && conn_state(d->conn) == CONN_ACTIVE) {
+		conn_figures(d->conn, &figures);
+		world_expect(d->world, !figures.gathering,
+			     "a write waits for others while QEMU sleeps");
+	}
 	world_yield(d->world);
 	nic_arm(real_cq(d, cq));
 }
