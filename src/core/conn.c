@@ -545,6 +545,18 @@ static void recv_failed(struct conn *c, const struct completion *wc)
 	deliver(c, delivery_recv(&c->delivery, &failed, is_sending(c)));
 }
 
+static void recv_completed(struct conn *c, uint64_t buffer, const struct completion *wc)
+{
+	bool failed = wc->status != VERBS_WC_SUCCESS;
+
+	if (!posting_recv_done(&c->posting, buffer) || (!failed && wc->byte_len > WIRE_MESSAGE_MAX))
+		fail(c, EIO, 0, "a completion for no request of ours");
+	else if (failed)
+		recv_failed(c, wc);
+	else
+		message_came(c, (unsigned int)buffer, wc->byte_len);
+}
+
 static void send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
 {
 	int ret = order_completed(&c->order, serial, wc, conn_due(c, CONN_SEND_CQ));
@@ -566,10 +578,7 @@ void conn_completed(struct conn *c, const struct completion *wc)
 		send_completed(c, number, wc);
 		break;
 	case POSTING_OF_RECV:
-		if (wc->status == VERBS_WC_SUCCESS)
-			message_came(c, (unsigned int)number, wc->byte_len);
-		else
-			recv_failed(c, wc);
+		recv_completed(c, number, wc);
 		break;
 	case POSTING_OF_NOTHING:
 		break;
