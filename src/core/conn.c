@@ -119,6 +119,12 @@ void conn_start(struct conn *c, uint64_t max_message)
 	c->mrs.source = source;
 }
 
+/* A SEND of QEMU's has not completed. */
+static bool is_sending(const struct conn *c)
+{
+	return c->order.ordered.pending || c->order.sends.messages;
+}
+
 static void fail(struct conn *c, int error, int cause, const char *reason)
 {
 	struct completion wc = {
@@ -136,6 +142,9 @@ static void fail(struct conn *c, int error, int cause, const char *reason)
 	if (c->order.ordered.pending)
 		completion_queue_push(conn_due(c, CONN_SEND_CQ), &wc);
 	order_abandon_message(&c->order);
+	/* What waited for that SEND; one that is on the wire still completes. */
+	if (!is_sending(c))
+		delivery_release(&c->delivery);
 	delivery_flush(&c->delivery);
 }
 
@@ -149,12 +158,6 @@ static void deliver(struct conn *c, int ret)
 {
 	if (ret)
 		fail(c, EPROTO, 0, "more has completed than was posted");
-}
-
-/* A SEND of QEMU's has not completed. */
-static bool is_sending(const struct conn *c)
-{
-	return c->order.ordered.pending || c->order.sends.messages;
 }
 
 static bool answer_recv(struct conn *c, const void *msg, size_t len)
