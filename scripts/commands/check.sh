@@ -301,12 +301,17 @@ step_cross() {
 	cross s390x 1000
 }
 
+# The full check takes longer.
 step_fuzz() {
+	local seconds
+
 	# shellcheck source=scripts/commands/fuzz.sh
 	. "$SOURCE_DIR/scripts/commands/fuzz.sh"
+	seconds=$FUZZ_SECONDS
+	[ "$CHECK_SIZE" != full ] || seconds=60
 	fuzz_build
 	# shellcheck disable=SC2046 # names without blanks
-	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
+	fuzz_run "$seconds" 1 $(fuzz_list)
 }
 
 # That all is in the tarball, and builds from there; the full check runs its tests there as well.
