@@ -34,7 +34,7 @@ bench           | check | tests  | alone | what the shim adds to each hooked ver
 clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | check | tests  | host  | unit tests as built by clang
 tsan            | check | tests  | host  | all of the shim in a program, under ThreadSanitizer
-fuzz            | check | tests  | host  | parsers and maps under generated input, with libFuzzer
+fuzz            | check | tests  | host  | parsers, maps and a connection under generated input, with libFuzzer
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
 coverage        | check | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
