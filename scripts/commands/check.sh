@@ -34,7 +34,7 @@ bench           | check | tests  | alone | what the shim adds to each hooked ver
 clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | check | tests  | host  | unit tests as built by clang
 tsan            | check | tests  | host  | all of the shim in a program, under ThreadSanitizer
-fuzz            | check | tests  | host  | parsers and maps under generated input, with libFuzzer
+fuzz            | check | tests  | host  | parsers, maps and a connection under generated input, with libFuzzer
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
 coverage        | check | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
@@ -301,12 +301,17 @@ step_cross() {
 	cross s390x 1000
 }
 
+# The full check takes longer.
 step_fuzz() {
+	local seconds
+
 	# shellcheck source=scripts/commands/fuzz.sh
 	. "$SOURCE_DIR/scripts/commands/fuzz.sh"
+	seconds=$FUZZ_SECONDS
+	[ "$CHECK_SIZE" != full ] || seconds=60
 	fuzz_build
 	# shellcheck disable=SC2046 # names without blanks
-	fuzz_run "$FUZZ_SECONDS" 1 $(fuzz_list)
+	fuzz_run "$seconds" 1 $(fuzz_list)
 }
 
 # That all is in the tarball, and builds from there; the full check runs its tests there as well.

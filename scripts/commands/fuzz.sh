@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# help: feed parsers generated input: "fuzz [TARGET...] [--seconds N] [--jobs N]"; "fuzz --list"
+# help: feed parsers and core generated input: "fuzz [TARGET...] [--seconds N] [--jobs N]"; "fuzz --list"
 
 # Of each target; the check takes these.
 readonly FUZZ_SECONDS=6

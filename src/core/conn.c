@@ -119,6 +119,12 @@ void conn_start(struct conn *c, uint64_t max_message)
 	c->mrs.source = source;
 }
 
+/* A SEND of QEMU's has not completed. */
+static bool is_sending(const struct conn *c)
+{
+	return c->order.ordered.pending || c->order.sends.messages;
+}
+
 static void fail(struct conn *c, int error, int cause, const char *reason)
 {
 	struct completion wc = {
@@ -136,6 +142,9 @@ static void fail(struct conn *c, int error, int cause, const char *reason)
 	if (c->order.ordered.pending)
 		completion_queue_push(conn_due(c, CONN_SEND_CQ), &wc);
 	order_abandon_message(&c->order);
+	/* What waited for that SEND; one that is on the wire still completes. */
+	if (!is_sending(c))
+		delivery_release(&c->delivery);
 	delivery_flush(&c->delivery);
 }
 
@@ -149,12 +158,6 @@ static void deliver(struct conn *c, int ret)
 {
 	if (ret)
 		fail(c, EPROTO, 0, "more has completed than was posted");
-}
-
-/* A SEND of QEMU's has not completed. */
-static bool is_sending(const struct conn *c)
-{
-	return c->order.ordered.pending || c->order.sends.messages;
 }
 
 static bool answer_recv(struct conn *c, const void *msg, size_t len)
@@ -545,6 +548,18 @@ static void recv_failed(struct conn *c, const struct completion *wc)
 	deliver(c, delivery_recv(&c->delivery, &failed, is_sending(c)));
 }
 
+static void recv_completed(struct conn *c, uint64_t buffer, const struct completion *wc)
+{
+	bool failed = wc->status != VERBS_WC_SUCCESS;
+
+	if (!posting_recv_done(&c->posting, buffer) || (!failed && wc->byte_len > WIRE_MESSAGE_MAX))
+		fail(c, EIO, 0, "a completion for no request of ours");
+	else if (failed)
+		recv_failed(c, wc);
+	else
+		message_came(c, (unsigned int)buffer, wc->byte_len);
+}
+
 static void send_completed(struct conn *c, uint64_t serial, const struct completion *wc)
 {
 	int ret = order_completed(&c->order, serial, wc, conn_due(c, CONN_SEND_CQ));
@@ -566,10 +581,7 @@ void conn_completed(struct conn *c, const struct completion *wc)
 		send_completed(c, number, wc);
 		break;
 	case POSTING_OF_RECV:
-		if (wc->status == VERBS_WC_SUCCESS)
-			message_came(c, (unsigned int)number, wc->byte_len);
-		else
-			recv_failed(c, wc);
+		recv_completed(c, number, wc);
 		break;
 	case POSTING_OF_NOTHING:
 		break;

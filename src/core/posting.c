@@ -47,12 +47,21 @@ bool posting_next_recv(struct posting *p, struct conn_recv *recv)
 	while (!(p->buffers_due & 1u << buffer))
 		buffer++;
 	p->buffers_due &= ~(1u << buffer);
+	p->buffers_posted |= 1u << buffer;
 	*recv = (struct conn_recv){
 		.wr_id = MARK_RECV | buffer,
 		.addr = (uintptr_t)buffer_at(p, buffer),
 		.length = WIRE_MESSAGE_MAX,
 		.lkey = p->lkey,
 	};
+	return true;
+}
+
+bool posting_recv_done(struct posting *p, uint64_t buffer)
+{
+	if (buffer >= RECV_QUEUE_BUFFERS || !(p->buffers_posted & 1u << buffer))
+		return false;
+	p->buffers_posted &= ~(1u << buffer);
 	return true;
 }
 

@@ -53,6 +53,8 @@ struct posting {
 	uint32_t lkey;
 	/* Receive buffers to be posted: bit n is buffer n. */
 	unsigned int buffers_due;
+	/* And those that the NIC has. */
+	unsigned int buffers_posted;
 	/* What the NIC is being given. */
 	enum posting_state state;
 	unsigned int count;
@@ -70,6 +72,9 @@ const void *posting_buffer(const struct posting *p, uint64_t buffer);
 
 /* A receive buffer of our own that is to be posted; false when there is none. */
 bool posting_next_recv(struct posting *p, struct conn_recv *recv);
+
+/* One has completed. False when the NIC did not have it. */
+bool posting_recv_done(struct posting *p, uint64_t buffer);
 
 /* A WR that does nothing, but completes. */
 struct conn_send posting_nothing(void);

@@ -15,7 +15,8 @@ int write_queue_push(struct write_queue *q, const struct write *write, uint64_t 
 {
 	struct write *newest;
 
-	if (q->count) {
+	/* Where nothing is merged, two empty ones are not either. */
+	if (q->count && merge_max) {
 		newest = &q->ring[(q->head + q->count - 1) % WRITE_QUEUE_ROOM];
 		if (continues(newest, write, merge_max)) {
 			newest->length += write->length;

@@ -4,6 +4,7 @@
 # --enable-fuzzers, one of libFuzzer's that "./run fuzz" drives.
 fuzz_programs = \
 	tests/fuzz/config \
+	tests/fuzz/conn \
 	tests/fuzz/elf \
 	tests/fuzz/extent_map \
 	tests/fuzz/proc \
@@ -49,6 +50,13 @@ fuzz_ab_sources = $(fuzz_main) \
 tests_fuzz_config_SOURCES = tests/fuzz/config.c $(fuzz_main) src/util/config.c src/util/config.h
 tests_fuzz_config_CFLAGS = $(fuzz_cflags)
 tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+
+# With queues so short that they get full.
+tests_fuzz_conn_SOURCES = tests/fuzz/conn.c $(fuzz_main) $(core_sources) \
+	tests/fuzz/conn_caller.c tests/fuzz/conn_caller.h tests/model/message.h
+tests_fuzz_conn_CFLAGS = $(fuzz_cflags) -I$(srcdir)/tests/model -DORDER_WINDOW_WRITES=24 \
+	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5
+tests_fuzz_conn_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_counts_SOURCES = tests/fuzz/counts.c tests/fuzz/memfile.h $(fuzz_ab_sources)
 tests_fuzz_counts_CPPFLAGS = $(fuzz_tools_cppflags)

@@ -44,13 +44,33 @@ START_TEST(more_messages_than_buffers_fail_the_connection)
 	struct completion wc = {.opcode = VERBS_WC_RECV, .byte_len = 16};
 
 	bench_start(&b, CONN_SOURCE, (unsigned int)_i, 30);
-	for (unsigned int i = 0; i <= RECV_QUEUE_BUFFERS + 1; i++) {
+	for (unsigned int i = 0; i <= RECV_QUEUE_BUFFERS; i++) {
 		ck_assert_int_eq(conn_state(b.conn), CONN_ACTIVE);
 		wc.wr_id = b.qp->rq[i % RECV_QUEUE_BUFFERS].wr_id;
 		conn_completed(b.conn, &wc);
 	}
 	ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
 	bench_end(&b);
+}
+END_TEST
+
+/* Nor is anything read where there is no buffer of ours, or beyond it. */
+START_TEST(a_message_in_no_buffer_fails_the_connection)
+{
+	static const struct {
+		uint64_t beyond; /* the last buffer */
+		uint32_t length;
+	} cases[] = {{1, 16}, {64, 16}, {UINT64_C(1) << 40, 16}, {0, WIRE_MESSAGE_MAX + 1}};
+	struct completion wc = {.opcode = VERBS_WC_RECV};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bench_start(&b, CONN_SOURCE, (unsigned int)_i, 30);
+		wc.wr_id = b.qp->rq[RECV_QUEUE_BUFFERS - 1].wr_id + cases[i].beyond;
+		wc.byte_len = cases[i].length;
+		conn_completed(b.conn, &wc);
+		ck_assert_int_eq(conn_state(b.conn), CONN_FAILED);
+		bench_end(&b);
+	}
 }
 END_TEST
 
@@ -94,6 +114,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, a_message_waits_for_its_receive, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, more_messages_than_buffers_fail_the_connection, 0, BENCH_MODES);
+	tcase_add_loop_test(tc, a_message_in_no_buffer_fails_the_connection, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_message_too_long_is_a_local_length_error, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_receive_posted_after_an_error_is_flushed, 0, BENCH_MODES);
 	suite_add_tcase(suite, tc);

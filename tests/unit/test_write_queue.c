@@ -128,6 +128,16 @@ START_TEST(nothing_is_merged_with_a_limit_of_zero)
 }
 END_TEST
 
+START_TEST(empty_writes_are_not_merged_with_a_limit_of_zero)
+{
+	struct write w = write_of(0, 0);
+
+	ck_assert_int_eq(write_queue_push(&q, &w, 0), 0);
+	ck_assert_int_eq(write_queue_push(&q, &w, 0), 0);
+	ck_assert_uint_eq(q.count, 2);
+}
+END_TEST
+
 START_TEST(an_emptied_queue_forgets_its_newest)
 {
 	struct write first = write_of(0, 4096), next = write_of(4096, 4096);
@@ -199,6 +209,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_stranger_stays_alone, 0, STRANGERS);
 	tcase_add_test(tc, a_merged_write_has_a_limit);
 	tcase_add_test(tc, nothing_is_merged_with_a_limit_of_zero);
+	tcase_add_test(tc, empty_writes_are_not_merged_with_a_limit_of_zero);
 	tcase_add_test(tc, an_emptied_queue_forgets_its_newest);
 	tcase_add_test(tc, a_full_queue_refuses_all_but_what_continues);
 	tcase_add_test(tc, overlaps_are_found_to_the_byte);

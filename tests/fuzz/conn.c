@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection under any order of events, as the input says: QEMU's calls, the NIC's completions,
+ * messages of a hostile peer, discards, and actions that end well, in part or not at all, at once
+ * or late. Whatever comes, what QEMU posts completes once, the queues hold, each real MR is given
+ * back once, and no message is read beyond its end.
+ */
+#include <errno.h>
+
+#include "conn_caller.h"
+#include "core/verbs_values.h"
+#include "message.h"
+
+#define EVENTS_MAX 2000
+#define MIB	   (UINT64_C(1) << 20)
+
+/* Steps of others while a call of QEMU's waits, and until it need not wait any more. */
+#define STEPS_MEANWHILE 16
+#define CALLS_MAX	20000
+
+static const int errors[] = {ENOMEM, EINVAL, EIO, ENOTSUP, EOPNOTSUPP, EFAULT, EAGAIN, EPERM};
+
+static int input_error(struct input *in)
+{
+	return errors[input_8(in) % (sizeof(errors) / sizeof(errors[0]))];
+}
+
+/* ---- Places ---- */
+
+/* Where a block of the guest's is in this process, if we say so. */
+static uint64_t local_base(unsigned int block)
+{
+	return UINT64_C(0x7f0000000000) + ((uint64_t)block << 32);
+}
+
+static uint64_t host_base(unsigned int block)
+{
+	return UINT64_C(0x550000000000) + ((uint64_t)block << 32);
+}
+
+/* A place in a block, or anything: the low bits of `how` say. Chunks as QEMU has them, the size
+ * is in the next bits. */
+struct place {
+	unsigned int block;
+	uint64_t offset, ram_addr, length;
+};
+
+static struct place input_place(struct caller *c)
+{
+	const struct ram_blocks *blocks = conn_blocks(c->conn);
+	uint8_t how = input_8(&c->in), chunk = input_8(&c->in);
+	uint64_t size = MIB << (how >> 3 & 3);
+	struct place place = {.block = how & 3, .offset = chunk * size, .length = size};
+	const struct ram_block *block =
+		place.block < blocks->count ? &blocks->block[place.block] : NULL;
+
+	if (how & 4) {
+		place.offset = input_64(&c->in);
+		place.length = input_32(&c->in);
+	}
+	if (how & 32)
+		place.length = (uint64_t)input_8(&c->in) << 12;
+	if (block && place.offset < block->length && !(how & 64) &&
+	    place.length > block->length - place.offset)
+		place.length = block->length - place.offset;
+	place.ram_addr = place.offset + (block ? block->offset : 0);
+	return place;
+}
+
+/* ---- Messages, QEMU's and the peer's ---- */
+
+static uint32_t build_blocks(struct caller *c, uint8_t *body)
+{
+	uint8_t how = input_8(&c->in);
+	unsigned int count = how % 8;
+	uint64_t offset = 0;
+
+	/* More than anybody has. */
+	if (how == 255)
+		count = (WIRE_MESSAGE_MAX - WIRE_HEADER_LEN) / WIRE_RAM_BLOCK_LEN;
+	for (unsigned int i = 0; i < count; i++, body += WIRE_RAM_BLOCK_LEN) {
+		uint64_t length = how == 255 ? 4096 : (uint64_t)input_8(&c->in) << 19;
+
+		if (how & 8)
+			length += input_64(&c->in);
+		message_put64(body, how & 16 ? input_64(&c->in) : host_base(i));
+		message_put64(body + 8, how & 32 ? input_64(&c->in) : offset);
+		message_put64(body + 16, length);
+		message_put64(body + 24, 0);
+		offset += length;
+	}
+	return count * WIRE_RAM_BLOCK_LEN;
+}
+
+static uint32_t build_body(struct caller *c, uint8_t type, uint8_t *body)
+{
+	struct place place;
+
+	switch (type) {
+	case WIRE_RAM_BLOCKS_RESULT:
+		return build_blocks(c, body);
+	case WIRE_REGISTER_REQUEST:
+	case WIRE_UNREGISTER_REQUEST:
+		place = input_place(c);
+		message_put64(body,
+			      type == WIRE_REGISTER_REQUEST ? place.ram_addr : place.offset / MIB);
+		message_put32(body + 8, place.block);
+		message_put32(body + 12, 0);
+		message_put64(body + 16, place.length / MIB - !!(place.length / MIB));
+		return WIRE_REGISTER_LEN;
+	case WIRE_REGISTER_RESULT:
+		place.block = input_8(&c->in);
+		message_put32(body, place.block >> 2);
+		message_put32(body + 4, 0);
+		message_put64(body + 8, host_base(place.block & 3));
+		return WIRE_RESULT_LEN;
+	case WIRE_COMPRESS:
+		place = input_place(c);
+		message_put32(body, 0);
+		message_put32(body + 4, place.block);
+		message_put64(body + 8, place.ram_addr);
+		message_put64(body + 16, place.length);
+		return WIRE_COMPRESS_LEN;
+	case WIRE_QEMU_FILE:
+		body[0] = 0;
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* What is wrong with a message. */
+enum { SHAPE_RIGHT, SHAPE_LENGTH = 16, SHAPE_CUT = 32, SHAPE_HEADER = 64, SHAPE_BODY = 128 };
+
+/* Into `msg`, of WIRE_MESSAGE_MAX bytes. Returns its length. */
+static uint32_t build_message(struct caller *c, uint8_t *msg)
+{
+	uint8_t how = input_8(&c->in), *body = msg + WIRE_HEADER_LEN;
+	uint32_t length = build_body(c, how & 15, body);
+
+	if (how & SHAPE_BODY)
+		for (uint8_t n = input_8(&c->in) % 8; n > 0; n--)
+			body[input_8(&c->in) % 48] = input_8(&c->in);
+	message_put32(msg, length);
+	message_put32(msg + 4, how & 15);
+	message_put32(msg + 8, 1);
+	message_put32(msg + 12, 0);
+	length += WIRE_HEADER_LEN;
+	if (how & SHAPE_LENGTH)
+		length = input_32(&c->in) % (WIRE_MESSAGE_MAX + 1);
+	if (how & SHAPE_HEADER)
+		msg[input_8(&c->in) % WIRE_HEADER_LEN] = input_8(&c->in);
+	else if (how & SHAPE_LENGTH && length >= WIRE_HEADER_LEN)
+		message_put32(msg, length - WIRE_HEADER_LEN);
+	if (how & SHAPE_CUT && length)
+		length -= 1 + input_8(&c->in) % length;
+	return length;
+}
+
+static uint8_t scratch[WIRE_MESSAGE_MAX];
+
+/* ---- Events ---- */
+
+/* A call has returned CONN_AGAIN: others act until it may be made again. False when they have
+ * done all that they can, and it may not. */
+static bool wait_meanwhile(struct caller *c);
+
+static void send_message(struct caller *c)
+{
+	uint32_t length = build_message(c, scratch);
+	struct conn_wr wr = {.message = true, .length = length};
+	struct wire_header header;
+	struct qemu_wr *qemu = caller_new_wr(c, QEMU_SEND, length, &wr.wr_id);
+	int ret;
+
+	if (!qemu)
+		return;
+	memcpy(qemu->data, scratch, length);
+	wr.data = qemu->data;
+	wr.local_addr = (uintptr_t)qemu->data;
+	if (conn_expects_message(c->conn)) {
+		caller_drain(c, CONN_RECV_CQ, 16);
+		caller_run(c);
+	}
+	ret = conn_post_send(c->conn, &wr);
+	ENSURE(ret <= 0);
+	if (!ret)
+		caller_accept(c, qemu,
+			      conn_role(c->conn) == CONN_DESTINATION ||
+				      (!wire_parse_header(wr.data, length, &header) &&
+				       (header.type == WIRE_READY || header.type == WIRE_ERROR)));
+	caller_run(c);
+}
+
+static void post_write(struct caller *c, struct conn_wr wr)
+{
+	struct qemu_wr *qemu = caller_new_wr(c, QEMU_WRITE, 0, &wr.wr_id);
+	unsigned int calls = 0;
+	int ret;
+
+	if (!qemu)
+		return;
+	while ((ret = conn_post_send(c->conn, &wr)) == CONN_AGAIN) {
+		ENSURE(++calls < CALLS_MAX);
+		if (!wait_meanwhile(c))
+			conn_fail(c->conn, EIO, "it never ends");
+	}
+	/* Then QEMU waits for one to complete. */
+	if (ret == -ENOMEM)
+		ENSURE(c->open[QEMU_WRITE] || conn_count_due(c->conn, CONN_SEND_CQ));
+	if (!ret)
+		caller_accept(c, qemu, false);
+	caller_run(c);
+}
+
+/* Some, one behind the other. */
+static void send_writes(struct caller *c)
+{
+	struct place place = input_place(c);
+	uint8_t how = input_8(&c->in), key = input_8(&c->in);
+	struct conn_wr wr = {
+		.length = place.length & 0x7fffffff,
+		.local_addr = local_base(place.block) + place.offset,
+		.remote_addr = host_base(place.block) + place.offset,
+		.lkey = key,
+		.rkey = key,
+	};
+
+	if (wr.length > MIB << 10)
+		wr.length = MIB << 10;
+	/* Of an MR that QEMU has. */
+	if (c->handles && key & 1)
+		wr.lkey = c->handle[key / 2 % c->handles]->real.lkey;
+	for (unsigned int n = how; n > 0 && !c->inside; n -= n < 4 ? n : 4) {
+		post_write(c, wr);
+		wr.local_addr += wr.length;
+		wr.remote_addr += wr.length;
+	}
+}
+
+static void post_recv(struct caller *c)
+{
+	uint8_t how = input_8(&c->in);
+	bool posts = conn_role(c->conn) != CONN_DESTINATION || conn_state(c->conn) < CONN_ACTIVE;
+	struct recv_request request = {.length = how & 1 ? how : how & 2 ? WIRE_MESSAGE_MAX : 512};
+	struct qemu_wr *qemu;
+	int ret;
+
+	if (c->open[QEMU_RECV] >= CALLER_QEMU_RECV) {
+		if (!posts || how < 250)
+			return;
+		c->too_many = true;
+	}
+	if (conn_state(c->conn) == CONN_PASSTHROUGH)
+		return;
+	qemu = caller_new_wr(c, QEMU_RECV, request.length, &request.wr_id);
+	if (!qemu)
+		return;
+	request.addr = qemu->data;
+	if (posts) {
+		ret = conn_post_recv(c->conn, &request);
+		ENSURE(ret == 0 || ret == -ENOMEM);
+		if (!ret)
+			caller_accept(c, qemu, false);
+		if (conn_state(c->conn) >= CONN_ACTIVE)
+			caller_run(c);
+		return;
+	}
+	caller_accept(c, qemu, false);
+	c->rq[c->rq_count++] = (struct conn_recv){
+		.wr_id = request.wr_id,
+		.addr = (uintptr_t)request.addr,
+		.length = request.length,
+	};
+}
+
+static void message_comes(struct caller *c)
+{
+	uint32_t length = build_message(c, scratch);
+	void *buffer = caller_receive_begin(c, length);
+
+	if (!buffer)
+		return;
+	memcpy(buffer, scratch, length);
+	caller_receive_end(c, length);
+}
+
+static void arm(struct caller *c)
+{
+	uint8_t how = input_8(&c->in);
+	enum conn_cq cq = how & 1 && !c->options.one_cq ? CONN_RECV_CQ : CONN_SEND_CQ;
+
+	conn_arm(c->conn, cq);
+	caller_run(c);
+	if (how & 2)
+		caller_poll(c, cq, 1);
+}
+
+static void poll_cq(struct caller *c)
+{
+	uint8_t how = input_8(&c->in);
+
+	caller_poll(c, how & 1 ? CONN_RECV_CQ : CONN_SEND_CQ, 1 + (how >> 1) % 8);
+}
+
+static void complete(struct caller *c)
+{
+	for (uint8_t n = input_8(&c->in) % 32 + 1; n > 0; n--)
+		caller_complete(c, VERBS_WC_SUCCESS);
+}
+
+static void fail_wr(struct caller *c)
+{
+	uint8_t status = input_8(&c->in);
+
+	if (status & 1)
+		caller_complete(c, 1 + status / 2);
+	else
+		caller_fail_recv(c, 1 + status / 2);
+}
+
+static void complete_nonsense(struct caller *c)
+{
+	static const uint64_t marks[] = {0, 0x5d4c, 0x5d4d, 0x5d4e};
+	uint8_t how = input_8(&c->in);
+	struct completion wc = {
+		.wr_id = marks[how & 3] << 48,
+		.status = how & 4 ? 0 : how,
+		.opcode = how & 8 ? VERBS_WC_SEND : VERBS_WC_RECV,
+		.byte_len = how & 16 ? input_32(&c->in) : 0,
+	};
+
+	wc.wr_id |= how & 32 ? input_64(&c->in) & ~(UINT64_C(0xffff) << 48) : input_8(&c->in);
+	if (!wc.wr_id || caller_is_outstanding(c, wc.wr_id))
+		return;
+	conn_completed(c->conn, &wc);
+	caller_run(c);
+}
+
+static void register_memory(struct caller *c)
+{
+	static const int accesses[] = {0, 7, 1, VERBS_ACCESS_ON_DEMAND};
+	struct place place = input_place(c);
+	uint8_t how = input_8(&c->in);
+	bool here = conn_role(c->conn) == CONN_SOURCE;
+	struct conn_registration want = {
+		.addr = place.offset + (here ? local_base(place.block) : host_base(place.block)),
+		.length = place.length,
+		.access = how & 128 ? (int)(how & 127) : accesses[how & 3],
+	};
+	struct mr *mr = NULL;
+	unsigned int calls = 0;
+	int ret;
+
+	if (c->handles == CALLER_HANDLES)
+		return;
+	while ((ret = conn_register(c->conn, &want, &mr)) == CONN_AGAIN) {
+		ENSURE(++calls < CALLS_MAX);
+		if (!wait_meanwhile(c))
+			want.last = true;
+	}
+	caller_run(c);
+	ENSURE(ret <= 0 && (!ret || !mr));
+	if (mr)
+		c->handle[c->handles++] = mr;
+}
+
+static void put_handle(struct caller *c)
+{
+	caller_put(c, input_8(&c->in));
+}
+
+/* How it ends what is done next. */
+static void plan(struct caller *c)
+{
+	uint8_t how = input_8(&c->in), number = input_8(&c->in);
+
+	switch (how & 3) {
+	case 0:
+		c->post_takes = number % ORDER_BATCH;
+		c->post_error = how & 4 ? input_error(&c->in) : ENOMEM;
+		break;
+	case 1:
+		c->recv_takes = number % RECV_QUEUE_BUFFERS;
+		c->recv_error = input_error(&c->in);
+		break;
+	case 2:
+		c->reg_limit = how & 4 ? (uint64_t)number << 20 : 0;
+		c->reg_error = how & 8 ? 0 : input_error(&c->in);
+		break;
+	case 3:
+		c->watch_fails = how & 4;
+		c->reg_discards = how & 8;
+		c->data = UINT64_C(0x0101010101010101) * number;
+		break;
+	}
+}
+
+static void give_up(struct caller *c)
+{
+	uint8_t how = input_8(&c->in);
+
+	if (how < 8)
+		conn_fail(c->conn, errors[how], "the input says so");
+	else if (how < 64)
+		conn_disconnected(c->conn);
+	else if (how < 72)
+		conn_stop_prefetch(c->conn);
+	caller_run(c);
+}
+
+static void settle(struct caller *c)
+{
+	for (unsigned int n = c->sq_count; n > 0; n--)
+		caller_complete(c, VERBS_WC_SUCCESS);
+	while (caller_poll(c, CONN_SEND_CQ, 8) || caller_poll(c, CONN_RECV_CQ, 8))
+		;
+}
+
+static void drain(struct caller *c)
+{
+	uint8_t how = input_8(&c->in);
+
+	caller_drain(c, how & 1 ? CONN_RECV_CQ : CONN_SEND_CQ, 16);
+	caller_run(c);
+}
+
+/* From `FIRST_OF_OTHERS` on those that are not of the thread that calls for QEMU. */
+static void (*const events[])(struct caller *c) = {
+	send_message,
+	send_writes,
+	register_memory,
+	post_recv,
+	poll_cq,
+	arm,
+	put_handle,
+	settle,
+	plan,
+	message_comes,
+	complete,
+	caller_listen,
+	fail_wr,
+	caller_discard,
+	caller_step_poster,
+	give_up,
+	complete_nonsense,
+	caller_step_prefetcher,
+	drain,
+};
+
+#define EVENTS		(sizeof(events) / sizeof(events[0]))
+#define FIRST_OF_OTHERS 8
+
+static bool wait_meanwhile(struct caller *c)
+{
+	c->inside = true;
+	caller_run(c);
+	for (int i = 0; i < STEPS_MEANWHILE && c->in.left; i++) {
+		if (conn_waits(c->conn) == CONN_WAITS_FOR_NOTHING)
+			break;
+		events[FIRST_OF_OTHERS + input_8(&c->in) % (EVENTS - FIRST_OF_OTHERS)](c);
+	}
+	if (conn_waits(c->conn) != CONN_WAITS_FOR_NOTHING)
+		caller_finish(c);
+	c->inside = false;
+	return conn_waits(c->conn) == CONN_WAITS_FOR_NOTHING;
+}
+
+/* ---- One input ---- */
+
+/* The connection is made, or passes through. False when it cannot be made. */
+static bool make(struct caller *c)
+{
+	uint8_t how = input_8(&c->in), also = input_8(&c->in);
+	uint64_t max_message = UINT64_C(1) << (20 + (also & 15));
+
+	for (uint8_t n = also >> 4; n > 0; n--)
+		post_recv(c);
+	if (how & 8)
+		plan(c);
+	conn_set_role(c->conn, how & 1 ? CONN_DESTINATION : CONN_SOURCE);
+	if (how & 1 && !(how & 2))
+		conn_keep_recvs(c->conn);
+	else if (!(how & 2))
+		conn_take_over(c->conn, caller_memory(), 7);
+	if (!caller_run(c)) {
+		/* The rest passes through, if nothing was given to the NIC. */
+		if (how & 1 || c->rq_count)
+			return false;
+		how |= 2;
+	}
+	if (how & 2) {
+		conn_pass_through(c->conn);
+		return caller_run(c);
+	}
+	if (conn_wants_help(c->conn) && how & 16)
+		conn_forgo_help(c->conn);
+	if (how & 32)
+		conn_ask_singly(c->conn);
+	conn_start(c->conn, max_message);
+	return caller_run(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct qemu_wr wrs[CALLER_WRS];
+	static struct caller caller = {.wr = wrs};
+	struct caller *c = &caller;
+	uint8_t end;
+
+	caller_init(c, data, size);
+	end = input_8(&c->in);
+	if (make(c) && conn_state(c->conn) != CONN_PASSTHROUGH) {
+		for (int i = 0; i < EVENTS_MAX && c->in.left; i++)
+			events[input_8(&c->in) % EVENTS](c);
+		caller_flush(c, end & 1);
+	}
+	caller_end(c, end >> 1);
+	return 0;
+}
