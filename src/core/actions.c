@@ -148,19 +148,31 @@ static bool has_writes(struct conn *c)
 	       order_batch(&c->order, out) && out[0].kind == ORDER_WRITE;
 }
 
-bool conn_has(struct conn *c, unsigned int kinds)
+/* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
+static bool has_prefetch(struct conn *c, unsigned int kinds)
 {
 	struct prefetch_scan place;
 	struct ram_block *block;
 	struct range range;
 
+	if (c->prefetched)
+		return false;
+	if (kinds & CONN_KIND(CONN_SCAN) && scan(c, &place))
+		return true;
+	if (kinds & CONN_KIND(CONN_REGISTER) && local_piece(c, &block, &range))
+		return true;
+	c->prefetched = kinds & CONN_KIND(CONN_SCAN) && kinds & CONN_KIND(CONN_REGISTER);
+	return false;
+}
+
+bool conn_has(struct conn *c, unsigned int kinds)
+{
+
 	if (kinds & CONN_KIND(CONN_POST_WRITES) && has_writes(c))
 		return true;
 	if (kinds & CONN_KIND(CONN_LISTEN) && conn_needs_help(c, c->asleep))
 		return true;
-	if (kinds & CONN_KIND(CONN_SCAN) && scan(c, &place))
-		return true;
-	return kinds & CONN_KIND(CONN_REGISTER) && local_piece(c, &block, &range);
+	return has_prefetch(c, kinds);
 }
 
 /* Of those that were given to the NIC in this batch. */
@@ -200,6 +212,8 @@ static void scanned(struct conn *c, const struct prefetch_scan *place, struct ra
 
 void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result)
 {
+	if (action->kind != CONN_POST_WRITES)
+		c->prefetched = false;
 	switch (action->kind) {
 	case CONN_POST_RECV:
 		/* Until then the caller can do without. */

@@ -114,6 +114,7 @@ void conn_start(struct conn *c, uint64_t max_message)
 	bool source = c->role == CONN_SOURCE;
 
 	c->state = CONN_ACTIVE;
+	c->prefetched = false;
 	c->order.policy.early = c->options.writes && source;
 	c->order.policy.merge_max = region < max_message ? region : max_message;
 	c->mrs.source = source;
@@ -303,6 +304,7 @@ static int send_message(struct conn *c, const struct conn_wr *wr)
 	bool request = is_type(wr, WIRE_REGISTER_REQUEST);
 	bool zero = is_type(wr, WIRE_COMPRESS);
 
+	c->prefetched = false;
 	if (c->role == CONN_DESTINATION) {
 		destination_send(&c->destination, wr->data, wr->length);
 		return post_ordered(c, wr, NULL);
@@ -342,6 +344,7 @@ int conn_register(struct conn *c, const struct conn_registration *want, struct m
 	int ret;
 
 	*mr = NULL;
+	c->prefetched = false;
 	if (c->state != CONN_ACTIVE)
 		return 0;
 	if (c->role == CONN_SOURCE)
@@ -576,6 +579,7 @@ void conn_completed(struct conn *c, const struct completion *wc)
 {
 	uint64_t number;
 
+	c->prefetched = false;
 	switch (posting_of(wc->wr_id, &number)) {
 	case POSTING_OF_SEND:
 		send_completed(c, number, wc);

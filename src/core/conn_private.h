@@ -45,6 +45,9 @@ struct conn {
 	enum conn_cq asleep;
 	/* A CONN_SCAN has not been done. */
 	bool scanning;
+	/* There was nothing to scan or to register ahead of QEMU, and all that happened since
+	 * is that QEMU posted WRITEs, and that they went: that changes nothing. */
+	bool prefetched;
 	struct conn_counters counters;
 };
 
