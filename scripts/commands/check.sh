@@ -11,14 +11,13 @@
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
 # pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
-# ended, each lane in the order of the table; `host' ends with what makes them about as long. Those
+# ended, each lane in the order of the table; `guest' ends with what makes them about as long. Those
 # of `alone' measure time: nothing runs beside them.
 readonly CHECK_STEPS='
 gcc             | quick | single | first | build with gcc, warnings as errors
 prepare         | check | single | first | get the kernel for the guest, if one is needed
 format          | quick | single | host  | clang-format leaves the sources unchanged
 structure       | quick | tests  | host  | layers, circles, lengths of files and functions
-lint            | check | single | host  | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
 unit            | quick | tests  | host  | unit tests
 preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
@@ -32,17 +31,18 @@ launcher        | check | tests  | host  | launcher, completion, manual page
 ab              | check | tests  | host  | A/B tool
 bench           | check | tests  | alone | what the shim adds to each hooked verb
 clang           | check | single | host  | build with clang, warnings as errors
-clang-unit      | check | tests  | host  | unit tests as built by clang
-tsan            | check | tests  | host  | all of the shim in a program, under ThreadSanitizer
-fuzz            | check | tests  | host  | parsers, maps and a connection under generated input, with libFuzzer
+clang-unit      | full  | tests  | host  | unit tests as built by clang
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
-coverage        | check | single | host  | lines of src that the unit tests and all of the shim in a program reach
+coverage        | full  | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | check | tests  | guest | guest memory that QEMU discards, migrated on rxe
 conformance     | check | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
 vm              | check | tests  | guest | the guest that tests run in
+lint            | check | single | guest | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
+tsan            | check | tests  | guest | all of the shim in a program, under ThreadSanitizer
+fuzz            | check | tests  | guest | parsers, maps and a connection under generated input, with libFuzzer
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
