@@ -202,8 +202,9 @@ static void post_write(struct caller *c, struct conn_wr wr)
 		return;
 	while ((ret = conn_post_send(c->conn, &wr)) == CONN_AGAIN) {
 		ENSURE(++calls < CALLS_MAX);
+		ENSURE(!wr.last || conn_waits(c->conn) == CONN_WAITS_FOR_PREFETCH);
 		if (!wait_meanwhile(c))
-			conn_fail(c->conn, EIO, "it never ends");
+			wr.last = true;
 	}
 	/* Then QEMU waits for one to complete. */
 	if (ret == -ENOMEM)
@@ -356,6 +357,7 @@ static void register_memory(struct caller *c)
 		return;
 	while ((ret = conn_register(c->conn, &want, &mr)) == CONN_AGAIN) {
 		ENSURE(++calls < CALLS_MAX);
+		ENSURE(!want.last || conn_waits(c->conn) == CONN_WAITS_FOR_PREFETCH);
 		if (!wait_meanwhile(c))
 			want.last = true;
 	}
@@ -463,6 +465,8 @@ static bool wait_meanwhile(struct caller *c)
 	if (conn_waits(c->conn) != CONN_WAITS_FOR_NOTHING)
 		caller_finish(c);
 	c->inside = false;
+	/* A write may have to wait for what never comes; nothing else. */
+	ENSURE(conn_waits(c->conn) != CONN_WAITS_FOR_PREFETCH);
 	return conn_waits(c->conn) == CONN_WAITS_FOR_NOTHING;
 }
 

@@ -103,8 +103,9 @@ static void dereg(void *context, void *real)
 
 	for (unsigned int i = 0; i < c->sq_count; i++)
 		ENSURE(c->sq[i].done || c->sq[i].wr.lkey != mr->lkey);
+	/* Of those that a thread posts the NIC may have taken some. */
 	if (c->post.state != LATE_NOTHING)
-		for (unsigned int i = 0; i < c->post.action.post.count; i++)
+		for (unsigned int i = c->post.result.posted; i < c->post.action.post.count; i++)
 			ENSURE(c->post.action.post.wr[i].lkey != mr->lkey);
 	give_back(c, real);
 }
