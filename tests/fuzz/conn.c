@@ -132,6 +132,14 @@ static uint32_t build_body(struct caller *c, uint8_t type, uint8_t *body)
 /* What is wrong with a message. */
 enum { SHAPE_RIGHT, SHAPE_LENGTH = 16, SHAPE_CUT = 32, SHAPE_HEADER = 64, SHAPE_BODY = 128 };
 
+/* Mostly short. */
+static uint32_t input_length(struct input *in)
+{
+	uint8_t length = input_8(in);
+
+	return length < 240 ? length : input_32(in) % (WIRE_MESSAGE_MAX + 1);
+}
+
 /* Into `msg`, of WIRE_MESSAGE_MAX bytes. Returns its length. */
 static uint32_t build_message(struct caller *c, uint8_t *msg)
 {
@@ -147,7 +155,7 @@ static uint32_t build_message(struct caller *c, uint8_t *msg)
 	message_put32(msg + 12, 0);
 	length += WIRE_HEADER_LEN;
 	if (how & SHAPE_LENGTH)
-		length = input_32(&c->in) % (WIRE_MESSAGE_MAX + 1);
+		length = input_length(&c->in);
 	if (how & SHAPE_HEADER)
 		msg[input_8(&c->in) % WIRE_HEADER_LEN] = input_8(&c->in);
 	else if (how & SHAPE_LENGTH && length >= WIRE_HEADER_LEN)

@@ -168,26 +168,23 @@ static void pop_cqe(struct caller *c, enum conn_cq cq, struct completion *wc)
 	}
 }
 
-/* All that the NIC would read of a message must be there. */
-static void read_message(struct caller *c, const struct conn_send *wr)
+/* What the NIC reads of a message is one of ours, or the one that QEMU has just posted. */
+static void check_message(struct caller *c, const struct conn_send *wr)
 {
 	const uint8_t *data = (const uint8_t *)(uintptr_t)wr->addr;
 	const uint8_t *slots = memory + (size_t)RECV_QUEUE_BUFFERS * WIRE_MESSAGE_MAX;
-	volatile uint8_t sum = 0;
+	unsigned int i = c->wrs;
 
-	if (is_own(data))
-		ENSURE(data >= slots &&
-		       (size_t)(data - slots) + wr->length <= (size_t)SEND_SLOTS * WIRE_OWN_MAX);
-	for (uint64_t i = 0; i < wr->length; i++)
-		sum = (uint8_t)(sum + data[i]);
-	for (unsigned int i = c->wrs; !is_own(data) && i-- > 0;) {
-		if (c->wr[i].data != data)
-			continue;
-		ENSURE(c->wr[i].accepted && !c->wr[i].posted && !c->wr[i].abandoned);
-		ENSURE(c->wr[i].length == wr->length);
-		c->wr[i].posted = true;
-		break;
+	if (is_own(data)) {
+		ENSURE(data >= slots && (size_t)(data - slots) % WIRE_OWN_MAX == 0);
+		ENSURE(wr->length >= WIRE_HEADER_LEN && wr->length <= WIRE_OWN_MAX);
+		return;
 	}
+	while (i > 0 && c->wr[i - 1].data != data)
+		i--;
+	ENSURE(i > 0 && !wr->ours && c->wr[i - 1].length == wr->length);
+	ENSURE(c->wr[i - 1].accepted && !c->wr[i - 1].posted && !c->wr[i - 1].abandoned);
+	c->wr[i - 1].posted = true;
 }
 
 static void nic_post(struct caller *c, const struct conn_send *wr)
@@ -196,7 +193,7 @@ static void nic_post(struct caller *c, const struct conn_send *wr)
 	for (unsigned int i = 0; i < c->sq_count; i++)
 		ENSURE(c->sq[i].wr.wr_id != wr->wr_id);
 	if (wr->message)
-		read_message(c, wr);
+		check_message(c, wr);
 	c->sq[c->sq_count++] = (struct nic_entry){.wr = *wr};
 }
 
@@ -234,6 +231,7 @@ static void post_recv(struct caller *c, const struct conn_recv *recv, struct con
 	bit = 1u << (unsigned int)((buffer_of(recv) - memory) / (ptrdiff_t)WIRE_MESSAGE_MAX);
 	ENSURE(bit < 1u << RECV_QUEUE_BUFFERS && !(c->own_buffers & bit));
 	c->own_buffers |= bit;
+	c->used_buffers |= bit;
 	/* It is the NIC's now. */
 	ASAN_POISON_MEMORY_REGION(buffer_of(recv), WIRE_MESSAGE_MAX);
 }
@@ -560,7 +558,6 @@ void caller_init(struct caller *c, const uint8_t *data, size_t size)
 		.mrs = {reg, dereg, watch, c},
 	};
 	c->data = UINT64_C(0x0101010101010101) * (uint8_t)~input_8(&c->in);
-	ASAN_UNPOISON_MEMORY_REGION(memory, sizeof(memory));
 	c->conn = conn_new(&c->options);
 	ENSURE(c->conn);
 }
@@ -663,5 +660,8 @@ void caller_end(struct caller *c, unsigned int order)
 	}
 	for (unsigned int i = 0; i < c->wrs; i++)
 		free(c->wr[i].data);
-	ASAN_UNPOISON_MEMORY_REGION(memory, sizeof(memory));
+	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++)
+		if (c->used_buffers & 1u << i)
+			ASAN_UNPOISON_MEMORY_REGION(memory + (size_t)i * WIRE_MESSAGE_MAX,
+						    WIRE_MESSAGE_MAX);
 }

@@ -68,7 +68,8 @@ struct caller {
 	struct completion cq[CONN_CQS][ORDER_SEND_QUEUE + CALLER_RECVS + 1];
 	unsigned int cq_count[CONN_CQS];
 	bool qp_error;
-	unsigned int own_buffers; /* on the receive queue, by number */
+	unsigned int own_buffers;  /* on the receive queue, by number; */
+	unsigned int used_buffers; /* that have been */
 
 	/* How the next actions end, and registrations. */
 	unsigned int post_takes; /* this many WRs; */
