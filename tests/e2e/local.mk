@@ -43,7 +43,7 @@ tests_e2e_migrate_SOURCES = \
 # How QEMUs are started and talked to is rdmachunk-ab's: one implementation, not two.
 tests_e2e_migrate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_e2e_migrate_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
-tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS)
+tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS) -lm
 
 EXTRA_DIST += \
 	tests/e2e/count.map \

@@ -10,6 +10,8 @@ uint32_t memory_read(const struct world *w, const struct memory *m, unsigned int
 
 uint32_t memory_pin(struct world *w, struct memory *m, unsigned int page)
 {
+	world_expect(w, page < sizeof(m->mapped) / sizeof(m->mapped[0]),
+		     "memory is registered that the guest has not");
 	if (!m->mapped[page]) {
 		world_expect(w, ++w->physical_pages < MEMORY_PHYSICAL,
 			     "the machine has no memory left");

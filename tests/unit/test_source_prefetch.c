@@ -62,6 +62,7 @@ START_TEST(here_it_begins_with_a_chunk)
 	source_passed(&q.source, 0, 5 * MIB);
 	ck_assert(source_prefetch_local(&q.source, &block, &range));
 	ck_assert_uint_eq(range.start, 4 * MIB);
+	source_clear(&q.source);
 }
 END_TEST
 
