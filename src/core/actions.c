@@ -7,6 +7,17 @@
 
 /* What is to be done, and what becomes of it: see core/conn.h. */
 
+/* Does what QEMU, asleep on this CQ, waits for depend on a completion on the other? */
+static bool needs_help(const struct conn *c, enum conn_cq asleep)
+{
+	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == CONN_AWAKE)
+		return false;
+	if (asleep == CONN_SEND_CQ)
+		return order_waits_for_ready(&c->order);
+	/* The NIC's send queue was full when our request should have gone. */
+	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
+}
+
 static bool next_abort(struct conn *c, struct conn_action *a)
 {
 	struct failure *f = &c->failure;
@@ -69,7 +80,7 @@ static bool next_deregister(struct conn *c, struct conn_action *a)
  */
 static bool next_listen(struct conn *c, struct conn_action *a)
 {
-	if (!conn_needs_help(c, c->asleep)) {
+	if (!needs_help(c, c->asleep)) {
 		c->asleep = CONN_AWAKE;
 		return false;
 	}
@@ -140,12 +151,10 @@ bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 	return true;
 }
 
-static bool has_writes(struct conn *c)
+static bool has_writes(const struct conn *c)
 {
-	struct order_out out[ORDER_BATCH];
-
 	return c->state == CONN_ACTIVE && c->posting.state == POSTING_NOTHING &&
-	       order_batch(&c->order, out) && out[0].kind == ORDER_WRITE;
+	       order_writes_are_next(&c->order);
 }
 
 /* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
@@ -167,10 +176,9 @@ static bool has_prefetch(struct conn *c, unsigned int kinds)
 
 bool conn_has(struct conn *c, unsigned int kinds)
 {
-
 	if (kinds & CONN_KIND(CONN_POST_WRITES) && has_writes(c))
 		return true;
-	if (kinds & CONN_KIND(CONN_LISTEN) && conn_needs_help(c, c->asleep))
+	if (kinds & CONN_KIND(CONN_LISTEN) && needs_help(c, c->asleep))
 		return true;
 	return has_prefetch(c, kinds);
 }

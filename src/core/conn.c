@@ -256,7 +256,7 @@ void conn_disconnected(struct conn *c)
 {
 	if (c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->given_up &&
 	    c->refusal == REFUSAL_NONE &&
-	    source_may_be_too_much(&c->source, conn_is_prefetching(c)))
+	    source_may_be_too_much(&c->source, order_request_is_open(&c->order)))
 		c->refusal = REFUSAL_SEEN;
 }
 

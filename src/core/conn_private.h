@@ -62,22 +62,4 @@ static inline bool conn_is_writing(const struct conn *c)
 	return c->order.writes.count || c->order.writes_in_flight;
 }
 
-/* The destination has been asked for something ahead of QEMU, and has not answered. */
-static inline bool conn_is_prefetching(const struct conn *c)
-{
-	return c->order.request.state == ORDER_REQUEST_QUEUED ||
-	       c->order.request.state == ORDER_REQUEST_SENT;
-}
-
-/* Does what QEMU, asleep on this CQ, waits for depend on a completion on the other? */
-static inline bool conn_needs_help(const struct conn *c, enum conn_cq asleep)
-{
-	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == CONN_AWAKE)
-		return false;
-	if (asleep == CONN_SEND_CQ)
-		return order_waits_for_ready(&c->order);
-	/* The NIC's send queue was full when our request should have gone. */
-	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
-}
-
 #endif

@@ -158,6 +158,11 @@ void order_withdraw_request(struct order *t)
 	t->request.state = ORDER_REQUEST_NONE;
 }
 
+bool order_request_is_open(const struct order *t)
+{
+	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_SENT;
+}
+
 void order_request_answered(struct order *t)
 {
 	t->request.state = ORDER_REQUEST_ANSWERED;
@@ -502,12 +507,22 @@ bool order_waits_for_ready(const struct order *t)
 	return !is_broken(t) && order_expects_ready(t) && (t->ordered.pending || t->writes.count);
 }
 
+/* There are writes, and the first of them waits for the READY of a run. */
+static bool is_fenced(const struct order *t)
+{
+	return !is_broken(t) && zero_queue_overlaps(&t->zeros, write_queue_at(&t->writes, 0));
+}
+
 unsigned int order_gathering(const struct order *t)
 {
-	if (!t->writes.count || t->stalled || !room(t, SEND_QUEUE_RESERVE) ||
-	    zero_queue_overlaps(&t->zeros, write_queue_at(&t->writes, 0)))
+	if (!t->writes.count || t->stalled || !room(t, SEND_QUEUE_RESERVE) || is_fenced(t))
 		return 0;
 	return t->writes.count;
+}
+
+bool order_writes_are_next(const struct order *t)
+{
+	return order_gathering(t) && writes_are_due(t);
 }
 
 const char *order_check(const struct order *t)
@@ -523,8 +538,7 @@ const char *order_check(const struct order *t)
 	if (writes != t->writes_in_flight)
 		return "the writes on the wire are lost count of";
 	/* Merging must never leave the NIC without work. */
-	if (t->writes.count && !t->in_flight && !is_broken(t) &&
-	    !zero_queue_overlaps(&t->zeros, write_queue_at(&t->writes, 0)))
+	if (t->writes.count && !t->in_flight && !is_broken(t) && !is_fenced(t))
 		return "a write is held back from an idle NIC";
 	return NULL;
 }

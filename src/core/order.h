@@ -168,6 +168,9 @@ void order_request(struct order *t, const struct wire_register *message);
 /* It is queued still, and is not to be sent. */
 void order_withdraw_request(struct order *t);
 
+/* It is queued or sent, and its result has not come. */
+bool order_request_is_open(const struct order *t);
+
 /* Its result has come. */
 void order_request_answered(struct order *t);
 
@@ -225,8 +228,11 @@ bool order_expects_ready(const struct order *t);
 /* Could our request go, but for room in the send queue? */
 bool order_waits_for_room(const struct order *t);
 
-/* Writes that could go, and wait for others to go with. */
+/* Writes that could go, and may wait for others to go with. */
 unsigned int order_gathering(const struct order *t);
+
+/* Would order_batch() offer WRITEs, when it has no message? */
+bool order_writes_are_next(const struct order *t);
 
 /* For tests: what is wrong when order_batch() has nothing; NULL when nothing is. */
 const char *order_check(const struct order *t);
