@@ -38,6 +38,7 @@ tests_engine_stress_SOURCES = \
 	tests/engine/qemu.c \
 	tests/engine/qemu.h \
 	tests/engine/stress.c \
+	tests/preload/body.h \
 	tests/preload/peer.c \
 	tests/preload/peer.h
 tests_engine_stress_CFLAGS = $(engine_cflags)

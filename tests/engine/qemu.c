@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../preload/body.h"
+
 #undef ibv_reg_mr
 
 #define WRITE	  1u /* RDMA_WRID_RDMA_WRITE; a chunk's number is above bit 30 */
@@ -18,27 +20,6 @@
 #define READY 1u
 
 #define WAIT_MS 100
-
-struct ram_block_body {
-	uint64_t host_addr, offset, length;
-	uint32_t rkey, padding;
-} __attribute__((packed));
-
-struct register_body {
-	uint64_t addr;
-	uint32_t block, padding;
-	uint64_t chunks;
-} __attribute__((packed));
-
-struct result_body {
-	uint32_t rkey, padding;
-	uint64_t host_addr;
-} __attribute__((packed));
-
-struct compress_body {
-	uint32_t value, block;
-	uint64_t addr, length;
-} __attribute__((packed));
 
 static bool fail(struct qemu *q)
 {

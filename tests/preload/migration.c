@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "body.h"
+
 #undef ibv_reg_mr
 
 /* Control messages, QEMU migration/rdma.c. */
@@ -26,22 +28,6 @@ static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
 #define REMOTE_BASE   UINT64_C(0x7f0000000000)
 #define REMOTE_OFFSET UINT64_C(0x40000000)
 #define REMOTE_RKEY   0x5151u
-
-struct ram_block_body {
-	uint64_t host_addr, offset, length;
-	uint32_t rkey, padding;
-} __attribute__((packed));
-
-struct register_body {
-	uint64_t addr;
-	uint32_t block, padding;
-	uint64_t chunks;
-} __attribute__((packed));
-
-struct result_body {
-	uint32_t rkey, padding;
-	uint64_t host_addr;
-} __attribute__((packed));
 
 /* With data in each chunk. */
 static char *map_block(void)

@@ -59,6 +59,26 @@ static uint32_t incoming_result(void)
 	return rkey;
 }
 
+/* And the READY after it: both are taken in. */
+static uint32_t take_result(void)
+{
+	uint32_t rkey = incoming_result();
+
+	bench_incoming_ready(&b);
+	ck_assert(bench_complete_recv(&b));
+	ck_assert(bench_complete_recv(&b));
+	return rkey;
+}
+
+/* QEMU asks for what is asked for already: nothing goes out, and as far as it knows it did. */
+static void take_request(uint64_t at)
+{
+	struct message m;
+
+	ck_assert_int_eq(request(&m, at), BENCH_NOTHING);
+	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+}
+
 /* QEMU has written chunk 1: [0, 16M) is registered, and a credit is there again. */
 static void start_without_recvs(unsigned int mode)
 {
@@ -140,23 +160,17 @@ START_TEST(its_result_and_ready_are_not_shown)
 {
 	uint64_t readys;
 	uint32_t rkey;
-	struct message m;
-
 	start_writing((unsigned int)_i);
 	readys = bench_figures(&b).messages.received[WIRE_READY];
 	ask();
 	ck_assert(bench_complete_send(&b));
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	rkey = incoming_result();
-	bench_incoming_ready(&b);
-	ck_assert(bench_complete_recv(&b));
-	ck_assert(bench_complete_recv(&b));
+	rkey = take_result();
 	bench_expect_nothing(&b, CONN_RECV_CQ);
 	/* The buffers are the NIC's again. */
 	ck_assert_uint_eq(b.qp->rq_count, RECV_QUEUE_BUFFERS);
 	/* QEMU's own request there is answered with it. */
-	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(20 * MIB);
 	expect_result(rkey);
 	ck_assert_uint_eq(b.outgoing_count, 0);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 1);
@@ -221,10 +235,7 @@ START_TEST(a_message_goes_after_it)
 	/* The result and the READY that come now are QEMU's. */
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	rkey = incoming_result();
-	bench_incoming_ready(&b);
-	ck_assert(bench_complete_recv(&b));
-	ck_assert(bench_complete_recv(&b));
+	rkey = take_result();
 	expect_result(rkey);
 	bench_end(&b);
 }
@@ -235,7 +246,6 @@ END_TEST
 START_TEST(somebody_sees_to_the_send_queue)
 {
 	const bool one_cq = _i & BENCH_ONE_CQ;
-	struct message m;
 	uint32_t rkey;
 
 	start_writing((unsigned int)_i);
@@ -248,8 +258,7 @@ START_TEST(somebody_sees_to_the_send_queue)
 	ck_assert_uint_eq(b.outgoing_count, 0);
 	/* Nobody waits for it: it can wait as well. */
 	ck_assert(!bench_arm(&b, CONN_RECV_CQ));
-	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(20 * MIB);
 	ck_assert(bench_arm(&b, CONN_RECV_CQ) == !one_cq);
 	ck_assert(one_cq || b.driver->listen.cq == CONN_SEND_CQ);
 	b.world.settings.busy_percent = 0;
@@ -289,8 +298,7 @@ START_TEST(a_result_that_is_none_fails_the_connection)
 
 	start_writing((unsigned int)_i);
 	ask();
-	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(20 * MIB);
 	message_result(&m, bench_rkey(&b), BENCH_REMOTE);
 	m.data[11] = 2;
 	bench_incoming(&b, &m);
@@ -333,8 +341,7 @@ START_TEST(an_error_in_place_of_the_result)
 
 	start_writing((unsigned int)_i);
 	ask();
-	ck_assert_int_eq(request(&m, 20 * MIB), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(20 * MIB);
 	message_begin(&m, WIRE_ERROR, 1);
 	bench_incoming(&b, &m);
 	ck_assert(bench_complete_recv(&b));
@@ -491,12 +498,9 @@ END_TEST
 /* The RECVs that the answer was for have been flushed by then. */
 START_TEST(a_result_that_comes_after_the_failure_goes_nowhere)
 {
-	struct message m;
-
 	start_writing(0);
 	ask();
-	ck_assert_int_eq(request(&m, FIRST), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(FIRST);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_held, 1);
 	conn_fail(b.conn, EPROTO, "a test");
 	bench_run(&b);
@@ -532,10 +536,7 @@ START_TEST(without_help_there_is_no_need_for_it)
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	ck_assert(bench_complete_send(&b));
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	rkey = incoming_result();
-	bench_incoming_ready(&b);
-	ck_assert(bench_complete_recv(&b));
-	ck_assert(bench_complete_recv(&b));
+	rkey = take_result();
 	expect_result(rkey);
 	bench_post_answer_recvs(&b);
 	expect_no_scan();
@@ -555,10 +556,7 @@ END_TEST
 /* QEMU asks for a chunk, and gets its answer from here. */
 static void answered(uint64_t at)
 {
-	struct message m;
-
-	ck_assert_int_eq(request(&m, at), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
+	take_request(at);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 	bench_post_answer_recvs(&b);
@@ -579,10 +577,7 @@ START_TEST(it_waits_for_its_own_piece_only)
 	ck_assert(conn_next(b.conn, REGISTER, &piece));
 	ck_assert_uint_eq(piece.memory.addr, want.addr);
 	ck_assert(bench_complete_send(&b));
-	incoming_result();
-	bench_incoming_ready(&b);
-	ck_assert(bench_complete_recv(&b));
-	ck_assert(bench_complete_recv(&b));
+	take_result();
 	/* QEMU comes there: then it asks for [32M, 64M). */
 	answered(FIRST - MIB);
 	bench_register(&b, LOCAL + FIRST - MIB, MIB);
