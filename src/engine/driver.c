@@ -56,10 +56,11 @@ static int post(const struct session *s, const struct conn_send *send, unsigned 
 
 static uint64_t cost_now(const struct post_cost *cost)
 {
-	bool cpu = post_cost_clock(cost) == POST_COST_CPU;
 	struct timespec now;
 
-	clock_gettime(cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+	if (post_cost_clock(cost) != POST_COST_CPU)
+		return monotonic_ns();
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 

@@ -241,14 +241,11 @@ static void watch_forks(void)
 
 void sink_init(struct sink *s)
 {
-	struct sink *head = atomic_load(&sinks);
-
 	pthread_mutex_init(&s->lock, NULL);
 	clear(s);
 	pthread_mutex_lock(&list_lock);
-	do
-		s->next = head;
-	while (!atomic_compare_exchange_weak(&sinks, &head, s));
+	s->next = atomic_load(&sinks);
+	atomic_store(&sinks, s);
 	pthread_mutex_unlock(&list_lock);
 	pthread_once(&fork_once, watch_forks);
 }
