@@ -176,22 +176,40 @@ static const struct registration_ops ops = {
 	.release = release_unneeded,
 };
 
+/* What there is no room for. */
+struct room_for {
+	const struct ram_block *block;
+	struct range range;
+};
+
 /* A part of what the extent's MR holds has been discarded, noticed by now or not. */
-static bool is_partly_stale(const struct ram_block *block, const struct extent *extent)
+static bool is_partly_stale(const struct room_for *want, const struct ram_block *block,
+			    const struct extent *extent)
 {
 	const struct mr *mr = (void *)(uintptr_t)extent->value;
 
+	(void)want;
 	return mr->mapped < mr->range.end - mr->range.start ||
 	       discard_map_test(&block->discards, extent->range);
 }
 
 /* It may hold what QEMU will never ask for: what had data when it was made. */
-static bool is_wide(const struct ram_block *block, const struct extent *extent)
+static bool is_wide(const struct room_for *want, const struct ram_block *block,
+		    const struct extent *extent)
 {
 	const struct mr *mr = (void *)(uintptr_t)extent->value;
 
+	(void)want;
 	(void)block;
 	return mr->range.end - mr->range.start > DISCARD_GRANULE;
+}
+
+/* Nobody needs it once what is wanted has an MR of its own. */
+static bool is_superseded(const struct room_for *want, const struct ram_block *block,
+			  const struct extent *extent)
+{
+	return want->block == block && extent->range.start < want->range.end &&
+	       extent->range.end > want->range.start;
 }
 
 /*
@@ -199,8 +217,9 @@ static bool is_wide(const struct ram_block *block, const struct extent *extent)
  * which this is so: what they hold is registered again, piece by piece, as it is needed.
  * Where the NIC follows the memory nothing is pinned.
  */
-static void give_up(struct mrs *s, struct ram_blocks *blocks,
-		    bool (*which)(const struct ram_block *block, const struct extent *extent))
+static void give_up(struct mrs *s, struct ram_blocks *blocks, const struct room_for *want,
+		    bool (*which)(const struct room_for *want, const struct ram_block *block,
+				  const struct extent *extent))
 {
 	struct reg_context context = {.mrs = s};
 
@@ -211,7 +230,7 @@ static void give_up(struct mrs *s, struct ram_blocks *blocks,
 		for (size_t n = 0; !block->on_demand && n < map->count;) {
 			struct mr *mr = (void *)(uintptr_t)map->extent[n].value;
 
-			if (!mr || !which(block, &map->extent[n])) {
+			if (!mr || !which(want, block, &map->extent[n])) {
 				n++;
 				continue;
 			}
@@ -224,16 +243,19 @@ static void give_up(struct mrs *s, struct ram_blocks *blocks,
 	atomic_store(&blocks->discarded, true);
 }
 
-/* Give up what is pinned and of no use to the guest any more, or else what may be of none.
- * False when there is no such thing; else it is stale now. */
-static bool make_room(struct mrs *s, struct ram_blocks *blocks)
+/* Give up what is pinned and of no use to the guest any more, or else what may be of none, or
+ * else what is there already of what is wanted. False when there is no such thing; else it is
+ * stale now. */
+static bool make_room(struct mrs *s, struct ram_blocks *blocks, const struct room_for *want)
 {
 	if (!s->source)
 		return false;
 	if (!s->stale)
-		give_up(s, blocks, is_partly_stale);
+		give_up(s, blocks, want, is_partly_stale);
 	if (!s->stale)
-		give_up(s, blocks, is_wide);
+		give_up(s, blocks, want, is_wide);
+	if (!s->stale)
+		give_up(s, blocks, want, is_superseded);
 	return s->stale != NULL;
 }
 
@@ -242,14 +264,15 @@ static bool make_room(struct mrs *s, struct ram_blocks *blocks)
  * the room, is under way: that has to end first. Or there is something to be given
  * back, when no WRITE uses it. Returns CONN_AGAIN, or `error` when neither helps.
  */
-static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, int error, bool last)
+static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, const struct room_for *want,
+			 int error, bool last)
 {
 	if (error == REGISTRATION_COMING || (s->coming && s->policy.prefetch_failed)) {
 		s->waits = CONN_WAITS_FOR_PREFETCH;
 		return CONN_AGAIN;
 	}
 	if (last || error == -EINVAL || error == -ENOTSUP || error == -EOPNOTSUPP ||
-	    !make_room(s, blocks))
+	    !make_room(s, blocks, want))
 		return error;
 	s->waits = CONN_WAITS_FOR_WRITES;
 	return CONN_AGAIN;
@@ -279,7 +302,8 @@ int mrs_get(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 	ret = registration_get(&ops, &context, &s->policy, block, want->range, want->bounds,
 			       want->access, &found);
 	if (ret)
-		ret = wait_for_room(s, blocks, ret, want->last);
+		ret = wait_for_room(s, blocks, &(struct room_for){block, want->range}, ret,
+				    want->last);
 	s->counters.asked += ret != CONN_AGAIN;
 	if (ret)
 		return ret;
@@ -301,7 +325,10 @@ int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 
 	ret = registration_renew(&ops, &context, &s->policy, block, where, &found, &made);
 	if (ret)
-		return wait_for_room(s, blocks, ret, last);
+		return wait_for_room(
+			s, blocks,
+			&(struct room_for){block, discard_map_round(&block->discards, where)}, ret,
+			last);
 	*mr = found;
 	if (!found)
 		return 0;

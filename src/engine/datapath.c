@@ -194,7 +194,7 @@ static void end_listening(struct session *s, const struct ibv_cq *cq, enum conn_
 	pthread_mutex_lock(&s->lock);
 	if (is_of(s, cq, which)) {
 		conn_polls(s->conn, which);
-		driver_hand_over_listening(s);
+		driver_run(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -257,27 +257,19 @@ void driver_stop(struct session *s)
 		worker_stop(&s->worker[i]);
 }
 
-/* The kinds that nobody else does. */
+/* The kinds that nobody else does; and to listen, which driver_run() leaves to the listener. */
 static unsigned int remaining(const struct session *s)
 {
-	unsigned int kinds =
-		CONN_ALL_KINDS & ~(jobs[SESSION_LISTENER].kinds | jobs[SESSION_PREFETCHER].kinds);
+	unsigned int kinds = CONN_ALL_KINDS & ~jobs[SESSION_PREFETCHER].kinds;
 
 	if (s->worker[SESSION_POSTER].state == WORKER_RUNS)
 		kinds &= ~jobs[SESSION_POSTER].kinds;
 	return kinds;
 }
 
-void driver_hand_over_listening(struct session *s)
+/* On the CQ that SESSION_LISTENS() stands for, or on none: 0. */
+static void hand_over_listening(struct session *s, unsigned int listens)
 {
-	const struct conn_result result = {0};
-	struct conn_action action;
-	unsigned int listens = 0;
-
-	if (conn_next(s->conn, CONN_KIND(CONN_LISTEN), &action)) {
-		conn_done(s->conn, &action, &result);
-		listens = SESSION_LISTENS(action.cq);
-	}
 	if (listens == atomic_load_explicit(&s->listens, memory_order_relaxed))
 		return;
 	atomic_store(&s->listens, listens);
@@ -313,12 +305,18 @@ static void publish_due(struct session *s)
 int driver_run(struct session *s)
 {
 	struct conn_action action;
+	unsigned int listens = 0;
 	int ret = 0;
 
 	/* The poster may come to be meanwhile. */
 	while (conn_next(s->conn, remaining(s), &action)) {
 		struct conn_result result = {0};
 
+		/* The last kind of these, and there for as long as it is needed. */
+		if (action.kind == CONN_LISTEN) {
+			listens = SESSION_LISTENS(action.cq);
+			break;
+		}
 		perform(s, &action, false, &result);
 		conn_done(s->conn, &action, &result);
 		/* The caller knows whether it can do without. */
@@ -328,7 +326,7 @@ int driver_run(struct session *s)
 		}
 	}
 	publish_due(s);
-	driver_hand_over_listening(s);
+	hand_over_listening(s, listens);
 	wake_workers(s);
 	if (s->gave_back)
 		log_info("gave back what was registered ahead, for want of room");

@@ -26,7 +26,8 @@ int driver_listen(struct session *s);
 /* End the workers. The lock is released meanwhile. */
 void driver_stop(struct session *s);
 
-/* Do all that is due. 0; or, on a connection that is not active, the negative errno of a RECV
+/* Do all that is due; a thread of QEMU's that polls must have done so before the listener may
+ * poll the same CQ. 0; or, on a connection that is not active, the negative errno of a RECV
  * that could not be posted: then nothing has been done after that. */
 int driver_run(struct session *s);
 
@@ -39,13 +40,6 @@ void driver_completed(struct session *s, const struct ibv_wc *wc);
 
 /* Take in what has come on a CQ that QEMU is not looking at. Was there anything? */
 bool driver_drain(struct session *s, enum conn_cq cq);
-
-/*
- * Somebody has to listen on a CQ from now on, or nobody any more. A thread of QEMU's that
- * polls must know before the listener does the same, so this is done at once, by whoever
- * made it so; driver_run() includes it.
- */
-void driver_hand_over_listening(struct session *s);
 
 /* Give up on a candidate: post what QEMU posted. Returns as driver_run(). */
 int driver_pass_through(struct session *s, const char *reason);

@@ -206,6 +206,30 @@ START_TEST(room_is_made_before_a_registration_fails)
 }
 END_TEST
 
+/* A WRITE that is not taken apart needs one MR for all of it: those that it takes the place of
+ * go first, though nothing in them was discarded since. */
+START_TEST(room_is_made_of_what_a_write_supersedes)
+{
+	uint32_t lkey;
+
+	start((unsigned int)_i & ~BENCH_WRITES);
+	lkey = registered(2);
+	for (uint64_t chunk = 2; chunk < 4; chunk++) {
+		discard(chunk, chunk + 1);
+		ck_assert_int_eq(write_chunks(chunk, chunk + 1, lkey), 0);
+		finish();
+	}
+	ck_assert_uint_eq(b.driver->pinned, 3 * MIB);
+	b.driver->limit = 3 * MIB;
+	b.driver->asked = MIB;
+	ck_assert_int_eq(write_chunks(2, 4, lkey), 0);
+	ck_assert_uint_eq(b.world.mr[bench_at(&b, 0)->lkey].length, 2 * MIB);
+	finish();
+	ck_assert_uint_eq(b.driver->pinned, 3 * MIB);
+	bench_end(&b);
+}
+END_TEST
+
 START_TEST(without_room_a_registration_fails)
 {
 	uint32_t lkey;
@@ -379,6 +403,7 @@ int main(void)
 	tcase_add_loop_test(tc, an_mr_of_which_all_was_discarded_is_given_back, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, room_is_made_before_a_registration_fails, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, a_providers_error_is_not_waited_out, 0, 3);
+	tcase_add_loop_test(tc, room_is_made_of_what_a_write_supersedes, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, without_room_a_registration_fails, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, without_room_a_write_fails_the_connection, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, an_mr_with_other_access_flags_is_for_itself, 0, BENCH_ZEROS);
