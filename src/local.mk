@@ -60,7 +60,7 @@ module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHR
 
 lib_LTLIBRARIES += librdmachunk.la
 librdmachunk_la_SOURCES = $(module_sources)
-librdmachunk_la_CFLAGS = $(module_cflags)
+librdmachunk_la_CFLAGS = $(module_cflags) $(LTO_CFLAGS)
 librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
 	-Wl,-z,nodelete \
 	-Wl,--version-script=$(top_srcdir)/src/hook/exports.map

@@ -253,13 +253,11 @@ static unsigned int batch_writes(struct order *t, struct order_out *out)
 			t->fence_counted = true;
 			break;
 		}
-		out[n] = (struct order_out){
-			.kind = ORDER_WRITE,
-			.serial = t->sends.next + n,
-			.write = *write,
-			.slot = SEND_NO_SLOT,
-			.signaled = !t->policy.early || ++unsignaled >= ORDER_UNSIGNALED,
-		};
+		out[n].kind = ORDER_WRITE;
+		out[n].serial = t->sends.next + n;
+		out[n].write = *write;
+		out[n].slot = SEND_NO_SLOT;
+		out[n].signaled = !t->policy.early || ++unsignaled >= ORDER_UNSIGNALED;
 		if (out[n].signaled)
 			unsignaled = 0;
 	}
@@ -287,7 +285,7 @@ static bool batch_message(struct order *t, struct order_out *out)
 		.serial = t->sends.next,
 		.signaled = true,
 		.slot = t->ordered.own.len ? SEND_SLOT_ORDERED : SEND_NO_SLOT,
-		.ordered = t->ordered,
+		.ordered = &t->ordered,
 	};
 	return true;
 }

@@ -138,11 +138,13 @@ struct order_out {
 	enum order_kind kind;
 	uint64_t serial; /* its wr_id */
 	bool signaled;
-	int slot;		      /* own message's slot, or SEND_NO_SLOT */
-	struct write write;	      /* ORDER_WRITE */
-	struct wire_compress zero;    /* ORDER_ZERO */
-	struct wire_register request; /* ORDER_REQUEST */
-	struct order_message ordered; /* ORDER_MESSAGE */
+	int slot; /* own message's slot, or SEND_NO_SLOT */
+	union {
+		struct write write;		     /* ORDER_WRITE */
+		struct wire_compress zero;	     /* ORDER_ZERO */
+		struct wire_register request;	     /* ORDER_REQUEST */
+		const struct order_message *ordered; /* ORDER_MESSAGE: the one pending */
+	};
 };
 
 void order_init(struct order *t);

@@ -79,36 +79,45 @@ static size_t render(const struct order_out *out, uint8_t *slot)
 	case ORDER_REQUEST:
 		return wire_build_register_request(slot, &out->request);
 	default:
-		memcpy(slot, out->ordered.own.bytes, out->ordered.own.len);
-		return out->ordered.own.len;
+		memcpy(slot, out->ordered->own.bytes, out->ordered->own.len);
+		return out->ordered->own.len;
 	}
 }
 
-static void compose(const struct posting *p, const struct order_out *out, struct conn_send *wr)
+static struct conn_send compose_write(const struct order_out *out)
 {
-	*wr = (struct conn_send){
+	return (struct conn_send){
 		.wr_id = MARK_SEND | out->serial,
-		.message = out->kind != ORDER_WRITE,
+		.signaled = out->signaled,
+		.addr = out->write.local_addr,
+		.length = out->write.length,
+		.lkey = out->write.lkey,
+		.remote_addr = out->write.remote_addr,
+		.rkey = out->write.rkey,
+	};
+}
+
+static struct conn_send compose_message(const struct posting *p, const struct order_out *out)
+{
+	struct conn_send wr = {
+		.wr_id = MARK_SEND | out->serial,
+		.message = true,
 		.signaled = out->signaled,
 		.ours = out->kind == ORDER_ZERO || out->kind == ORDER_REQUEST,
 	};
-	if (out->kind == ORDER_WRITE) {
-		wr->addr = out->write.local_addr;
-		wr->length = out->write.length;
-		wr->lkey = out->write.lkey;
-		wr->remote_addr = out->write.remote_addr;
-		wr->rkey = out->write.rkey;
-	} else if (out->slot != SEND_NO_SLOT) {
-		uint8_t *slot = buffer_at(p, RECV_QUEUE_BUFFERS) + (size_t)out->slot * WIRE_OWN_MAX;
+	uint8_t *slot;
 
-		wr->addr = (uintptr_t)slot;
-		wr->length = render(out, slot);
-		wr->lkey = p->lkey;
-	} else {
-		wr->addr = out->ordered.addr;
-		wr->length = out->ordered.length;
-		wr->lkey = out->ordered.lkey;
+	if (out->slot == SEND_NO_SLOT) {
+		wr.addr = out->ordered->addr;
+		wr.length = out->ordered->length;
+		wr.lkey = out->ordered->lkey;
+		return wr;
 	}
+	slot = buffer_at(p, RECV_QUEUE_BUFFERS) + (size_t)out->slot * WIRE_OWN_MAX;
+	wr.addr = (uintptr_t)slot;
+	wr.length = render(out, slot);
+	wr.lkey = p->lkey;
+	return wr;
 }
 
 unsigned int posting_next(struct posting *p, struct order *t, bool message, bool writes,
@@ -126,7 +135,7 @@ unsigned int posting_next(struct posting *p, struct order *t, bool message, bool
 	if (write ? !writes : !message)
 		return 0;
 	for (unsigned int i = 0; i < count; i++)
-		compose(p, &p->out[i], &wr[i]);
+		wr[i] = write ? compose_write(&p->out[i]) : compose_message(p, &p->out[i]);
 	p->count = count;
 	p->completions = t->completions;
 	p->state = write ? POSTING_WRITES : POSTING_MESSAGE;

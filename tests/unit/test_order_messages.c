@@ -65,7 +65,7 @@ START_TEST(a_message_follows_all_writes)
 	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 73);
 	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
-	ck_assert_uint_eq(last()->ordered.wr_id, SEND);
+	ck_assert_uint_eq(last()->ordered->wr_id, SEND);
 	ck_assert(last()->signaled);
 	ck_assert(!n.order.ordered.pending);
 	ck_assert_uint_eq(n.order.sends.messages, 1);
@@ -109,7 +109,7 @@ START_TEST(one_message_waits_at_a_time)
 	ck_assert_uint_eq(n.given, 1);
 	ck_assert_uint_eq(n.order.credits, 1);
 	ck_assert_int_eq(qp_ordered(&n, SEND + 2, false), 0);
-	ck_assert_uint_eq(last()->ordered.wr_id, SEND + 2);
+	ck_assert_uint_eq(last()->ordered->wr_id, SEND + 2);
 }
 END_TEST
 
