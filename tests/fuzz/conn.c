@@ -167,7 +167,6 @@ static void send_message(struct caller *c)
 {
 	uint32_t length = build_message(c);
 	struct conn_wr wr = {.message = true, .length = length};
-	struct wire_header header;
 	struct qemu_wr *qemu = caller_new_wr(c, QEMU_SEND, length, &wr.wr_id);
 	int ret;
 
@@ -185,8 +184,9 @@ static void send_message(struct caller *c)
 	if (!ret)
 		caller_accept(c, qemu,
 			      conn_role(c->conn) == CONN_DESTINATION ||
-				      (!wire_parse_header(wr.data, length, &header) &&
-				       (header.type == WIRE_READY || header.type == WIRE_ERROR)));
+				      (message_is_whole(wr.data, length) &&
+				       (message_type(wr.data) == WIRE_READY ||
+					message_type(wr.data) == WIRE_ERROR)));
 	caller_run(c);
 }
 

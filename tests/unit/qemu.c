@@ -88,7 +88,6 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	switch (verdict) {
 	case SOURCE_HOLD:
 		expect(q->can_answer, "held without room for the answer", q->sent);
-		q->held++;
 		qemu_answer_ahead(q, reply);
 		expect(reply->len, "the answer that QEMU waits for", q->sent);
 		return verdict;

@@ -33,7 +33,6 @@ struct qemu {
 	/* A request of the source's own, on the wire and not answered. */
 	bool asked;
 	struct wire_register ahead;
-	unsigned int held;
 };
 
 /* A connection whose RAM block list has been exchanged. */
