@@ -30,6 +30,7 @@ struct slots_ops {
 	/* Register this: sets *rkey, never to 0, unless it returns SLOTS_AGAIN or SLOTS_FAILED. */
 	enum slots_verdict (*reg)(void *context, unsigned int block, struct range range,
 				  uint32_t *rkey);
+	/* Fill this with zeros. NULL where no COMPRESS is sent. */
 	void (*zero)(void *context, unsigned int block, struct range range);
 };
 
