@@ -22,6 +22,7 @@ unit_programs = \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
+	tests/unit/test_pool \
 	tests/unit/test_post_cost \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
@@ -97,6 +98,8 @@ tests_unit_test_lookup_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_CFLAGS = $(unit_cflags)
 tests_unit_test_mapping_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
+tests_unit_test_pool_CFLAGS = $(unit_cflags)
+tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
 tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
