@@ -102,6 +102,9 @@ static uint64_t bytes_before(const struct extent_map *map, uint64_t at)
 	if (!leaf)
 		return bytes;
 	bytes += leaf->left ? leaf->left->all : 0;
+	/* Mostly there is no gap in a leaf. */
+	if (end_of(leaf) - start_of(leaf) == leaf->own)
+		return bytes + at - start_of(leaf);
 	for (uint32_t i = 0; i < leaf->count && leaf->extent[i].range.start < at; i++) {
 		struct range part = leaf->extent[i].range;
 

@@ -36,7 +36,7 @@ struct extent {
 
 /* The extents of a leaf at most; any two neighbours have more than one could hold. */
 #ifndef EXTENT_MAP_LEAF
-#define EXTENT_MAP_LEAF 64
+#define EXTENT_MAP_LEAF 32
 #endif
 
 /* For extent_map.c, and tests of its shape. */

@@ -3,8 +3,10 @@
 /*
  * A source's connection with guests that are too large for a test to have: "scale TIB SHIFT". QEMU,
  * the NIC, the other end and the guest's memory are as simple as can be; the core is the real one.
- * All chunks are sent once, and ten times more when the guest has written to them again. Three
- * lines, each "ok" or "FAIL": processor time for a chunk, the longest event, memory for a chunk.
+ * All chunks are sent once, and ten times more those that the guest has written to again: of a
+ * large guest a million at a time. Three lines, each "ok" or "FAIL": processor time for a chunk,
+ * events that take long, memory for a chunk. What ends the connection for good, conn_free(), is no
+ * event: the guest runs elsewhere by then.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -32,7 +34,10 @@
 #define RECV_READY 0
 #define RECV_DATA  1
 
-#define PASSES	     11
+#define PASSES 11
+/* Chunks of a pass after the first, about. */
+#define DIRTY_CHUNKS (1 << 20)
+
 #define SMALL_BLOCKS 15 /* of ROMs and devices; the last block is the guest's RAM */
 #define SMALL_LENGTH (2 * MIB)
 #define QUEUE	     4096
@@ -61,16 +66,21 @@ struct message {
 	size_t len;
 };
 
+/* An event that took longer than it may. */
+struct slow {
+	uint64_t event, ns;
+};
+
 /* What happened in a run. */
 struct account {
 	uint64_t events;
 	uint64_t cpu_ns;   /* of all of it */
 	uint64_t first_ns; /* of the first pass */
+	uint64_t first_chunks;
 	uint64_t registered, made;
 	uint64_t chunks; /* that were sent, each time counted */
 	uint64_t renewed;
-	uint64_t longest_ns;
-	uint64_t slow[SLOW_MAX]; /* events that took longer than they may */
+	struct slow slow[SLOW_MAX];
 	unsigned int slow_count;
 	size_t bytes; /* of memory, in the end */
 };
@@ -124,10 +134,10 @@ static void event(struct bench *b)
 	uint64_t now = now_ns(CLOCK_MONOTONIC), took = now - b->began;
 	struct account *a = b->account;
 
-	if (took > a->longest_ns)
-		a->longest_ns = took;
-	if (took > LIMIT_EVENT_NS && a->slow_count < SLOW_MAX)
-		a->slow[a->slow_count++] = a->events;
+	if (took > LIMIT_EVENT_NS) {
+		must(a->slow_count < SLOW_MAX, "the machine is too busy for this");
+		a->slow[a->slow_count++] = (struct slow){a->events, took};
+	}
 	a->events++;
 	b->began = now;
 }
@@ -242,9 +252,8 @@ static void post(struct bench *b, const struct conn_action *a, struct conn_resul
 	}
 }
 
-static void run(struct bench *b)
+static void perform(struct bench *b, unsigned int kinds)
 {
-	const unsigned int kinds = CONN_ALL_KINDS & ~CONN_KIND(CONN_LISTEN);
 	struct conn_result result;
 	struct conn_action a;
 
@@ -261,6 +270,19 @@ static void run(struct bench *b)
 		else
 			must(a.kind == CONN_DEREGISTER, "the connection fails");
 		conn_done(b->conn, &a, &result);
+	}
+}
+
+/* As driver_run(): what the engine's threads do is asked for when there is any. */
+static void run(struct bench *b)
+{
+	const unsigned int ahead = CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER);
+	const unsigned int now = CONN_ALL_KINDS & ~(ahead | CONN_KIND(CONN_LISTEN));
+
+	perform(b, now);
+	while (conn_has(b->conn, ahead)) {
+		perform(b, ahead);
+		perform(b, now);
 	}
 }
 
@@ -432,9 +454,18 @@ static void stop(struct bench *b)
 	event(b);
 }
 
-static void pass(struct bench *b)
+/* The guest has written to so much of a large one since the pass before. */
+static unsigned int parts(const struct bench *b)
+{
+	return (unsigned int)((b->chunks + DIRTY_CHUNKS - 1) / DIRTY_CHUNKS);
+}
+
+static void pass(struct bench *b, unsigned int n)
 {
 	for (uint64_t chunk = 0; chunk < b->chunks; chunk++) {
+		/* Here and there, all over the guest. */
+		if (n && chunk / 64 % parts(b) != n % parts(b))
+			continue;
 		if (!chunk_has_data(chunk)) {
 			compress(b, chunk);
 		} else {
@@ -442,9 +473,8 @@ static void pass(struct bench *b)
 				register_chunk(b, chunk);
 			write_chunk(b, chunk);
 		}
-		b->account->chunks++;
 		/* ram_save_iterate() goes on for 50 ms. */
-		if (chunk % 4096 == 4095)
+		if (++b->account->chunks % 4096 == 0)
 			stop(b);
 	}
 	stop(b);
@@ -538,9 +568,11 @@ static void measure(struct account *a, uint64_t tib, unsigned int shift)
 	for (unsigned int n = 0; n < PASSES; n++) {
 		if (n == DISCARD_PASS)
 			discard(b);
-		pass(b);
-		if (!n)
-			a->first_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+		pass(b, n);
+		if (n)
+			continue;
+		a->first_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+		a->first_chunks = a->chunks;
 	}
 	a->cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID) - began;
 	a->bytes = memory_used() - before;
@@ -552,16 +584,20 @@ static void measure(struct account *a, uint64_t tib, unsigned int shift)
 	free(b->handle);
 }
 
-/* Those that are in both, into the first. */
+/* Those that are in both, into the first; each took as long as the quicker one. */
 static void keep_common(struct account *a, const struct account *again)
 {
 	unsigned int kept = 0, n = 0;
 
 	for (unsigned int i = 0; i < a->slow_count; i++) {
-		while (n < again->slow_count && again->slow[n] < a->slow[i])
+		while (n < again->slow_count && again->slow[n].event < a->slow[i].event)
 			n++;
-		if (n < again->slow_count && again->slow[n] == a->slow[i])
-			a->slow[kept++] = a->slow[i];
+		if (n == again->slow_count || again->slow[n].event != a->slow[i].event)
+			continue;
+		a->slow[kept] = a->slow[i];
+		if (again->slow[n].ns < a->slow[kept].ns)
+			a->slow[kept] = again->slow[n];
+		kept++;
 	}
 	a->slow_count = kept;
 }
@@ -577,6 +613,16 @@ static bool verdict(bool ok, const char *format, ...)
 	putchar('\n');
 	fflush(stdout);
 	return ok;
+}
+
+static void describe(const struct account *a, uint64_t tib, unsigned int shift)
+{
+	printf("%llu TiB, regions of 2^%u bytes: %llu chunks sent in the first pass, %llu in each of %u "
+	       "more\n",
+	       (ull)tib, shift, (ull)a->first_chunks,
+	       (ull)((a->chunks - a->first_chunks) / (PASSES - 1)), PASSES - 1);
+	printf("     %llu chunks registered, %llu MRs made, %llu of them after discards\n",
+	       (ull)a->registered, (ull)a->made, (ull)a->renewed);
 }
 
 int main(int argc, char **argv)
@@ -595,24 +641,20 @@ int main(int argc, char **argv)
 	for (unsigned int n = 1; n < RUNS && first.slow_count; n++) {
 		measure(&again, tib, shift);
 		keep_common(&first, &again);
-		if (again.longest_ns < first.longest_ns)
-			first.longest_ns = again.longest_ns;
 	}
-	printf("%llu TiB, regions of 2^%u bytes: %llu chunks registered, %llu MRs made, %llu of them "
-	       "after discards, %llu chunks sent in %u passes\n",
-	       (ull)tib, shift, (ull)first.registered, (ull)first.made, (ull)first.renewed,
-	       (ull)first.chunks, PASSES);
-	ok = verdict(first.cpu_ns <= LIMIT_CPU_NS * first.chunks,
+	describe(&first, tib, shift);
+	ok = verdict(first.cpu_ns <= LIMIT_CPU_NS * first.chunks &&
+			     first.first_ns <= LIMIT_CPU_NS * first.first_chunks,
 		     "%.2f us of processor time for a chunk, %.2f in the first pass (limit %.0f)",
 		     (double)first.cpu_ns / (double)first.chunks / 1e3,
-		     (double)first.first_ns * PASSES / (double)first.chunks / 1e3,
-		     LIMIT_CPU_NS / 1e3);
+		     (double)first.first_ns / (double)first.first_chunks / 1e3, LIMIT_CPU_NS / 1e3);
 	/* The machine has other things to do as well, but never at the same event. */
-	ok &= verdict(
-		!first.slow_count,
-		"%u of %llu events took over %.0f us once, %u each time; the longest took %.0f",
-		slow, (ull)first.events, LIMIT_EVENT_NS / 1e3, first.slow_count,
-		(double)first.longest_ns / 1e3);
+	ok &= verdict(!first.slow_count,
+		      "%u of %llu events took over %.0f us, %u in each of %u runs", slow,
+		      (ull)first.events, LIMIT_EVENT_NS / 1e3, first.slow_count, RUNS);
+	for (unsigned int n = 0; n < first.slow_count && n < 20; n++)
+		printf("     event %llu: %.0f us\n", (ull)first.slow[n].event,
+		       (double)first.slow[n].ns / 1e3);
 	ok &= verdict(first.bytes <= LIMIT_BYTES * first.registered,
 		      "%.1f bytes of memory for a chunk (limit %u)",
 		      (double)first.bytes / (double)first.registered, LIMIT_BYTES);
