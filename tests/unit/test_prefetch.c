@@ -14,13 +14,13 @@
 #define LOCAL  UINT64_C(0x7f0000000000)
 #define LENGTH (8 * GIB)
 
-/* Ends that take 50 us + 0.25 us a page, and 2.4 ms + 12 us a page. */
+/* Ends that take 50 us + 0.25 us a page, and 1.2 ms + 6 us a page. */
 #define FAST_NS(bytes) (UINT64_C(50000) + (bytes) / 4096 * 250)
-#define SLOW_NS(bytes) (UINT64_C(2400000) + (bytes) / 4096 * 12000)
+#define SLOW_NS(bytes) (UINT64_C(1200000) + (bytes) / 4096 * 6000)
 
-/* 100 Gbit/s in bytes a second; at 1:48 */
+/* 100 Gbit/s in bytes a second; at 1:24 */
 #define WIRE	  UINT64_C(12500000000)
-#define SLOW_WIRE (WIRE / 48)
+#define SLOW_WIRE (WIRE / 24)
 
 static struct prefetch p;
 static struct ram_block block[2];
@@ -121,13 +121,13 @@ START_TEST(fast_ends_are_asked_for_312_mib)
 }
 END_TEST
 
-START_TEST(slow_ends_are_asked_for_5_mib)
+START_TEST(slow_ends_are_asked_for_12_mib)
 {
 	register_many(10, 0, true);
-	check_about(prefetch_bytes(&p), 5 * MIB + 640 * KIB);
+	check_about(prefetch_bytes(&p), 12 * MIB + 230 * KIB);
 	check_about(prefetch_ns(&p), PIECE_NS);
 	ck_assert(plan());
-	ck_assert_uint_eq(p.planned.end - p.planned.start, 5 * MIB);
+	ck_assert_uint_eq(p.planned.end - p.planned.start, 12 * MIB);
 }
 END_TEST
 
@@ -136,7 +136,7 @@ START_TEST(behind_a_queue_of_8_ms_for_three_times_that_more)
 {
 	register_many(20, 8 * MS, true);
 	check_about(prefetch_ns(&p), 44 * MS);
-	check_about(prefetch_bytes(&p), 13 * MIB + 520 * KIB);
+	check_about(prefetch_bytes(&p), 27 * MIB + 860 * KIB);
 }
 END_TEST
 
@@ -204,7 +204,7 @@ START_TEST(when_qemu_had_to_wait_pieces_take_twice_as_long)
 	}
 	check_about(prefetch_ns(&p), 2 * PIECE_NS);
 	bytes = prefetch_bytes(&p);
-	check_about(bytes, 12 * MIB + 250 * KIB);
+	check_about(bytes, 25 * MIB + 256 * KIB);
 	/* That counts for the next four. */
 	for (unsigned int i = 0; i < 3; i++) {
 		register_many(1, 0, true);
@@ -255,7 +255,7 @@ START_TEST(no_more_is_asked_for_when_enough_is_ahead)
 	ck_assert(!plan());
 	prefetch_passed(&p, &blocks, 0, p.position + MIB);
 	ck_assert(plan());
-	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 5 * MIB);
+	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 12 * MIB);
 }
 END_TEST
 
@@ -492,7 +492,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, fast_ends_are_asked_for_312_mib);
-	tcase_add_test(tc, slow_ends_are_asked_for_5_mib);
+	tcase_add_test(tc, slow_ends_are_asked_for_12_mib);
 	tcase_add_test(tc, behind_a_queue_of_8_ms_for_three_times_that_more);
 	tcase_add_test(tc, the_queue_is_not_the_ends_time);
 	tcase_add_test(tc, the_slower_end_decides);
