@@ -19,7 +19,7 @@
  * page takes 12 us and a registration 2.4 ms, 20 ms would be 5.7 MiB, and the fixed cost 12 %; in
  * an emulated guest with rxe 2 MiB, and a registration and a message for each. */
 #define PIECE_FIRST (UINT64_C(4) << 20)
-#define PIECE_LEAST (UINT64_C(8) << 20)
+#define PIECE_LEAST (UINT64_C(16) << 20)
 
 struct piece {
 	uint64_t bytes; /* of the next one */

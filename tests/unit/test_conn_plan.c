@@ -110,7 +110,7 @@ static void start_first_round(void)
 	driver_perform(b.driver, &action, &result);
 	result.ns = MS;
 	conn_done(b.conn, &action, &result);
-	registered(20 * MS);
+	registered(10 * MS);
 	while (bench_poll(&b, CONN_SEND_CQ, &c) || bench_poll(&b, CONN_RECV_CQ, &c))
 		;
 	bench_register(&b, BENCH_LOCAL + MIB, MIB);
@@ -119,7 +119,7 @@ static void start_first_round(void)
 
 /*
  * A round of 50 ms is over. [0, 5M) is registered, QEMU is at 2M, and for what comes then nothing
- * has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 8 MiB.
+ * has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 16 MiB.
  */
 static void start(void)
 {
@@ -151,7 +151,7 @@ START_TEST(only_between_registrations)
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	}
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 2);
 	bench_end(&b);
 }
@@ -171,8 +171,8 @@ START_TEST(it_fits_the_rest_of_the_round)
 {
 	static const struct {
 		uint64_t left, asked, then;
-	} cases[] = {{55, 8, 0}, {40, 8, 0}, {39, 7, 1}, {30, 6, 2}, {24, 4, 0}, {20, 4, 0}};
-	uint64_t rest = 8 - cases[_i].asked - cases[_i].then;
+	} cases[] = {{55, 16, 0}, {40, 16, 0}, {39, 15, 1}, {30, 12, 4}, {24, 9, 0}, {20, 8, 0}};
+	uint64_t rest = 16 - cases[_i].asked - cases[_i].then;
 
 	ck_assert_uint_eq(asked_when_left(cases[_i].left * MS), cases[_i].asked);
 	/* What was left of it, if that fits as well then, and else in the next round. */
@@ -198,7 +198,7 @@ START_TEST(near_the_end_of_the_round_it_waits_for_the_next)
 	time_passes(10 * MS);
 	ck_assert_uint_eq(asked(), 0);
 	begin_round();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	bench_end(&b);
 }
 END_TEST
@@ -208,7 +208,7 @@ START_TEST(a_round_that_is_overdue)
 {
 	ck_assert_uint_eq(asked_when_left(1), 0);
 	time_passes(1);
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	bench_end(&b);
 }
 END_TEST
@@ -219,7 +219,7 @@ START_TEST(a_round_of_which_nothing_is_known)
 	start_first_round();
 	time_passes(_i * MS);
 	plan();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	bench_end(&b);
 }
 END_TEST
@@ -278,7 +278,7 @@ START_TEST(somebody_listens_for_the_ready_of_ours)
 	begin_round();
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	plan();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	ck_assert(bench_arm(&b, CONN_SEND_CQ));
 	ck_assert_int_eq(b.driver->listen.cq, CONN_RECV_CQ);
 	registered(20 * MS);
