@@ -124,7 +124,7 @@ static void start_first_round(void)
 static void start(void)
 {
 	start_first_round();
-	time_passes(30 * MS);
+	time_passes(40 * MS);
 	end_round();
 	time_passes(10 * MS);
 }
