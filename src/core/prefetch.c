@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
+#include "core/rate.h"
+
 /* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
@@ -66,10 +68,11 @@ uint64_t prefetch_planned_ns(const struct prefetch *p)
 
 uint64_t prefetch_enough(const struct prefetch *p)
 {
+	const struct rate wire = {.per_second = p->per_second};
 	uint64_t ns = 2 * prefetch_ns(p) + PREFETCH_AHEAD_NS;
 
 	/* To begin with, and where registering is quick beside the wire, one piece is. */
-	return most((uint64_t)((double)p->per_second * (double)ns / 1e9), prefetch_bytes(p));
+	return most(rate_bytes(&wire, ns), prefetch_bytes(p));
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */

@@ -36,18 +36,7 @@ static bool is_own(const void *p)
 	return (const uint8_t *)p >= memory && (const uint8_t *)p < memory + sizeof(memory);
 }
 
-/* ---- What the model leaves to us: nobody acts but as the input says ---- */
-
-void world_yield(struct world *w)
-{
-	(void)w;
-}
-
-bool world_step(struct world *w)
-{
-	(void)w;
-	return false;
-}
+/* ---- What the model leaves to us; for the rest see still.c ---- */
 
 void world_fail(struct world *w, const char *format, ...)
 {
