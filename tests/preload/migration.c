@@ -94,6 +94,16 @@ static void send_message(struct migration *m, const struct message *msg, bool re
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
 }
 
+/* Another message is for whoever waits for it: a thread of the shim's may post QEMU's own
+ * meanwhile. */
+static bool take_request(struct migration *m, char *msg, size_t size)
+{
+	struct ibv_qp *qp = m->peer.id->qp;
+
+	return peer_peek_sent(qp, msg, size) > 0 && message_type(msg) == WIRE_REGISTER_REQUEST &&
+	       peer_take_sent(qp, msg, size) > 0;
+}
+
 void migration_answer(struct migration *m)
 {
 	struct peer *p = &m->peer;
@@ -101,9 +111,8 @@ void migration_answer(struct migration *m)
 	uint64_t offset;
 	char msg[256];
 
-	if (m->requests == m->answers || peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
+	if (m->requests == m->answers || !take_request(m, msg, sizeof(msg)))
 		return;
-	must(message_type(msg) == WIRE_REGISTER_REQUEST);
 	offset = message_get64(msg, 16) - REMOTE_OFFSET;
 	must(message_get64(msg, 16) >= REMOTE_OFFSET);
 	must(offset + message_get64(msg, 32) * MIGRATION_CHUNK < m->length);
@@ -116,9 +125,8 @@ bool migration_answer_badly(struct migration *m)
 {
 	char msg[256];
 
-	if (peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) < 0)
+	if (!take_request(m, msg, sizeof(msg)))
 		return false;
-	must(message_type(msg) == WIRE_REGISTER_REQUEST);
 	deliver_empty(&m->peer, WIRE_REGISTER_RESULT);
 	return true;
 }
