@@ -23,6 +23,7 @@
 #define SLOW_WIRE (WIRE / 12)
 
 static struct prefetch p;
+static struct rate wire;
 static struct ram_block block[2];
 static struct ram_blocks blocks = {block, 2, false};
 static struct extent_map *map = &block[0].remote;
@@ -34,6 +35,7 @@ static void setup(void)
 {
 	memset(&p, 0, sizeof(p));
 	memset(&memory, 0, sizeof(memory));
+	wire.per_second = 0;
 	prefetch_init(&p, 30);
 	p.on = true;
 	p.bridge = true;
@@ -78,7 +80,7 @@ static bool plan(void)
 {
 	struct prefetch_scan scan;
 
-	if (!prefetch_next(&p, &blocks, MIB, &scan))
+	if (!prefetch_next(&p, &blocks, &wire, MIB, &scan))
 		return false;
 	prefetch_scanned(&p, &scan, prefetch_find(&scan));
 	return true;
@@ -89,7 +91,7 @@ static void registered(uint64_t queue_ns, uint64_t there, uint64_t here)
 {
 	prefetch_asked(&p, now, queue_ns);
 	now += queue_ns + there;
-	prefetch_measured(&p, now);
+	prefetch_measured(&p, p.asked.end - p.asked.start, now);
 	prefetch_answered(&p, &blocks, 42);
 	prefetch_here(&p, p.asked.end - p.asked.start, here);
 }
@@ -132,11 +134,22 @@ START_TEST(slow_ends_are_asked_for_25_mib)
 END_TEST
 
 /* A request that has to wait is for so much that the waiting is a part of it. */
-START_TEST(behind_a_queue_of_8_ms_for_three_times_that_more)
+START_TEST(behind_a_queue_of_5_ms_for_three_times_that_more)
 {
-	register_many(20, 8 * MS, true);
-	check_about(prefetch_ns(&p), 44 * MS);
-	check_about(prefetch_bytes(&p), 56 * MIB + 512 * KIB);
+	register_many(20, 5 * MS, true);
+	check_about(prefetch_ns(&p), 35 * MS);
+	check_about(prefetch_bytes(&p), 44 * MIB + 816 * KIB);
+}
+END_TEST
+
+/* Whatever else there is, no piece is meant to take longer: somebody may wait for it. */
+START_TEST(never_for_more_than_40_ms)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		prefetch_waited(&p);
+		register_many(1, 30 * MS, true);
+	}
+	check_about(prefetch_ns(&p), 40 * MS);
 }
 END_TEST
 
@@ -146,13 +159,12 @@ START_TEST(the_queue_is_not_the_ends_time)
 	add(0, MIB);
 	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){MIB, 5 * MIB}));
 	prefetch_asked(&p, now, 30 * MS);
-	prefetch_measured(&p, now + 31 * MS);
+	prefetch_measured(&p, 4 * MIB, now + 31 * MS);
 	ck_assert_uint_eq(p.there.bytes, 16 * MIB);
 	ck_assert_uint_eq(p.there.ns, 4 * MS);
 	/* It came sooner than it could: nothing is learnt. */
 	prefetch_asked(&p, now, 30 * MS);
-	prefetch_measured(&p, now + 30 * MS);
-	prefetch_measured(&p, now + 7 * MS);
+	prefetch_measured(&p, 4 * MIB, now + 30 * MS - _i * 23 * MS);
 	ck_assert_uint_eq(p.there.bytes, 16 * MIB);
 	ck_assert_uint_eq(p.there.ns, 4 * MS);
 }
@@ -219,15 +231,15 @@ END_TEST
 START_TEST(enough_is_two_pieces_and_20_ms_of_the_rate)
 {
 	/* Nothing is known: one piece. */
-	ck_assert_uint_eq(prefetch_enough(&p), 4 * MIB);
-	p.per_second = SLOW_WIRE;
-	check_about(prefetch_enough(&p), SLOW_WIRE / 50);
+	ck_assert_uint_eq(prefetch_enough(&p, &wire), 4 * MIB);
+	wire.per_second = SLOW_WIRE;
+	check_about(prefetch_enough(&p, &wire), SLOW_WIRE / 50);
 	register_many(10, 0, true);
 	check_about(prefetch_ns(&p), 20 * MS);
-	check_about(prefetch_enough(&p), SLOW_WIRE * 60 / 1000);
+	check_about(prefetch_enough(&p, &wire), SLOW_WIRE * 60 / 1000);
 	/* A piece at least, where the wire is slow beside it. */
-	p.per_second = SLOW_WIRE / 100;
-	ck_assert_uint_eq(prefetch_enough(&p), prefetch_bytes(&p));
+	wire.per_second = SLOW_WIRE / 100;
+	ck_assert_uint_eq(prefetch_enough(&p, &wire), prefetch_bytes(&p));
 }
 END_TEST
 
@@ -245,17 +257,17 @@ START_TEST(no_more_is_asked_for_when_enough_is_ahead)
 {
 	uint64_t ahead;
 
-	p.per_second = SLOW_WIRE;
+	wire.per_second = SLOW_WIRE;
 	register_many(10, 0, true);
 	ahead = fill();
-	ck_assert_uint_ge(ahead, prefetch_enough(&p));
-	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_bytes(&p));
+	ck_assert_uint_ge(ahead, prefetch_enough(&p, &wire));
+	ck_assert_uint_lt(ahead, prefetch_enough(&p, &wire) + prefetch_bytes(&p));
 	/* QEMU comes closer, until it is less. */
-	prefetch_passed(&p, &blocks, 0, p.position + ahead - prefetch_enough(&p));
+	prefetch_passed(&p, &blocks, 0, p.position + ahead - prefetch_enough(&p, &wire));
 	ck_assert(!plan());
 	prefetch_passed(&p, &blocks, 0, p.position + MIB);
 	ck_assert(plan());
-	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 25 * MIB);
+	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p, &wire)) - MIB + 25 * MIB);
 }
 END_TEST
 
@@ -265,19 +277,19 @@ START_TEST(enough_may_be_more_than_it_looks_through)
 {
 	uint64_t ahead;
 
-	p.per_second = WIRE;
+	wire.per_second = WIRE;
 	register_many(8, 0, false);
-	check_about(prefetch_enough(&p), 750000000);
+	check_about(prefetch_enough(&p, &wire), 750000000);
 	ahead = fill();
-	ck_assert_uint_ge(ahead, prefetch_enough(&p));
-	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_bytes(&p));
+	ck_assert_uint_ge(ahead, prefetch_enough(&p, &wire));
+	ck_assert_uint_lt(ahead, prefetch_enough(&p, &wire) + prefetch_bytes(&p));
 }
 END_TEST
 
 /* Nothing but zeros is looked through for 64 MiB and no further, wherever those lie. */
 START_TEST(it_looks_no_further_than_64_mib_of_zeros)
 {
-	p.per_second = WIRE;
+	wire.per_second = WIRE;
 	fake_memory_hole(&memory, LOCAL + 10 * MIB, LOCAL + 20 * MIB);
 	fake_memory_hole(&memory, LOCAL + 30 * MIB, LOCAL + GIB);
 	p.bridge = false;
@@ -347,7 +359,7 @@ static void check_next(uint64_t from, uint64_t to, uint64_t end)
 {
 	struct prefetch_scan scan;
 
-	ck_assert(prefetch_next(&p, &blocks, MIB, &scan));
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
 	ck_assert_uint_eq(scan.block, p.block);
 	check_range(scan.range, from, to);
 	ck_assert_uint_eq(scan.end, end);
@@ -362,7 +374,7 @@ static void check_no_next(void)
 {
 	struct prefetch_scan scan = {.position = 4711};
 
-	ck_assert(!prefetch_next(&p, &blocks, MIB, &scan));
+	ck_assert(!prefetch_next(&p, &blocks, &wire, MIB, &scan));
 	ck_assert_uint_eq(scan.position, 4711);
 }
 
@@ -493,8 +505,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, fast_ends_are_asked_for_312_mib);
 	tcase_add_test(tc, slow_ends_are_asked_for_25_mib);
-	tcase_add_test(tc, behind_a_queue_of_8_ms_for_three_times_that_more);
-	tcase_add_test(tc, the_queue_is_not_the_ends_time);
+	tcase_add_test(tc, behind_a_queue_of_5_ms_for_three_times_that_more);
+	tcase_add_test(tc, never_for_more_than_40_ms);
+	tcase_add_loop_test(tc, the_queue_is_not_the_ends_time, 0, 2);
 	tcase_add_test(tc, the_slower_end_decides);
 	tcase_add_test(tc, an_end_that_is_not_known_holds_nothing_up);
 	tcase_add_test(tc, when_qemu_had_to_wait_pieces_take_twice_as_long);
