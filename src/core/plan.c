@@ -110,6 +110,8 @@ static bool next_register(struct conn *c, struct conn_action *a)
 
 	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
 		return false;
+	if (c->role == CONN_SOURCE)
+		prefetch_local_begun(&c->source.prefetch, range);
 	a->memory.addr = block->local_addr + range.start;
 	a->memory.length = range.end - range.start;
 	a->memory.access = c->mrs.policy.access;

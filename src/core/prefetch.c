@@ -109,6 +109,7 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 		blocks->block[p->block].passed = true;
 	if (leaves || !p->known) {
 		p->scanned = 0;
+		p->covered = 0;
 		p->planned = (struct range){0, 0};
 	}
 	p->known = true;
@@ -205,6 +206,7 @@ bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct rang
 		p->on = false;
 		return false;
 	}
+	prefetch_recorded(p, range);
 	p->asked_block = p->block;
 	p->asked = range;
 	return true;
@@ -299,5 +301,15 @@ bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, u
 		return false;
 	*block = &blocks->block[p->block];
 	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, chunk_start(from, chunk_size), range);
+	       next_of_remote(*block, most(chunk_start(from, chunk_size), p->covered), range);
+}
+
+void prefetch_local_begun(struct prefetch *p, struct range range)
+{
+	p->covered = range.start;
+}
+
+void prefetch_recorded(struct prefetch *p, struct range range)
+{
+	p->covered = least(p->covered, range.start);
 }

@@ -51,6 +51,9 @@ struct prefetch {
 	/* What the destination is asked for next, in `block`; empty when there is none. No
 	 * part of it is registered. */
 	struct range planned;
+	/* Up to here this process has registered, or is registering, all of what the destination
+	 * was asked for in front of QEMU: so that nobody looks through it again. */
+	uint64_t covered;
 	/* What it is asked for, while it has not answered. */
 	uint32_t asked_block;
 	struct range asked;
@@ -147,6 +150,12 @@ void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
  * there is none. */
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		    uint64_t from, struct ram_block **block, struct range *range);
+
+/* That is being registered: of the block that QEMU is in. */
+void prefetch_local_begun(struct prefetch *p, struct range range);
+
+/* QEMU itself has asked the destination for `range` of the block that it is in. */
+void prefetch_recorded(struct prefetch *p, struct range range);
 
 /* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
  * guest that writes there again finds no other: it is ended (SIGBUS). */

@@ -43,6 +43,8 @@ static void record(struct source *s, struct ram_block *block)
 {
 	if (extent_map_insert(&block->remote, s->request.range, s->request.rkey))
 		s->widening = false;
+	else
+		prefetch_recorded(&s->prefetch, s->request.range);
 	s->request.recorded = true;
 }
 

@@ -497,6 +497,51 @@ START_TEST(an_answer_or_none)
 }
 END_TEST
 
+/* What this process registers next of what the destination has. */
+static void check_local(uint64_t start, uint64_t end)
+{
+	struct ram_block *which;
+	struct range range;
+
+	ck_assert(prefetch_local(&p, &blocks, MIB, p.position, &which, &range));
+	check_range(range, start, end);
+}
+
+static void register_here(uint64_t start, uint64_t end)
+{
+	check_local(start, end);
+	prefetch_local_begun(&p, (struct range){start, end});
+	ck_assert_int_eq(extent_map_insert(&block[p.block].local, (struct range){start, end}, 1),
+			 0);
+}
+
+START_TEST(what_is_registered_here_is_not_looked_through_again)
+{
+	struct ram_block *which;
+	struct range range;
+
+	for (uint64_t at = 0; at < 24 * MIB; at += 8 * MIB)
+		add(at, at + 4 * MIB);
+	register_here(0, 4 * MIB);
+	register_here(8 * MIB, 12 * MIB);
+	/* Not even if it has gone: the first extents are passed over. */
+	extent_map_remove(&block[0].local, 0);
+	register_here(16 * MIB, 20 * MIB);
+	ck_assert(!prefetch_local(&p, &blocks, MIB, p.position, &which, &range));
+	/* In a gap between them QEMU asks, or we do. */
+	add(5 * MIB, 6 * MIB);
+	ck_assert(!prefetch_local(&p, &blocks, MIB, p.position, &which, &range));
+	prefetch_recorded(&p, (struct range){5 * MIB, 6 * MIB});
+	register_here(5 * MIB, 6 * MIB);
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){13 * MIB, 14 * MIB}));
+	register_here(13 * MIB, 14 * MIB);
+	/* Another block has a beginning of its own. */
+	prefetch_passed(&p, &blocks, 1, 0);
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){0, MIB}));
+	register_here(0, MIB);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("prefetch");
@@ -522,6 +567,7 @@ int main(void)
 	tcase_add_test(tc, a_plan_can_be_asked_for_in_parts);
 	tcase_add_test(tc, a_plan_that_is_overtaken);
 	tcase_add_test(tc, an_answer_or_none);
+	tcase_add_test(tc, what_is_registered_here_is_not_looked_through_again);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
