@@ -14,6 +14,11 @@
 #define LATE_PIECES 4
 #define LATE_FACTOR 2
 
+/* And yet no longer than this: a destination registers in QEMU's main loop, and whoever asks it
+ * for something by QMP waits meanwhile. It is to be answered in 50 ms, and now and then the next
+ * request is taken first. */
+#define MOST_NS UINT64_C(25000000)
+
 void prefetch_init(struct prefetch *p, unsigned int shift)
 {
 	p->shift = shift;
@@ -247,7 +252,9 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 /* That a piece is to take. */
 static uint64_t wanted(const struct prefetch *p)
 {
-	return PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns;
+	uint64_t ns = PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns;
+
+	return least(ns, MOST_NS);
 }
 
 void prefetch_waited(struct prefetch *p)
