@@ -28,6 +28,7 @@ fabric-faults   | check | tests  | host  | migrations that break by scripted fau
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
 linux-guest     | check | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
 launcher        | check | tests  | host  | launcher, completion, manual page
+install         | check | tests  | host  | configure, make install, programs started meanwhile
 bench           | check | tests  | alone | what the shim adds to each hooked verb
 clang-unit      | full  | tests  | host  | unit tests as built by clang
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
@@ -206,6 +207,11 @@ step_sim() {
 step_launcher() {
 	build_tree gcc
 	tree_check gcc '^tests/launcher/'
+}
+
+step_install() {
+	build_tree gcc
+	tree_check gcc '^tests/install/'
 }
 
 step_ab() {
