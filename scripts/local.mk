@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	debian/copyright \
 	debian/rdmachunk.docs \
 	debian/rdmachunk.lintian-overrides \
+	debian/rdmachunk.triggers \
 	debian/rules \
 	debian/source/format \
 	debian/tests/control \

@@ -44,7 +44,7 @@ package_versions() {
 	local configured debian rpm
 
 	configured=$(sed -n 's/^AC_INIT(\[rdmachunk\], \[\([^]]*\)\].*/\1/p' configure.ac)
-	debian=$(sed -n '1s/^rdmachunk (\(.*\)-[^-]*) .*/\1/p' debian/changelog)
+	debian=$(sed -n '1s/^rdmachunk (\(.*\)) .*/\1/p' debian/changelog)
 	rpm=$(sed -n 's/^Version: *//p' packaging/rdmachunk.spec)
 	[ "$configured" = "$debian" ] && [ "$configured" = "$rpm" ] && return
 	echo "the version is $configured in configure.ac, $debian in debian/changelog, $rpm in packaging/rdmachunk.spec"
