@@ -39,6 +39,15 @@ used_root_of() {
 	package_root "installed-$1" "$1" "qemu-system-x86,ibverbs-providers,$json,rpm,jq" --variant=minbase
 }
 
+# readme_root_of RELEASE: prints one that has what README.md says is needed to build, for rdmachunk-ab too, and
+# QEMU.
+readme_root_of() {
+	local names
+
+	names=$(sed -nE 's/^\| (to build|for `rdmachunk-ab`) \| `([^`]*)`.*/\2/p' README.md | tr -s ' \n' ',')
+	package_root "readme-$1-$(cksum <<<"$names" | cut -d' ' -f1)" "$1" "${names}qemu-system-x86" --variant=minbase
+}
+
 # package_versions: all places that name a version name the same.
 package_versions() {
 	local configured debian rpm
@@ -71,10 +80,11 @@ package_make() {
 # package_try RELEASE: what package_make has made is installed, used, upgraded and removed; prints a line
 # for each test.
 package_try() {
-	local release=$1 share=$BUILD_DIR/package/$1 build used
+	local release=$1 share=$BUILD_DIR/package/$1 build used readme
 
-	build=$(build_root_of "$release") && used=$(used_root_of "$release") || return
-	"$SOURCE_DIR/tests/package/run-tests" "$release" "$share" "$build" "$used"
+	build=$(build_root_of "$release") && used=$(used_root_of "$release") &&
+		readme=$(readme_root_of "$release") || return
+	"$SOURCE_DIR/tests/package/run-tests" "$release" "$share" "$build" "$used" "$readme"
 }
 
 command_main() {
