@@ -9,7 +9,7 @@ OUT = _build/lint
 
 sources := $(sort $(shell find src tools man tests -name '*.c'))
 analyzed := $(filter-out $(addprefix tests/,$(addsuffix /%,engine fabric fake fuzz model preload sim unit)),$(sources))
-shell := $(sort $(shell find run .ci completions man scripts tests -type f ! -name '*.c' ! -name '*.h' \
+shell := $(sort $(shell find run .ci completions debian man scripts src tests -type f ! -name '*.c' ! -name '*.h' \
 	-exec awk 'FNR == 1 && (/^\#!.*[ \/](ba|da)?sh$$/ || FILENAME ~ /\.sh$$/) { print FILENAME }; { nextfile }' {} +) \
 	$(filter-out %.mk,$(wildcard completions/*)))
 

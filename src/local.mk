@@ -75,5 +75,9 @@ EXTRA_DIST += src/hook/exports.map
 # A preload is named by its file; libtool's description of it serves nobody.
 install-exec-hook:
 	rm -f $(DESTDIR)$(libdir)/librdmachunk.la
+	@$(SHELL) $(top_srcdir)/src/register-library "$(LDCONFIG)" "$(DESTDIR)" "$(libdir)"
 uninstall-local:
 	rm -f $(DESTDIR)$(libdir)/librdmachunk.so
+uninstall-hook:
+	@$(SHELL) $(top_srcdir)/src/register-library --remove "$(LDCONFIG)" "$(DESTDIR)" "$(libdir)"
+EXTRA_DIST += src/register-library

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: run the tests, all but the slowest; "check quick", "check full"; or the steps named ("check --list")
+# usage: ./run check [quick | full] [STEP...]
+# usage: ./run check --list
+# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 75,
+# about: where nothing else runs on two processors. Only what the steps need is installed. A line tells of a
+# about: step that goes on for long, with the last line of its log. At the end each failed test has a line,
+# about: with the log and the command that repeats its step, and each test that was not run, with the reason.
 
 # NAME | SIZE | KIND | LANE | TITLE
 #
@@ -28,6 +34,8 @@ fabric-faults   | check | tests  | host  | migrations that break by scripted fau
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
 linux-guest     | check | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
 launcher        | check | tests  | host  | launcher, completion, manual page
+scripts         | check | tests  | host  | ./run itself: help, packages, progress, what it tells at the end
+install         | check | tests  | host  | configure, make install, programs started meanwhile
 bench           | check | tests  | alone | what the shim adds to each hooked verb
 clang-unit      | full  | tests  | host  | unit tests as built by clang
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
@@ -46,6 +54,7 @@ ab              | check | tests  | guest | A/B tool
 clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
+package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
@@ -152,6 +161,27 @@ step_linux-guest() {
 	linux_guest linux-guest
 }
 
+step_package() {
+	local release status=0
+
+	# shellcheck source=scripts/commands/package.sh
+	. "$SOURCE_DIR/scripts/commands/package.sh"
+	if ! can_be_root; then
+		echo "SKIP package: root directories need root; $(why_not_root)"
+		return 77
+	fi
+	for release in "${PACKAGE_RELEASES[@]}"; do
+		if package_make "$release"; then
+			echo "ok $release: packages are made, lintian and rpmlint are content"
+			package_try "$release" || status=1
+		else
+			echo "FAIL $release: packages are not made"
+			status=1
+		fi
+	done
+	return "$status"
+}
+
 # What may differ from QEMU to QEMU: what is sent and when, how a connection ends, discards. The driver
 # of run-discards does not know the balloon of QEMU 10.0.
 step_newer-qemu() {
@@ -219,6 +249,15 @@ step_sim() {
 step_launcher() {
 	build_tree gcc
 	tree_check gcc '^tests/launcher/'
+}
+
+step_scripts() {
+	"$SOURCE_DIR/tests/scripts/run-tests"
+}
+
+step_install() {
+	build_tree gcc
+	tree_check gcc '^tests/install/'
 }
 
 step_ab() {
@@ -450,7 +489,9 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(steps_of "$CHECK_SIZE")
 
 	heading "What this needs"
-	need_packages build guest check fuzz coverage demo bench
+	say "looking for what is missing"
+	# shellcheck disable=SC2046 # a list of names
+	need_packages $(step_groups "${wanted[@]}")
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"
@@ -469,7 +510,7 @@ command_main() {
 
 	heading "All steps, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 	for name in "${wanted[@]}"; do
-		[ "$(cut -d' ' -f2 "$STEPS_DIR/$name.result" 2>/dev/null)" = 0 ] || say "failed: $name"
+		tell_step "$name" "$(step_field "$name" 3)" "$CHECK_SIZE"
 	done
 	[ $# -gt 0 ] || say_left_out
 	steps_total "${wanted[@]}"

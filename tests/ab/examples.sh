@@ -29,8 +29,15 @@ examples_prepare() {
 	ln -s "$fake" "$scratch/examples/other-host/qemu-system-x86_64"
 }
 
+# example_results JSON: what a test may have expected otherwise, in one line.
+example_results() {
+	jq -c '[.variants, .setup, [.samples[] | [.variant, .status, .reason, .ram, .values.total_seconds]],
+		[.summary[] | select(.metric == "total_seconds") | [.variant, .median, .verdict]]]' "$1" 2>&1
+}
+
 # example_runs NUMBER JSON OPTIONS FILTER [VARIABLE=VALUE...]: the example succeeds with these options
-# before its own, and the results in that file are as the filter wants them.
+# before its own, and the results in that file are as the filter wants them. A filter must not want one
+# variant to be faster than another: on a busy machine it may not be.
 example_runs() {
 	local number=$1 json=$2 options=$3 filter=$4
 	shift 4
@@ -47,8 +54,7 @@ example_runs() {
 		not_ok "example-$number" "exit status $status: $(tail -n 1 "$scratch/err")"
 	elif ! jq -e "([.samples[] | .status == \"ok\" and .ram == \"identical\"] | all) and ($filter)" \
 		"$json" >/dev/null; then
-		not_ok "example-$number" "other results than the page promises: $(jq -c '[.variants, .setup]' \
-			"$json" 2>&1)"
+		not_ok "example-$number" "other results than the page promises: $(example_results "$json")"
 	else
 		ok "example-$number"
 	fi
@@ -88,6 +94,6 @@ test_examples() {
 		.variants == ["stock", "limited"] and .setup.transport == "tcp" and
 		.setup.ram_bytes == 268435456 and .setup.rounds == 6 and
 		([.summary[] | select(.metric == "total_seconds" and .variant == "limited") |
-		.verdict] == ["more"])'
+		.verdict | type == "string" and . != "unknown" and . != "too few rounds"] == [true])'
 	if [ -z "$(left)" ]; then ok examples-leave-nothing; else not_ok examples-leave-nothing "$(left)"; fi
 }
