@@ -133,7 +133,7 @@ void summary_sentence(const struct results *results, size_t variant, char *text,
 		break;
 	case VERDICT_NONE:
 		snprintf(text, size,
-			 "%s: the rounds do not support a difference "
+			 "%s: no significant difference "
 			 "(%s to %s, %.1f %% confidence, %zu rounds)",
 			 what, low, high, s.ratio.confidence * 100, s.pairs);
 		break;
