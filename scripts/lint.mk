@@ -15,7 +15,7 @@ shell := $(sort $(shell find run .ci completions man scripts tests -type f ! -na
 
 libraries := $(shell pkg-config --cflags check json-c libibverbs librdmacm)
 flags = -std=gnu11 -D_GNU_SOURCE -Isrc -Itools -Itests -Itests/model $(libraries) -Wall -Wextra -DLIBRARY_PATH='""' \
-	-DLIBRDMACHUNK_PATH='""' -DPACKAGE_VERSION='""' -DBUILD_ID='""'
+	-DLIBRDMACHUNK_PATH='""' -DCOUNT_LIBRARY_PATH='""' -DPACKAGE_VERSION='""' -DBUILD_ID='""'
 
 all: $(sources:%=$(OUT)/%.tidy) $(analyzed:%=$(OUT)/%.analyzed) $(OUT)/cppcheck $(OUT)/shellcheck
 

@@ -82,6 +82,6 @@ src/util/build-id.h: $(module_sources) src/hook/exports.map src/hook/version.c
 
 # A preload is named by its file; libtool's description of it serves nobody.
 install-exec-hook:
-	rm -f $(DESTDIR)$(libdir)/librdmachunk.la
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.la $(DESTDIR)$(pkglibdir)/librdmachunk-count.la
 uninstall-local:
-	rm -f $(DESTDIR)$(libdir)/librdmachunk.so
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.so $(DESTDIR)$(pkglibdir)/librdmachunk-count.so
