@@ -19,4 +19,5 @@ EXTRA_DIST += \
 	scripts/lint.mk \
 	scripts/model-table \
 	scripts/seed-table \
+	scripts/spelling \
 	scripts/structure

@@ -52,6 +52,7 @@ check | compiler_file libubsan.so   | -                       | libubsan
 check | compiler_file libtsan.so    | -                       | libtsan
 check | compiler_file libc.a        | libc6-dev               | glibc-static
 check | command mandoc              | mandoc                  | mandoc
+check | command codespell           | codespell               | codespell
 check | command readelf             | binutils                | binutils
 check | command diff                | diffutils               | diffutils
 check | command pgrep               | procps                  | procps-ng
