@@ -15,7 +15,7 @@ shell := $(sort $(shell find run .ci completions debian man scripts src tests -t
 
 libraries := $(shell pkg-config --cflags check json-c libibverbs librdmacm)
 flags = -std=gnu11 -D_GNU_SOURCE -Isrc -Itools -Itests -Itests/model $(libraries) -Wall -Wextra -DLIBRARY_PATH='""' \
-	-DLIBRDMACHUNK_PATH='""' -DPACKAGE_VERSION='""' -DVERSION_STRING='""'
+	-DLIBRDMACHUNK_PATH='""' -DCOUNT_LIBRARY_PATH='""' -DPACKAGE_VERSION='""' -DBUILD_ID='""'
 
 all: $(sources:%=$(OUT)/%.tidy) $(analyzed:%=$(OUT)/%.analyzed) $(OUT)/cppcheck $(OUT)/shellcheck
 
@@ -43,7 +43,7 @@ $(OUT)/cppcheck: $(analyzed) $(shell find src tools -name '*.h') scripts/lint.mk
 	@mkdir -p $(@D)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --library=posix --library=gnu \
 		--enable=warning,performance,portability --suppress=readdirCalled --inline-suppr \
-		-D_GNU_SOURCE '-DElfW(type)=Elf64_\#\#type' -Isrc -Itools $(analyzed)
+		-D_GNU_SOURCE '-DBUILD_ID=""' '-DElfW(type)=Elf64_\#\#type' -Isrc -Itools $(analyzed)
 	@touch $@
 
 $(OUT)/shellcheck: $(shell) .shellcheckrc scripts/lint.mk

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	scripts/package-job \
 	scripts/model-table \
 	scripts/seed-table \
+	scripts/spelling \
 	scripts/structure
 EXTRA_DIST += \
 	debian/changelog \

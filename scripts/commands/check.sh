@@ -24,6 +24,7 @@ gcc             | quick | single | first | build with gcc, warnings as errors
 prepare         | check | single | first | get the kernel for the guest, if one is needed
 format          | quick | single | host  | clang-format leaves the sources unchanged
 structure       | quick | tests  | host  | layers, circles, lengths of files and functions
+spelling        | check | tests  | host  | no misspelt words in texts and sources
 unit            | quick | tests  | host  | unit tests
 preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
@@ -87,6 +88,11 @@ step_format() {
 step_structure() {
 	tests/structure/test-structure
 	scripts/structure .
+}
+
+step_spelling() {
+	tests/structure/test-spelling
+	scripts/spelling
 }
 
 step_lint() {

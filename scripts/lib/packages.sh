@@ -53,6 +53,7 @@ sanitizers coverage | compiler_file libasan.so | -            | libasan
 sanitizers | compiler_file libubsan.so | -                    | libubsan
 tsan | compiler_file libtsan.so     | -                       | libtsan
 man | command mandoc                | mandoc                  | mandoc
+spelling | command codespell        | codespell               | codespell
 preload | command readelf           | binutils                | binutils
 build | command diff                | diffutils               | diffutils
 preload | command perl              | perl                    | perl-interpreter
@@ -93,6 +94,7 @@ clang-unit      | clang json unit
 cross           | cross roots json unit
 coverage        | coverage jq preload
 lint            | lint json unit
+spelling        | spelling
 tsan            | tsan jq preload
 fuzz            | fuzz
 ab              | qemu man chart privileges

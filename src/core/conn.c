@@ -185,7 +185,8 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 	}
 	switch (source_send(&c->source, wr->data, wr->length, can, &own)) {
 	case SOURCE_FAIL:
-		fail(c, EPROTO, 0, "a message that cannot be right");
+		fail(c, EPROTO, 0,
+		     "UNREGISTER_REQUEST for part of a region, sent without a RECV for its answer");
 		return -EIO;
 	case SOURCE_ANSWER:
 		if (request)
@@ -416,9 +417,12 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 	struct wire_message reply;
 	bool held;
 
-	if (c->order.request.state != ORDER_REQUEST_SENT ||
-	    source_prefetched(&c->source, msg, len, c->order.now, &held, &reply)) {
-		fail(c, EPROTO, 0, "a message that cannot be right");
+	if (c->order.request.state != ORDER_REQUEST_SENT) {
+		fail(c, EPROTO, 0, "REGISTER_RESULT that answers no REGISTER_REQUEST");
+		return;
+	}
+	if (source_prefetched(&c->source, msg, len, c->order.now, &held, &reply)) {
+		fail(c, EPROTO, 0, "REGISTER_RESULT that does not hold exactly one result");
 		return;
 	}
 	order_request_answered(&c->order);

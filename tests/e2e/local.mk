@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# A preload of its own, for behind the shim: never installed, but a real shared object.
-check_LTLIBRARIES += tests/e2e/librdmachunk-count.la
+# A preload of its own, for behind the shim. It is installed for rdmachunk-ab.
+pkglib_LTLIBRARIES += tests/e2e/librdmachunk-count.la
 tests_e2e_librdmachunk_count_la_SOURCES = \
 	tests/e2e/count.c \
 	tests/e2e/count.h \
@@ -10,7 +10,7 @@ tests_e2e_librdmachunk_count_la_SOURCES = \
 	tests/e2e/count-hooks.c \
 	tests/e2e/count-thread.c
 tests_e2e_librdmachunk_count_la_CFLAGS = $(AM_CFLAGS) $(VERBS_CFLAGS)
-tests_e2e_librdmachunk_count_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere \
+tests_e2e_librdmachunk_count_la_LDFLAGS = -module -avoid-version -shared \
 	-Wl,--version-script=$(srcdir)/tests/e2e/count.map
 tests_e2e_librdmachunk_count_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
 tests_e2e_librdmachunk_count_la_DEPENDENCIES = tests/e2e/count.map
@@ -49,7 +49,7 @@ tests_e2e_migrate_SOURCES = \
 # How QEMUs are started and talked to is rdmachunk-ab's: one implementation, not two.
 tests_e2e_migrate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_e2e_migrate_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
-tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS) $(PTHREAD_LIBS) -lm
+tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS) $(DL_LIBS) $(PTHREAD_LIBS) -lm
 
 EXTRA_DIST += \
 	tests/e2e/count.map \
