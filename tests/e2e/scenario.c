@@ -527,6 +527,7 @@ const struct scenario scenarios[] = {
 	{"quit", "migrate, and have both quit at once", run_quit, false},
 	{"terminate", "migrate, and send SIGTERM to both at once", run_terminate, false},
 	{"switchover", "write pages when the guest has been stopped", switchover_run, false},
+	{"later", "write memory that had no data when QEMU came by", switchover_run_later, false},
 	{NULL, NULL, NULL, false},
 };
 
