@@ -228,6 +228,39 @@ static int run_both_ends_at_once(void)
 	return 0;
 }
 
+/*
+ * QEMU has been through the block when five chunks get data. It asks for the first of them, which
+ * is a request for four; the fifth is asked for, and registered here, before QEMU says a word of
+ * it.
+ */
+static int run_later_pass(void)
+{
+	unsigned int requests;
+	struct run r;
+
+	open_source(&r, map(LENGTH), LENGTH, UINT_MAX);
+	write_chunk(&r, LENGTH / MIB - 1);
+	migration_take_ready(&r.m);
+	write_chunk(&r, 2);
+	migration_take_ready(&r.m);
+	for (uint64_t at = 0; at < PIECE + MIB; at += MIB)
+		r.m.block[DATA_CHUNK * MIB + at + 12345] = 1;
+	requests = r.m.requests;
+	write_chunk(&r, DATA_CHUNK);
+	migration_take_ready(&r.m);
+	wait_for((migration_answer(&r.m), r.m.requests == requests + 2));
+	wait_for(live_mrs() == r.base + 6);
+	for (unsigned int chunk = DATA_CHUNK + 1; chunk < DATA_CHUNK + 5; chunk++) {
+		write_chunk(&r, chunk);
+		migration_take_ready(&r.m);
+	}
+	must(r.m.requests == requests + 2 && live_mrs() == r.base + 6);
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("what follows");
+	return 0;
+}
+
 /* Without a thread for it nothing can come later: there are this one, and the one that listens. */
 static int run_none(void)
 {
@@ -726,6 +759,7 @@ static const struct {
 	{"found", run_found},
 	{"pieces", run_pieces},
 	{"both-ends-at-once", run_both_ends_at_once},
+	{"later-pass", run_later_pass},
 	{"none", run_none},
 	{"fails-once", run_fails_once},
 	{"fails-always", run_fails_always},
