@@ -4,6 +4,9 @@
 /* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
+/* In a block that QEMU has been through no more than so many times what was found before. */
+#define FOLLOW_FACTOR 4
+
 /* A piece takes so many times longer than its request waits for. */
 #define QUEUE_FACTOR 3
 
@@ -110,6 +113,8 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 	if (leaves || !p->known) {
 		p->scanned = 0;
 		p->covered = 0;
+		p->follows = 0;
+		p->last = 0;
 		p->planned = (struct range){0, 0};
 	}
 	p->known = true;
@@ -128,7 +133,7 @@ void prefetch_left(struct prefetch *p, struct ram_blocks *blocks)
 
 bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block)
 {
-	return p->bridge && !block->huge;
+	return p->bridge && !block->huge && !block->passed;
 }
 
 static bool is_empty(struct range range)
@@ -136,34 +141,44 @@ static bool is_empty(struct range range)
 	return range.start == range.end;
 }
 
+/* `ahead` bytes in front of QEMU are registered. Are they enough? Where it has been before they are
+ * old, and one piece is. */
+static bool is_enough(const struct prefetch *p, const struct ram_block *block,
+		      const struct rate *wire, uint64_t ahead)
+{
+	return block->passed ? p->last >= p->position : ahead >= prefetch_enough(p, wire);
+}
+
 bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 		   const struct rate *wire, uint64_t chunk_size, struct prefetch_scan *scan)
 {
 	const struct ram_block *block;
-	uint64_t position, start, limit, ahead;
+	uint64_t position, start, end, limit, ahead, bytes;
 	struct range gap;
 
 	if (!p->on || !p->known || !is_empty(p->planned))
 		return false;
 	block = &blocks->block[p->block];
-	if (!block->local_known || block->passed)
+	if (!block->local_known)
 		return false;
+	end = block->passed ? least(p->follows, block->length) : block->length;
+	bytes = block->passed ? prefetch_bytes_within(p, PREFETCH_PASSED_NS) : prefetch_bytes(p);
 	position = chunk_start(p->position, chunk_size);
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
 	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
-	if (start >= block->length || ahead >= prefetch_enough(p, wire) ||
-	    start - position - ahead >= limit ||
+	if (start >= end || is_enough(p, block, wire, ahead) || start - position - ahead >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;
 	*scan = (struct prefetch_scan){
 		.block = p->block,
-		.range = {start, least(start + limit, gap.end)},
+		.passed = block->passed,
+		.range = {start, least(start + limit, least(gap.end, end))},
 		.end = gap.end,
 		.position = p->position,
 		.place = {.memory = &p->memory, .addr = block->local_addr, .chunk = chunk_size},
-		.bytes = most(prefetch_bytes(p) / chunk_size, 1) * chunk_size,
+		.bytes = most(bytes / chunk_size, 1) * chunk_size,
 		.region = region(p),
 		.bridge = prefetch_bridges(p, block),
 	};
@@ -184,17 +199,28 @@ struct range prefetch_find(const struct prefetch_scan *scan)
 	return run;
 }
 
-void prefetch_scanned(struct prefetch *p, const struct prefetch_scan *scan, struct range found)
+/* Data may follow what was found, or asked for. */
+static void follow(struct prefetch *p, struct range range)
 {
-	/* Meanwhile QEMU may have gone back, or to another block. */
-	if (scan->block != p->block || p->position < scan->position)
+	p->follows = range.end + least(FOLLOW_FACTOR * (range.end - range.start), SCAN_AHEAD);
+}
+
+void prefetch_scanned(struct prefetch *p, const struct ram_blocks *blocks,
+		      const struct prefetch_scan *scan, struct range found)
+{
+	/* Meanwhile QEMU may have gone back, or to another block; or both. */
+	if (scan->block != p->block || p->position < scan->position ||
+	    scan->passed != blocks->block[p->block].passed || (scan->passed && !p->follows))
 		return;
 	p->scanned = found.start;
 	p->planned = found;
+	if (!is_empty(found))
+		follow(p, found);
 }
 
 void prefetch_taken(struct prefetch *p, struct range range)
 {
+	follow(p, range);
 	if (range.start < p->planned.end && range.end > p->planned.start)
 		p->planned = (struct range){0, 0};
 }
@@ -209,6 +235,7 @@ bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct rang
 	prefetch_recorded(p, range);
 	p->asked_block = p->block;
 	p->asked = range;
+	p->last = range.start;
 	return true;
 }
 
@@ -222,7 +249,7 @@ bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks, uint64_t bytes)
 	p->planned = (struct range){0, 0};
 	block = &blocks->block[p->block];
 	/* QEMU has gone past it, or asked for a part of it while that was looked for. */
-	if (block->passed || p->position >= piece.end ||
+	if (p->position >= piece.end ||
 	    !extent_map_gap(&block->remote, piece, (struct range){piece.start, piece.start + 1},
 			    &gap))
 		return false;
@@ -300,8 +327,15 @@ bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, u
 	if (!p->known || !chunk_size)
 		return false;
 	*block = &blocks->block[p->block];
-	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, most(chunk_start(from, chunk_size), p->covered), range);
+	if (!(*block)->watched)
+		return false;
+	from = most(chunk_start(from, chunk_size), p->covered);
+	if (!(*block)->passed)
+		return next_of_remote(*block, from, range);
+	/* What else is not registered here QEMU did not need when it was there. */
+	return p->asked_block == p->block &&
+	       next_of_remote(*block, most(from, p->asked.start), range) &&
+	       range->start < p->asked.end;
 }
 
 void prefetch_local_begun(struct prefetch *p, struct range range)

@@ -133,7 +133,7 @@ static struct data_run_place place_in(const struct source *s, const struct ram_b
  * through; `want` at least. */
 static uint64_t passed_end(const struct source *s, struct range want)
 {
-	uint64_t end, bytes = prefetch_bytes_within(&s->prefetch, SOURCE_PASSED_NS);
+	uint64_t end, bytes = prefetch_bytes_within(&s->prefetch, PREFETCH_PASSED_NS);
 
 	if (!s->chunk_size)
 		return want.end;
@@ -179,8 +179,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		return true;
 	/* QEMU writes all that it asks for: only the last chunk of it matters. */
 	run.start = (want.end - 1) & ~(s->chunk_size - 1);
-	wide->end =
-		data_run_end(&place, run, prefetch_bridges(&s->prefetch, block) && !block->passed);
+	wide->end = data_run_end(&place, run, prefetch_bridges(&s->prefetch, block));
 	return true;
 }
 
@@ -217,10 +216,9 @@ static struct wire_register request_for(const struct source *s, uint32_t block, 
  * QEMU needs the first chunk of it at once, and both ends have to register it. As a request of
  * our own they do so at the same time; as one of QEMU's one after the other.
  */
-static bool ask_ahead(struct source *s, struct ram_block *block, struct source_can can,
-		      struct range wide)
+static bool ask_ahead(struct source *s, struct source_can can, struct range wide)
 {
-	if (!can.answer || !can.ask || !s->prefetch.on || block->passed ||
+	if (!can.answer || !can.ask || !s->prefetch.on ||
 	    !prefetch_ask_for(&s->prefetch, &s->blocks, wide))
 		return false;
 	s->request.recorded = true;
@@ -274,7 +272,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 	if (wide.end == want.end)
 		return SOURCE_FORWARD;
 	s->widened = true;
-	if (ask_ahead(s, block, can, wide))
+	if (ask_ahead(s, can, wide))
 		return SOURCE_ASK;
 	changed = request_for(s, request->asked.block, wide);
 	reply->len = wire_build_register_request(reply->bytes, &changed);
@@ -445,9 +443,7 @@ bool source_scan(const struct source *s, const struct rate *wire, struct prefetc
 
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found)
 {
-	/* QEMU may have left the block meanwhile, and come back. */
-	if (!s->blocks.block[scan->block].passed)
-		prefetch_scanned(&s->prefetch, scan, found);
+	prefetch_scanned(&s->prefetch, &s->blocks, scan, found);
 }
 
 bool source_has_planned(const struct source *s)

@@ -41,16 +41,6 @@ struct source_request {
 	uint32_t rkey;
 };
 
-/*
- * What the destination cannot register ends the migration there, so it is asked for
- * runs of chunks with data only. In a block that QEMU has been through such a run is no longer
- * than each end registers in SOURCE_PASSED_NS, and nothing is asked for ahead of it: a page that
- * the guest writes as it is stopped has to wait for all of that, at one end and then at the
- * other, in the blackout. For a page in each of two regions that is 8 ms, where stock QEMU takes
- * its chunks' time; by 10 ms more than that we may be worse.
- */
-#define SOURCE_PASSED_NS UINT64_C(2000000)
-
 struct source_options {
 	unsigned int shift; /* regions of 2^shift bytes */
 	bool prefetch;	    /* begin with less, and offer more by source_scan() */

@@ -568,6 +568,7 @@ const struct scenario scenarios[] = {
 	{"sparse", "migrate a guest of anonymous memory, a page in each 64 MiB of which has data",
 	 sparse_run, false},
 	{"switchover", "write pages when the guest has been stopped", switchover_run, false},
+	{"later", "write memory that had no data when QEMU came by", switchover_run_later, false},
 	{NULL, NULL, NULL, false},
 };
 

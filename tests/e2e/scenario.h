@@ -22,8 +22,8 @@ struct scenario_config {
 	struct vm_config src, dst;
 	struct pattern pattern;
 	uint64_t ram_size; /* bytes, a multiple of 1 MiB */
-	/* For the scenario `switchover': so many bytes of RAM, at its start, have data; and
-	 * offsets. */
+	/* For the scenarios `switchover' and `later': so many bytes of RAM, at its start, have
+	 * data; and for the first of them offsets. */
 	uint64_t data_size;
 	uint64_t touch[TOUCH_MAX];
 	size_t touches;

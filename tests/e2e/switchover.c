@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "switchover.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,6 +105,67 @@ static int finish(const struct scenario_config *config, struct migration *m,
 			    (unsigned long long)ram.differing_bytes,
 			    (unsigned long long)ram.first_difference);
 	return 0;
+}
+
+/* So much of RAM gets its data later, and from here on. */
+#define LATER_AT (UINT64_C(16) << 20)
+
+static uint64_t later_size(const struct scenario_config *config)
+{
+	return config->data_size / 2;
+}
+
+/* Throttled, so that the first pass lasts for seconds: QEMU is past the hole, and in the data. */
+static int start_later(const struct scenario_config *config, struct vmproc vms[VMS],
+		       struct migration *m, int64_t deadline, struct failure *failure)
+{
+	if (fallocate(vms[SRC].ram_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, LATER_AT,
+		      (off_t)later_size(config)))
+		return fail(failure, "cannot punch a hole into the source's RAM: %m");
+	if (migration_set(&vms[SRC], "max-bandwidth", (int64_t)(config->data_size / 32), deadline,
+			  failure) ||
+	    migration_start(m, &config->migration, &vms[SRC], &vms[DST], deadline, failure))
+		return -1;
+	return migration_wait_progress(m, later_size(config) + 2 * LATER_AT, deadline, failure);
+}
+
+static int finish_later(const struct scenario_config *config, struct migration *m,
+			struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	int64_t began, took;
+
+	if (migration_set(m->from, "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure) ||
+	    migration_wait_pass(m, 2, deadline, failure))
+		return -1;
+	began = wait_now();
+	if (migration_wait_completed(m, deadline, failure))
+		return -1;
+	took = wait_now() - began;
+	if (finish(config, m, migrations, deadline, failure))
+		return -1;
+	json_object_object_add(json_object_array_get_idx(migrations, 0), "later_ms",
+			       json_object_new_int64(took));
+	return 0;
+}
+
+int switchover_run_later(const struct scenario_config *config, struct vmproc vms[VMS],
+			 struct json_object *migrations, int64_t deadline, struct failure *failure)
+{
+	struct migration m;
+	struct qtest qtest;
+	int ret;
+
+	if (config->data_size < 8 * LATER_AT)
+		return fail(failure, "the scenario later needs --data, 128 MiB of it at least");
+	ret = start_pair(config, vms, &qtest, deadline, failure) ||
+	      start_later(config, vms, &m, deadline, failure);
+	if (!ret) {
+		qtest_memset(&qtest, LATER_AT, later_size(config), 0x5a);
+		ret = qtest_status(&qtest) ||
+		      finish_later(config, &m, migrations, deadline, failure);
+	}
+	qtest_close(&qtest);
+	return ret ? -1 : 0;
 }
 
 int switchover_run(const struct scenario_config *config, struct vmproc vms[VMS],

@@ -186,6 +186,8 @@ static int run_pieces(void)
 	struct run r;
 
 	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	/* What the first took is known when the second is planned. */
+	wait_for(request_ahead_came(&r));
 	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
 		write_chunk(&r, chunk);
 		migration_take_ready(&r.m);
@@ -225,6 +227,35 @@ static int run_both_ends_at_once(void)
 	migration_finish(&r.m);
 	close_source(&r);
 	puts("at once");
+	return 0;
+}
+
+/*
+ * QEMU has been through the block when two chunks get data, with one between them that has none. It
+ * asks for the first; the other is asked for, and registered here, before QEMU says a word of it.
+ */
+static int run_later_pass(void)
+{
+	unsigned int requests;
+	struct run r;
+
+	open_source(&r, map(LENGTH), LENGTH, UINT_MAX);
+	write_chunk(&r, LENGTH / MIB - 1);
+	migration_take_ready(&r.m);
+	write_chunk(&r, 2);
+	migration_take_ready(&r.m);
+	r.m.block[DATA_CHUNK * MIB + 12345] = 1;
+	r.m.block[(DATA_CHUNK + 2) * MIB + 12345] = 1;
+	requests = r.m.requests;
+	write_chunk(&r, DATA_CHUNK);
+	migration_take_ready(&r.m);
+	wait_for((migration_answer(&r.m), r.m.requests == requests + 2));
+	wait_for(live_mrs() == r.base + 6);
+	write_chunk(&r, DATA_CHUNK + 2);
+	must(r.m.requests == requests + 2 && live_mrs() == r.base + 6);
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("what follows");
 	return 0;
 }
 
@@ -726,6 +757,7 @@ static const struct {
 	{"found", run_found},
 	{"pieces", run_pieces},
 	{"both-ends-at-once", run_both_ends_at_once},
+	{"later-pass", run_later_pass},
 	{"none", run_none},
 	{"fails-once", run_fails_once},
 	{"fails-always", run_fails_always},

@@ -82,7 +82,7 @@ static bool plan(void)
 
 	if (!prefetch_next(&p, &blocks, &wire, MIB, &scan))
 		return false;
-	prefetch_scanned(&p, &scan, prefetch_find(&scan));
+	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
 	return true;
 }
 
@@ -420,6 +420,125 @@ START_TEST(what_keeps_it_from_looking)
 }
 END_TEST
 
+/* QEMU has been through the block, in which [0, 5M) is registered, and asks for [5M, `to`). Both
+ * ends take 8 ms for 64 MiB. */
+static void asks_in_later_pass(uint64_t to)
+{
+	p.there = p.here = (struct piece){.bytes = 64 * MIB, .ns = 8 * MS};
+	prefetch_passed(&p, &blocks, 0, 6 * MIB);
+	prefetch_passed(&p, &blocks, 0, 0);
+	ck_assert(block[0].passed);
+	add(0, 5 * MIB);
+	check_no_next();
+	prefetch_passed(&p, &blocks, 0, to);
+	check_no_next();
+	prefetch_taken(&p, (struct range){5 * MIB, to});
+	add(5 * MIB, to);
+}
+
+/* For data that follows what it asked for: four times as far as that is long, 64 MiB at most; and
+ * for no more than takes each end 2 ms. Gaps are not bridged. */
+START_TEST(in_a_later_pass_it_looks_behind_what_qemu_asks_for)
+{
+	static const struct {
+		uint64_t to, end;
+	} cases[] = {{6, 10}, {10, 30}, {21, 85}, {37, 101}};
+	struct prefetch_scan scan;
+
+	asks_in_later_pass(cases[_i].to * MIB);
+	fake_memory_hole(&memory, LOCAL + 40 * MIB, LOCAL + 41 * MIB);
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	check_range(scan.range, cases[_i].to * MIB, cases[_i].end * MIB);
+	ck_assert_uint_eq(scan.bytes, 16 * MIB);
+	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
+	check_range(p.planned, cases[_i].to * MIB,
+		    cases[_i].to == 37 ? 40 * MIB : (cases[_i].to + 16) * MIB);
+	/* Not beyond the block's end. */
+	p.planned = (struct range){0, 0};
+	block[0].length = cases[_i].to * MIB + 4096;
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	check_range(scan.range, cases[_i].to * MIB, block[0].length);
+}
+END_TEST
+
+/* Where QEMU does not come is asked for in vain: that is one piece. */
+START_TEST(in_a_later_pass_one_piece_is_ahead)
+{
+	struct prefetch_scan scan;
+
+	asks_in_later_pass(21 * MIB);
+	for (uint64_t at = 21; at < 101; at += 16) {
+		ck_assert(plan());
+		ck_assert(prefetch_ask(&p, &blocks, UINT64_MAX));
+		check_range(p.asked, at * MIB, (at + 16) * MIB);
+		prefetch_answered(&p, &blocks, 42);
+		check_no_next();
+		prefetch_passed(&p, &blocks, 0, at * MIB);
+		check_no_next();
+		/* It has come to its first chunk. */
+		prefetch_passed(&p, &blocks, 0, (at + 1) * MIB);
+	}
+	/* Where nothing follows it looks once. */
+	fake_memory_hole(&memory, LOCAL + 101 * MIB, LOCAL + GIB);
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	check_range(scan.range, 101 * MIB, 165 * MIB);
+	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
+	check_no_next();
+	prefetch_passed(&p, &blocks, 0, 160 * MIB);
+	check_no_next();
+	/* Nor in the next pass, but behind what QEMU asks for then. */
+	prefetch_passed(&p, &blocks, 0, 2 * MIB);
+	check_no_next();
+	prefetch_passed(&p, &blocks, 0, 121 * MIB);
+	prefetch_taken(&p, (struct range){120 * MIB, 121 * MIB});
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	check_range(scan.range, 121 * MIB, 125 * MIB);
+}
+END_TEST
+
+/* It has gone elsewhere since the look began, and may have come back: what follows there nobody
+ * knows. */
+START_TEST(a_look_that_is_overtaken_by_a_pass)
+{
+	struct prefetch_scan scan;
+
+	if (_i) {
+		asks_in_later_pass(6 * MIB);
+	} else {
+		prefetch_passed(&p, &blocks, 0, 6 * MIB);
+	}
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	prefetch_passed(&p, &blocks, 1, MIB);
+	prefetch_passed(&p, &blocks, 0, 6 * MIB);
+	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
+	check_range(p.planned, 0, 0);
+}
+END_TEST
+
+/* What else is not registered here, of what the destination has, was needless in the first pass. */
+START_TEST(in_a_later_pass_what_was_asked_for_is_registered_here)
+{
+	struct ram_block *where;
+	struct range range;
+
+	asks_in_later_pass(6 * MIB);
+	add(50 * MIB, 60 * MIB);
+	ck_assert(!prefetch_local(&p, &blocks, MIB, p.position, &where, &range));
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){8 * MIB, 12 * MIB}));
+	ck_assert(prefetch_local(&p, &blocks, MIB, p.position, &where, &range));
+	check_range(range, 8 * MIB, 12 * MIB);
+	ck_assert(prefetch_local(&p, &blocks, MIB, 10 * MIB, &where, &range));
+	check_range(range, 10 * MIB, 12 * MIB);
+	ck_assert_int_eq(extent_map_insert(&block[0].local, (struct range){8 * MIB, 12 * MIB}, 1),
+			 0);
+	ck_assert(!prefetch_local(&p, &blocks, MIB, p.position, &where, &range));
+	/* What was asked for in another block is of no use here. */
+	prefetch_passed(&p, &blocks, 1, MIB);
+	block[1].passed = true;
+	ck_assert(!prefetch_local(&p, &blocks, MIB, p.position, &where, &range));
+}
+END_TEST
+
 START_TEST(a_plan_can_be_asked_for_in_parts)
 {
 	ck_assert(plan());
@@ -563,6 +682,10 @@ int main(void)
 	tcase_add_test(tc, a_piece_ends_at_the_aligned_region_extents_and_block);
 	tcase_add_test(tc, it_looks_from_the_first_free_address);
 	tcase_add_test(tc, what_keeps_it_from_looking);
+	tcase_add_loop_test(tc, in_a_later_pass_it_looks_behind_what_qemu_asks_for, 0, 4);
+	tcase_add_test(tc, in_a_later_pass_one_piece_is_ahead);
+	tcase_add_loop_test(tc, a_look_that_is_overtaken_by_a_pass, 0, 2);
+	tcase_add_test(tc, in_a_later_pass_what_was_asked_for_is_registered_here);
 	tcase_add_test(tc, a_plan_can_be_asked_for_in_parts);
 	tcase_add_test(tc, a_plan_that_is_overtaken);
 	tcase_add_test(tc, an_answer_or_none);

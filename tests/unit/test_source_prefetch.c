@@ -253,6 +253,39 @@ START_TEST(a_write_in_another_block_ends_the_plan)
 }
 END_TEST
 
+/*
+ * Chunks 20 to 99 get data when QEMU has passed them. Each end takes 2 ms for 4 MiB. Of 20 requests
+ * QEMU makes the first, and waits for that alone; without any ahead of it, it would for each.
+ */
+START_TEST(data_that_comes_after_the_first_pass)
+{
+	unsigned int sent, requests;
+
+	start_writing();
+	q.source.prefetch.there = q.source.prefetch.here =
+		(struct piece){.bytes = PIECE, .ns = 8000000};
+	source_passed(&q.source, 0, 150 * MIB);
+	source_passed(&q.source, 0, MIB);
+	ck_assert(!qemu_look(&q, 0));
+	qemu_hole(&q, 0, 100 * MIB, 150 * MIB);
+	sent = q.sent;
+	requests = q.destination.requests;
+	for (uint64_t chunk = 20; chunk < 100; chunk++) {
+		qemu_write(&q, 0, chunk, 0);
+		if (qemu_look(&q, 0))
+			answer();
+		qemu_check_extents(&q, chunk);
+	}
+	ck_assert_uint_eq(q.sent - sent, 1);
+	ck_assert_uint_eq(q.destination.requests - requests, 20);
+	/* All that has data, and no more. */
+	ck_assert_uint_eq(extent_map_bytes(&q.source.blocks.block[0].remote,
+					   (struct range){WRITTEN, 150 * MIB}),
+			  80 * MIB);
+	source_clear(&q.source);
+}
+END_TEST
+
 /* While the destination registers one piece, the next is looked for. */
 START_TEST(it_plans_ahead_while_the_destination_registers)
 {
@@ -581,6 +614,7 @@ int main(void)
 	tcase_add_test(tc, the_chunk_with_data_and_the_rest_of_its_piece);
 	tcase_add_test(tc, a_plan_of_one_chunk_is_no_limit);
 	tcase_add_test(tc, a_write_in_another_block_ends_the_plan);
+	tcase_add_test(tc, data_that_comes_after_the_first_pass);
 	tcase_add_test(tc, it_plans_ahead_while_the_destination_registers);
 	tcase_add_test(tc, qemus_own_request_is_for_what_was_planned);
 	tcase_add_test(tc, what_it_found_where_qemu_is_again);

@@ -64,6 +64,16 @@ case_ahead_both_ends_at_once()
 	balanced shim.log
 }
 
+# Data that comes after the first pass, which in this guest finds none.
+case_ahead_in_a_later_pass()
+{
+	run_shim "$client" ahead later-pass
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^what follows$'
+	balanced shim.log
+}
+
 case_ahead_of_the_destination()
 {
 	run_shim "$client" ahead destination
