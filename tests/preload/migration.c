@@ -26,8 +26,7 @@ static char *map_block(void)
 			   -1, 0);
 
 	must(block != MAP_FAILED);
-	for (unsigned int i = 0; i < MIGRATION_CHUNKS; i++)
-		block[(i + 1) * MIGRATION_CHUNK - 1] = 1;
+	memset(block, 1, BLOCK_LENGTH);
 	return block;
 }
 
