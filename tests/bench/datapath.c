@@ -2,7 +2,6 @@
 #include "bench.h"
 
 #define PAGE	  4096u
-#define READY	  2u
 #define RECVS_MAX 3u /* that QEMU has posted at a time */
 
 static int (*provider_poll)(struct ibv_cq *, int, struct ibv_wc *);
@@ -125,12 +124,12 @@ static void post_recvs(struct subject *s, unsigned int calls)
 /* A message for each, so that there is room for the next ones. */
 static void use_recvs(struct subject *s, unsigned int calls)
 {
-	char msg[64];
-	uint32_t len = (uint32_t)peer_message(msg, READY, NULL, 0);
+	struct message ready;
 	struct ibv_wc wc;
 
+	message_begin(&ready, WIRE_READY, 1);
 	for (unsigned int i = 0; i < calls; i++) {
-		must(!peer_deliver(s->peer->id->qp, msg, len));
+		must(!peer_deliver(s->peer->id->qp, ready.data, (uint32_t)ready.len));
 		must(peer_poll(s->peer->recv_cq, &wc) && wc.wr_id == PEER_RECV + i);
 	}
 }

@@ -11,6 +11,7 @@ tests_bench_hooks_SOURCES = \
 	tests/bench/hooks.c \
 	tests/bench/memory.c \
 	tests/fake/fake.h \
+	tests/model/message.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \

@@ -38,7 +38,7 @@ tests_engine_stress_SOURCES = \
 	tests/engine/qemu.c \
 	tests/engine/qemu.h \
 	tests/engine/stress.c \
-	tests/preload/body.h \
+	tests/model/message.h \
 	tests/preload/peer.c \
 	tests/preload/peer.h
 tests_engine_stress_CFLAGS = $(engine_cflags)

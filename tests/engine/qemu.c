@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "qemu.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "../preload/body.h"
 
 #undef ibv_reg_mr
 
@@ -124,12 +121,12 @@ static bool get_response(struct qemu *q, unsigned int i, uint32_t type)
 {
 	struct ibv_wc wc;
 
-	step(q, type == QEMU_READY ? "waits for READY" : "waits for a message");
+	step(q, type == WIRE_READY ? "waits for READY" : "waits for a message");
 	if (!wait_for(q, PEER_RECV + i, &wc))
 		return false;
 	must(wc.byte_len >= 16);
-	if (type && peer_message_type(q->peer.buffer[i]) != type) {
-		fprintf(stderr, "message %u in place of %u\n", peer_message_type(q->peer.buffer[i]),
+	if (type && message_type(q->peer.buffer[i]) != type) {
+		fprintf(stderr, "message %u in place of %u\n", message_type(q->peer.buffer[i]),
 			type);
 		exit(3);
 	}
@@ -142,28 +139,26 @@ static bool post_recv(struct qemu *q, unsigned int i)
 }
 
 /* qemu_rdma_post_send_control() */
-static bool post_control(struct qemu *q, uint32_t type, const void *body, uint32_t len)
+static bool post_control(struct qemu *q, const struct message *m)
 {
-	struct peer *p = &q->peer;
 	struct ibv_wc wc;
 
 	step(q, "sends a message");
 	must(!q->sending);
-	if (peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)))
+	if (peer_send(&q->peer, m))
 		return fail(q);
 	q->sending = true;
 	return wait_for(q, PEER_SEND, &wc);
 }
 
 /* qemu_rdma_exchange_send(): with `response`, that is in buffer DATA afterwards. */
-static bool exchange(struct qemu *q, uint32_t type, const void *body, uint32_t len,
-		     uint32_t response)
+static bool exchange(struct qemu *q, const struct message *m, uint32_t response)
 {
-	if (q->ready_expected && !get_response(q, READY, QEMU_READY))
+	if (q->ready_expected && !get_response(q, READY, WIRE_READY))
 		return false;
 	if ((response && !post_recv(q, DATA)) || !post_recv(q, READY))
 		return false;
-	if (!post_control(q, type, body, len))
+	if (!post_control(q, m))
 		return false;
 	if (response && !get_response(q, DATA, response))
 		return false;
@@ -173,30 +168,30 @@ static bool exchange(struct qemu *q, uint32_t type, const void *body, uint32_t l
 
 bool qemu_learn_blocks(struct qemu *q)
 {
-	struct ram_block_body block;
+	const char *list = q->peer.buffer[DATA];
+	struct message m;
 
 	q->ready_expected = true;
-	if (!exchange(q, QEMU_RAM_BLOCKS_REQUEST, NULL, 0, QEMU_RAM_BLOCKS_RESULT))
+	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
+	if (!exchange(q, &m, WIRE_RAM_BLOCKS_RESULT))
 		return false;
-	memcpy(&block, q->peer.buffer[DATA] + 16, sizeof(block));
-	must(be64toh(block.length) == q->length);
-	q->remote = be64toh(block.host_addr);
-	q->remote_offset = be64toh(block.offset);
+	q->remote = message_get64(list, 16);
+	q->remote_offset = message_get64(list, 24);
+	must(message_get64(list, 32) == q->length);
 	return true;
 }
 
 static bool register_chunk(struct qemu *q, unsigned int chunk)
 {
-	struct register_body body = {
-		.addr = htobe64(q->remote_offset + (uint64_t)chunk * GUEST_CHUNK),
-	};
-	struct result_body result;
+	const char *result = q->peer.buffer[DATA];
+	struct message m;
 
-	if (!exchange(q, QEMU_REGISTER_REQUEST, &body, sizeof(body), QEMU_REGISTER_RESULT))
+	message_register(&m, WIRE_REGISTER_REQUEST,
+			 q->remote_offset + (uint64_t)chunk * GUEST_CHUNK, 0, 0);
+	if (!exchange(q, &m, WIRE_REGISTER_RESULT))
 		return false;
-	memcpy(&result, q->peer.buffer[DATA] + 16, sizeof(result));
-	must(be64toh(result.host_addr) == q->remote);
-	q->rkey[chunk] = be32toh(result.rkey);
+	must(message_get64(result, 24) == q->remote);
+	q->rkey[chunk] = message_get32(result, 16);
 	step(q, "registers a chunk");
 	q->mr[chunk] = ibv_reg_mr(q->peer.pd, q->ram + (size_t)chunk * GUEST_CHUNK, GUEST_CHUNK, 0);
 	return q->mr[chunk] || fail(q);
@@ -239,10 +234,7 @@ static bool post_write(struct qemu *q, unsigned int chunk, size_t start, size_t 
 bool qemu_send_range(struct qemu *q, size_t start, size_t length)
 {
 	unsigned int chunk = (unsigned int)(start / GUEST_CHUNK);
-	struct compress_body zeros = {
-		.addr = htobe64(q->remote_offset + start),
-		.length = htobe64(length),
-	};
+	struct message zeros;
 	struct ibv_wc wc;
 
 	/* What is to be written is complete before it is written again. */
@@ -255,8 +247,10 @@ bool qemu_send_range(struct qemu *q, size_t start, size_t length)
 		i = -1u;
 	}
 	if (!q->mr[chunk]) {
-		if (guest_is_zero(q->ram + start, length))
-			return exchange(q, QEMU_COMPRESS, &zeros, sizeof(zeros), 0);
+		if (guest_is_zero(q->ram + start, length)) {
+			message_compress(&zeros, 0, q->remote_offset + start, length);
+			return exchange(q, &zeros, 0);
+		}
 		if (!register_chunk(q, chunk))
 			return false;
 	}
@@ -275,23 +269,22 @@ bool qemu_drain(struct qemu *q)
 	return true;
 }
 
-bool qemu_send(struct qemu *q, enum qemu_message type)
+bool qemu_send(struct qemu *q, enum wire_type type)
 {
-	return exchange(q, type, NULL, 0, 0);
+	struct message m;
+
+	message_begin(&m, type, 1);
+	return exchange(q, &m, 0);
 }
 
 /* What is asked for is one chunk, or that and those behind it. */
 static bool serve_register(struct qemu *q, const char *message)
 {
-	struct register_body asked;
-	struct result_body result;
-	uint64_t start, length;
-	unsigned int chunk;
+	uint64_t start = message_get64(message, 16) - OFFSET;
+	uint64_t length = (message_get64(message, 32) + 1) * GUEST_CHUNK;
+	unsigned int chunk = (unsigned int)(start / GUEST_CHUNK);
+	struct message result;
 
-	memcpy(&asked, message + 16, sizeof(asked));
-	start = be64toh(asked.addr) - OFFSET;
-	chunk = (unsigned int)(start / GUEST_CHUNK);
-	length = (be64toh(asked.chunks) + 1) * GUEST_CHUNK;
 	must(start + length <= q->length && start % GUEST_CHUNK == 0);
 	step(q, "registers a chunk");
 	if (!q->mr[chunk])
@@ -299,53 +292,50 @@ static bool serve_register(struct qemu *q, const char *message)
 					  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
 	if (!q->mr[chunk])
 		return fail(q);
-	result = (struct result_body){htobe32(q->mr[chunk]->rkey), 0, htobe64((uintptr_t)q->ram)};
-	return post_control(q, QEMU_REGISTER_RESULT, &result, sizeof(result));
+	message_result(&result, q->mr[chunk]->rkey, (uintptr_t)q->ram);
+	return post_control(q, &result);
 }
 
 static bool serve_blocks(struct qemu *q)
 {
-	struct ram_block_body block = {
-		.host_addr = htobe64((uintptr_t)q->ram),
-		.offset = htobe64(OFFSET),
-		.length = htobe64(q->length),
-	};
+	struct message list;
 
-	return post_control(q, QEMU_RAM_BLOCKS_RESULT, &block, sizeof(block));
+	message_begin(&list, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(&list, (uintptr_t)q->ram, OFFSET, q->length);
+	return post_control(q, &list);
 }
 
 static void serve_zeros(struct qemu *q, const char *message)
 {
-	struct compress_body zeros;
-	uint64_t start, length;
+	uint64_t start = message_get64(message, 24) - OFFSET;
+	uint64_t length = message_get64(message, 32);
 
-	memcpy(&zeros, message + 16, sizeof(zeros));
-	start = be64toh(zeros.addr) - OFFSET;
-	length = be64toh(zeros.length);
 	must(start <= q->length && length <= q->length - start);
 	memset(q->ram + start, 0, length);
 }
 
 /* qemu_rdma_exchange_recv(), and what qemu_rdma_registration_handle() makes of it. */
-bool qemu_serve(struct qemu *q, enum qemu_message end)
+bool qemu_serve(struct qemu *q, enum wire_type end)
 {
+	struct message ready;
 	char message[64];
 	uint32_t type;
 
+	message_begin(&ready, WIRE_READY, 1);
 	for (;;) {
-		if (!post_control(q, QEMU_READY, NULL, 0) || !get_response(q, READY, 0))
+		if (!post_control(q, &ready) || !get_response(q, READY, 0))
 			return false;
 		memcpy(message, q->peer.buffer[READY], sizeof(message));
-		type = peer_message_type(message);
+		type = message_type(message);
 		if (!post_recv(q, READY))
 			return false;
 		if (type == end)
 			return true;
-		if (type == QEMU_RAM_BLOCKS_REQUEST && !serve_blocks(q))
+		if (type == WIRE_RAM_BLOCKS_REQUEST && !serve_blocks(q))
 			return false;
-		if (type == QEMU_REGISTER_REQUEST && !serve_register(q, message))
+		if (type == WIRE_REGISTER_REQUEST && !serve_register(q, message))
 			return false;
-		if (type == QEMU_COMPRESS)
+		if (type == WIRE_COMPRESS)
 			serve_zeros(q, message);
 	}
 }

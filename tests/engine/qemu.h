@@ -16,17 +16,6 @@
 #define QEMU_CHUNKS 32u
 #define QEMU_WRITES 1024u
 
-enum qemu_message {
-	QEMU_READY = 2,
-	QEMU_FILE = 3,
-	QEMU_RAM_BLOCKS_REQUEST = 4,
-	QEMU_RAM_BLOCKS_RESULT = 5,
-	QEMU_COMPRESS = 6,
-	QEMU_REGISTER_REQUEST = 7,
-	QEMU_REGISTER_RESULT = 8,
-	QEMU_REGISTER_FINISHED = 9,
-};
-
 struct qemu {
 	struct peer peer;
 	bool failed;
@@ -56,10 +45,10 @@ bool qemu_send_range(struct qemu *q, size_t start, size_t length);
 bool qemu_drain(struct qemu *q);
 
 /* A message that has no response. */
-bool qemu_send(struct qemu *q, enum qemu_message type);
+bool qemu_send(struct qemu *q, enum wire_type type);
 
 /* A destination does what it is told, until `end` comes. */
-bool qemu_serve(struct qemu *q, enum qemu_message end);
+bool qemu_serve(struct qemu *q, enum wire_type end);
 
 /* Deregisters the chunks. */
 void qemu_deregister(struct qemu *q);

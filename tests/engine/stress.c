@@ -193,7 +193,7 @@ static bool send_dirty(struct migration *m)
 	for (unsigned int i = 0; i < m->passes; i++)
 		if (!send_pass(m))
 			return false;
-	return qemu_drain(&m->source) && qemu_send(&m->source, QEMU_REGISTER_FINISHED);
+	return qemu_drain(&m->source) && qemu_send(&m->source, WIRE_REGISTER_FINISHED);
 }
 
 static bool migrate(struct migration *m)
@@ -220,7 +220,7 @@ static bool migrate(struct migration *m)
 	set(&m->stop);
 	pthread_mutex_lock(&m->guest.lock);
 	pthread_mutex_unlock(&m->guest.lock);
-	return send_dirty(m) && qemu_send(q, QEMU_FILE);
+	return send_dirty(m) && qemu_send(q, WIRE_QEMU_FILE);
 }
 
 static bool take_in(struct migration *m)
@@ -229,7 +229,7 @@ static bool take_in(struct migration *m)
 
 	if (peer_connect(&q->peer, false, caps, sizeof(caps)) || peer_post_recv(&q->peer, 1))
 		return false;
-	return qemu_serve(q, QEMU_FILE);
+	return qemu_serve(q, WIRE_QEMU_FILE);
 }
 
 /* One that gives up lets the other know, which it does by disconnecting. */

@@ -69,7 +69,7 @@ static struct place input_place(struct caller *c)
 
 /* ---- Messages, QEMU's and the peer's ---- */
 
-static uint32_t build_blocks(struct caller *c, uint8_t *body)
+static void put_blocks(struct caller *c, struct message *m)
 {
 	uint8_t how = input_8(&c->in);
 	unsigned int count = how % 8;
@@ -78,54 +78,47 @@ static uint32_t build_blocks(struct caller *c, uint8_t *body)
 	/* More than anybody has. */
 	if (how == 255)
 		count = (WIRE_MESSAGE_MAX - WIRE_HEADER_LEN) / WIRE_RAM_BLOCK_LEN;
-	for (unsigned int i = 0; i < count; i++, body += WIRE_RAM_BLOCK_LEN) {
+	for (unsigned int i = 0; i < count; i++) {
 		uint64_t length = how == 255 ? 4096 : (uint64_t)input_8(&c->in) << 19;
+		uint64_t base, at;
 
 		if (how & 8)
 			length += input_64(&c->in);
-		message_put64(body, how & 16 ? input_64(&c->in) : host_base(i));
-		message_put64(body + 8, how & 32 ? input_64(&c->in) : offset);
-		message_put64(body + 16, length);
-		message_put64(body + 24, 0);
+		base = how & 16 ? input_64(&c->in) : host_base(i);
+		at = how & 32 ? input_64(&c->in) : offset;
+		message_put_block(m, base, at, length);
 		offset += length;
 	}
-	return count * WIRE_RAM_BLOCK_LEN;
 }
 
-static uint32_t build_body(struct caller *c, uint8_t type, uint8_t *body)
+static void build_right(struct caller *c, uint8_t type, struct message *m)
 {
 	struct place place;
 
+	message_begin(m, type, 1);
 	switch (type) {
 	case WIRE_RAM_BLOCKS_RESULT:
-		return build_blocks(c, body);
+		put_blocks(c, m);
+		break;
 	case WIRE_REGISTER_REQUEST:
 	case WIRE_UNREGISTER_REQUEST:
 		place = input_place(c);
-		message_put64(body,
-			      type == WIRE_REGISTER_REQUEST ? place.ram_addr : place.offset / MIB);
-		message_put32(body + 8, place.block);
-		message_put32(body + 12, 0);
-		message_put64(body + 16, place.length / MIB - !!(place.length / MIB));
-		return WIRE_REGISTER_LEN;
+		message_register(m, type,
+				 type == WIRE_REGISTER_REQUEST ? place.ram_addr
+							       : place.offset / MIB,
+				 place.block, place.length / MIB - !!(place.length / MIB));
+		break;
 	case WIRE_REGISTER_RESULT:
 		place.block = input_8(&c->in);
-		message_put32(body, place.block >> 2);
-		message_put32(body + 4, 0);
-		message_put64(body + 8, host_base(place.block & 3));
-		return WIRE_RESULT_LEN;
+		message_result(m, place.block >> 2, host_base(place.block & 3));
+		break;
 	case WIRE_COMPRESS:
 		place = input_place(c);
-		message_put32(body, 0);
-		message_put32(body + 4, place.block);
-		message_put64(body + 8, place.ram_addr);
-		message_put64(body + 16, place.length);
-		return WIRE_COMPRESS_LEN;
+		message_compress(m, place.block, place.ram_addr, place.length);
+		break;
 	case WIRE_QEMU_FILE:
-		body[0] = 0;
-		return 1;
-	default:
-		return 0;
+		message_put(m, "", 1);
+		break;
 	}
 }
 
@@ -140,32 +133,29 @@ static uint32_t input_length(struct input *in)
 	return length < 240 ? length : input_32(in) % (WIRE_MESSAGE_MAX + 1);
 }
 
-/* Into `msg`, of WIRE_MESSAGE_MAX bytes. Returns its length. */
-static uint32_t build_message(struct caller *c, uint8_t *msg)
-{
-	uint8_t how = input_8(&c->in), *body = msg + WIRE_HEADER_LEN;
-	uint32_t length = build_body(c, how & 15, body);
+static struct message scratch;
 
+/* In `scratch`. Returns its length. */
+static uint32_t build_message(struct caller *c)
+{
+	uint8_t how = input_8(&c->in), *msg = scratch.data;
+	uint32_t length;
+
+	build_right(c, how & 15, &scratch);
 	if (how & SHAPE_BODY)
 		for (uint8_t n = input_8(&c->in) % 8; n > 0; n--)
-			body[input_8(&c->in) % 48] = input_8(&c->in);
-	message_put32(msg, length);
-	message_put32(msg + 4, how & 15);
-	message_put32(msg + 8, 1);
-	message_put32(msg + 12, 0);
-	length += WIRE_HEADER_LEN;
+			msg[WIRE_HEADER_LEN + input_8(&c->in) % 48] = input_8(&c->in);
+	length = (uint32_t)scratch.len;
 	if (how & SHAPE_LENGTH)
 		length = input_length(&c->in);
 	if (how & SHAPE_HEADER)
 		msg[input_8(&c->in) % WIRE_HEADER_LEN] = input_8(&c->in);
 	else if (how & SHAPE_LENGTH && length >= WIRE_HEADER_LEN)
-		message_put32(msg, length - WIRE_HEADER_LEN);
+		message_store32(msg, length - WIRE_HEADER_LEN);
 	if (how & SHAPE_CUT && length)
 		length -= 1 + input_8(&c->in) % length;
 	return length;
 }
-
-static uint8_t scratch[WIRE_MESSAGE_MAX];
 
 /* ---- Events ---- */
 
@@ -175,15 +165,14 @@ static bool wait_meanwhile(struct caller *c);
 
 static void send_message(struct caller *c)
 {
-	uint32_t length = build_message(c, scratch);
+	uint32_t length = build_message(c);
 	struct conn_wr wr = {.message = true, .length = length};
-	struct wire_header header;
 	struct qemu_wr *qemu = caller_new_wr(c, QEMU_SEND, length, &wr.wr_id);
 	int ret;
 
 	if (!qemu)
 		return;
-	memcpy(qemu->data, scratch, length);
+	memcpy(qemu->data, scratch.data, length);
 	wr.data = qemu->data;
 	wr.local_addr = (uintptr_t)qemu->data;
 	if (conn_expects_message(c->conn)) {
@@ -195,8 +184,9 @@ static void send_message(struct caller *c)
 	if (!ret)
 		caller_accept(c, qemu,
 			      conn_role(c->conn) == CONN_DESTINATION ||
-				      (!wire_parse_header(wr.data, length, &header) &&
-				       (header.type == WIRE_READY || header.type == WIRE_ERROR)));
+				      (message_is_whole(wr.data, length) &&
+				       (message_type(wr.data) == WIRE_READY ||
+					message_type(wr.data) == WIRE_ERROR)));
 	caller_run(c);
 }
 
@@ -285,12 +275,12 @@ static void post_recv(struct caller *c)
 
 static void message_comes(struct caller *c)
 {
-	uint32_t length = build_message(c, scratch);
+	uint32_t length = build_message(c);
 	void *buffer = caller_receive_begin(c, length);
 
 	if (!buffer)
 		return;
-	memcpy(buffer, scratch, length);
+	memcpy(buffer, scratch.data, length);
 	caller_receive_end(c, length);
 }
 

@@ -3,6 +3,7 @@
 # QEMU's two ends, NICs and a driver of the core: see tests/model/world.h for what is left to
 # whoever uses them.
 model_sources = \
+	tests/model/destination_slots.c tests/model/destination_slots.h \
 	tests/model/discard.c tests/model/discard.h \
 	tests/model/driver.c tests/model/driver.h \
 	tests/model/driver_mr.c tests/model/driver_mr.h \

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/verbs_values.h"
-#include "core/wire.h"
+#include "message.h"
 #include "world.h"
 
 void nic_init(struct world *w)
@@ -187,14 +187,13 @@ static void check_order(struct world *w, const struct nic_qp *qp, uint32_t type)
 bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t len)
 {
 	struct nic_cqe cqe = {.wc = {.opcode = VERBS_WC_RECV, .byte_len = (uint32_t)len}};
-	struct wire_header header;
 	struct nic_recv recv;
 
 	if (!pop_recv(qp, &recv))
 		return false;
 	memcpy(recv.data, data, len);
 	cqe.wc.wr_id = recv.wr_id;
-	if (!wire_parse_header(data, len, &header) && header.type == WIRE_READY)
+	if (message_is_whole(data, len) && message_type(data) == WIRE_READY)
 		qp->readies++;
 	push(w, qp->recv_cq, &cqe);
 	return true;
@@ -203,27 +202,26 @@ bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t le
 static void execute_send(struct world *w, struct nic_qp *qp, const struct nic_wr *wr)
 {
 	const void *data = (const void *)(uintptr_t)wr->addr;
-	struct wire_header header;
+	uint32_t type = WIRE_NONE;
 
 	world_expect(w, nic_covers(w, wr->lkey, wr->addr, wr->length),
 		     "a SEND from memory that is not registered");
 	world_expect(w, wr->length <= NIC_MESSAGE, "a message too long");
-	if (wire_parse_header(data, wr->length, &header)) {
-		/* QEMU writes its ERROR over a message that is on its way still. */
+	if (message_is_whole(data, wr->length))
+		type = message_type(data);
+	else /* QEMU writes its ERROR over a message that is on its way still. */
 		world_expect(w, w->source.gave_up_a_send, "a malformed message");
-		header.type = WIRE_NONE;
-	}
 	if (!qp->peer->rq_count) {
 		/* Only an ERROR goes out unasked. */
-		world_expect(w, header.type == WIRE_ERROR || w->fault_fired,
-			     "%s has no RECV to go to", wire_type_name(header.type));
+		world_expect(w, type == WIRE_ERROR || w->fault_fired, "%s has no RECV to go to",
+			     wire_type_name(type));
 		nic_fail(w, qp, NIC_WC_RNR_RETRY_EXC_ERR);
 		return;
 	}
 	if (!wr->unasked)
-		check_order(w, qp, header.type);
+		check_order(w, qp, type);
 	world_trace(w, qp->name, "SEND %llu delivered: %s", (unsigned long long)qp->executed,
-		    wire_type_name(header.type));
+		    wire_type_name(type));
 	nic_receive(w, qp->peer, data, wr->length);
 	qp->executed++;
 }

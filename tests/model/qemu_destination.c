@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/verbs_values.h"
-#include "message.h"
 #include "world.h"
 
 #define WRID_SEND 2000
@@ -63,23 +62,15 @@ static bool poll_cq(struct world *w, struct nic_cq *cq, struct completion *wc)
 	return true;
 }
 
-void qemu_destination_init(struct world *w)
-{
-	struct qemu_destination *d = &w->destination;
-
-	d->control_key = nic_register(w, (uintptr_t)d->control, sizeof(d->control));
-	post_recv(w);
-}
-
-static void send_control(struct world *w, size_t len, enum destination_state next)
+static void send_control(struct world *w, enum destination_state next)
 {
 	struct qemu_destination *d = &w->destination;
 	struct nic_wr wr = {
 		.wr_id = WRID_SEND,
 		.message = true,
 		.signaled = true,
-		.addr = (uintptr_t)d->control,
-		.length = len,
+		.addr = (uintptr_t)d->control.data,
+		.length = d->control.len,
 		.lkey = d->control_key,
 	};
 
@@ -99,111 +90,73 @@ static void fail(struct world *w, const char *why)
 		w->hang_up = true;
 		return;
 	}
-	send_control(w, wire_build_empty(d->control, WIRE_ERROR), DESTINATION_WAIT_ERROR_SENT);
+	message_begin(&d->control, WIRE_ERROR, 1);
+	send_control(w, DESTINATION_WAIT_ERROR_SENT);
 }
 
-static void handle_blocks(struct world *w)
+/* With a shim. False when it has to wait. */
+static bool register_with(struct world *w, unsigned int first, unsigned int count, uint64_t addr,
+			  uint32_t *rkey)
 {
-	const struct guest *g = &w->guest;
-	uint8_t body[GUEST_BLOCKS * WIRE_RAM_BLOCK_LEN] = {0};
-	size_t len;
-
-	for (unsigned int i = 0; i < g->blocks; i++) {
-		message_put64(body + i * WIRE_RAM_BLOCK_LEN, g->block[i].remote);
-		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 8, g->block[i].offset);
-		message_put64(body + i * WIRE_RAM_BLOCK_LEN + 16, g->block[i].length);
-	}
-	len = message_build(w->destination.control, WIRE_RAM_BLOCKS_RESULT, body,
-			    g->blocks * WIRE_RAM_BLOCK_LEN);
-	send_control(w, len, DESTINATION_WAIT_ANSWER_SENT);
-}
-
-/* False when it has to wait. */
-static bool register_memory(struct world *w, uint64_t addr, uint64_t length, uint32_t *rkey)
-{
-	unsigned int first = (unsigned int)guest_page_there(&w->guest, addr);
-	unsigned int count = (unsigned int)(length / w->guest.page_size);
 	int ret;
 
-	if (!has_shim(w)) {
-		*rkey = nic_register(w, addr, length);
-		return true;
-	}
 	/* It is the same QEMU, and discards nothing that it is about to write to. */
 	for (unsigned int i = first; i < first + count; i++)
 		if (w->discards.under_way_there[i])
 			return false;
 	for (unsigned int i = first; i < first + count; i++)
 		w->destination.asked[i] = true;
-	ret = driver_register(&w->destination_driver, addr, length, ACCESS, rkey);
+	ret = driver_register(&w->destination_driver, addr, count * w->guest.page_size, ACCESS,
+			      rkey);
 	world_expect(w, !ret || ret == CONN_AGAIN, "the destination cannot register");
 	return !ret;
 }
 
-static void handle_register(struct world *w)
+static enum slots_verdict register_memory(void *context, unsigned int block, struct range range,
+					  uint32_t *rkey)
 {
-	struct qemu_destination *d = &w->destination;
-	const struct guest *g = &w->guest;
-	const struct guest_block *b;
-	struct wire_register request;
-	struct wire_result result;
-	uint64_t chunk, start, end;
-	unsigned int first;
+	struct world *w = context;
+	const struct guest_block *b = &w->guest.block[block];
+	unsigned int first = b->first + (unsigned int)(range.start / w->guest.page_size);
+	unsigned int count = (unsigned int)((range.end - range.start) / w->guest.page_size);
 
-	if (wire_parse_register(d->message, d->message_len, WIRE_REGISTER_REQUEST, &request) ||
-	    request.block >= g->blocks || request.addr < g->block[request.block].offset) {
-		fail(w, "a malformed REGISTER_REQUEST");
-		return;
-	}
-	b = &g->block[request.block];
-	chunk = (request.addr - b->offset) / g->chunk_size;
-	start = chunk * g->chunk_size;
-	world_expect(w, start + request.chunks * g->chunk_size < b->length,
-		     "a REGISTER_REQUEST leaves its block");
-	first = b->first + (unsigned int)(start / g->page_size);
-	if (world_fault(w, FAULT_REMOTE_REGISTRATION)) {
-		fail(w, "no memory can be registered");
-		return;
-	}
-	/* A slot that has an MR keeps it, however short. */
-	if (!d->rkey[first]) {
-		end = guest_chunk_end(g, b, chunk + request.chunks);
-		if (!register_memory(w, b->remote + start, end - start, &d->rkey[first]))
-			return;
-		world_trace(w, "dest", "registers pages %u to %u", first,
-			    b->first + (unsigned int)(end / g->page_size) - 1);
-	}
-	result = (struct wire_result){d->rkey[first], b->remote};
-	send_control(w, wire_build_register_result(d->control, &result),
-		     DESTINATION_WAIT_ANSWER_SENT);
+	if (world_fault(w, FAULT_REMOTE_REGISTRATION))
+		return SLOTS_FAILED;
+	if (!has_shim(w))
+		*rkey = nic_register(w, b->remote + range.start, range.end - range.start);
+	else if (!register_with(w, first, count, b->remote + range.start, rkey))
+		return SLOTS_AGAIN;
+	world_trace(w, "dest", "registers pages %u to %u", first, first + count - 1);
+	return SLOTS_DONE;
 }
 
 /* Its CPU does this, whatever its NIC has written there since. */
-static void handle_compress(struct world *w)
+static void zero_memory(void *context, unsigned int block, struct range range)
 {
-	struct qemu_destination *d = &w->destination;
-	struct guest *g = &w->guest;
-	const struct guest_block *b;
-	struct wire_compress compress;
-	unsigned int first, count;
+	struct world *w = context;
+	unsigned int first = w->guest.block[block].first;
+	unsigned int end = first + (unsigned int)(range.end / w->guest.page_size);
 
-	if (wire_parse_compress(d->message, d->message_len, &compress) ||
-	    compress.block >= g->blocks) {
-		fail(w, "a malformed COMPRESS");
-		return;
-	}
-	b = &g->block[compress.block];
-	world_expect(w,
-		     compress.addr >= b->offset &&
-			     compress.addr + compress.length <= b->offset + b->length,
-		     "a COMPRESS leaves its block");
-	first = b->first + (unsigned int)((compress.addr - b->offset) / g->page_size);
-	count = (unsigned int)(compress.length / g->page_size);
-	world_trace(w, "dest", "zeroes pages %u to %u", first, first + count - 1);
-	d->zeroed_pages += count;
-	for (unsigned int i = first; i < first + count; i++)
-		memory_write(w, &g->there, i, 0);
-	d->state = DESTINATION_SEND_READY;
+	first += (unsigned int)(range.start / w->guest.page_size);
+	world_trace(w, "dest", "zeroes pages %u to %u", first, end - 1);
+	w->destination.zeroed_pages += end - first;
+	for (; first < end; first++)
+		memory_write(w, &w->guest.there, first, 0);
+}
+
+void qemu_destination_init(struct world *w)
+{
+	static const struct slots_ops ops = {register_memory, zero_memory};
+	struct qemu_destination *d = &w->destination;
+
+	d->control_key = nic_register(w, (uintptr_t)d->control.data, sizeof(d->control.data));
+	d->slots.ops = &ops;
+	d->slots.context = w;
+	d->slots.chunk_size = w->guest.chunk_size;
+	for (unsigned int i = 0; i < w->guest.blocks; i++)
+		slots_add_block(&d->slots, w->guest.block[i].offset, w->guest.block[i].length,
+				w->guest.block[i].remote);
+	post_recv(w);
 }
 
 static void handle_file(struct world *w)
@@ -211,19 +164,39 @@ static void handle_file(struct world *w)
 	struct qemu_destination *d = &w->destination;
 
 	d->state = DESTINATION_SEND_READY;
-	if (d->message[WIRE_HEADER_LEN] == MESSAGE_FILE_HOOK)
+	if (d->message[16] == MESSAGE_FILE_HOOK)
 		d->listening = true;
-	else if (d->message[WIRE_HEADER_LEN] == MESSAGE_FILE_END)
+	else if (d->message[16] == MESSAGE_FILE_END)
 		d->state = DESTINATION_DONE;
+}
+
+static void handle_command(struct world *w)
+{
+	struct qemu_destination *d = &w->destination;
+
+	switch (slots_handle(&d->slots, d->message, d->message_len, &d->control)) {
+	case SLOTS_DONE:
+		if (d->control.len)
+			send_control(w, DESTINATION_WAIT_ANSWER_SENT);
+		else
+			d->state = DESTINATION_SEND_READY;
+		break;
+	case SLOTS_AGAIN:
+		break;
+	case SLOTS_FAILED:
+		fail(w, "no memory can be registered");
+		break;
+	case SLOTS_REFUSED:
+		world_fail(w, "%s", d->slots.why);
+	}
 }
 
 static void handle(struct world *w)
 {
 	struct qemu_destination *d = &w->destination;
-	uint32_t type = message_get32(d->message + 4);
-	struct wire_header header;
+	uint32_t type = message_type(d->message);
 
-	if (wire_parse_header(d->message, d->message_len, &header)) {
+	if (!message_is_whole(d->message, d->message_len)) {
 		fail(w, "a malformed message");
 		return;
 	}
@@ -238,13 +211,9 @@ static void handle(struct world *w)
 	}
 	switch (type) {
 	case WIRE_RAM_BLOCKS_REQUEST:
-		handle_blocks(w);
-		break;
 	case WIRE_REGISTER_REQUEST:
-		handle_register(w);
-		break;
 	case WIRE_COMPRESS:
-		handle_compress(w);
+		handle_command(w);
 		break;
 	case WIRE_REGISTER_FINISHED:
 		d->listening = false;
@@ -300,8 +269,8 @@ void qemu_destination_act(struct world *w)
 	}
 	switch (d->state) {
 	case DESTINATION_SEND_READY:
-		send_control(w, wire_build_empty(d->control, WIRE_READY),
-			     DESTINATION_WAIT_READY_SENT);
+		message_begin(&d->control, WIRE_READY, 1);
+		send_control(w, DESTINATION_WAIT_READY_SENT);
 		break;
 	case DESTINATION_WAIT_READY_SENT:
 		d->state = DESTINATION_WAIT_MESSAGE;

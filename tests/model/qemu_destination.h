@@ -6,15 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "destination_slots.h"
 #include "guest.h"
+#include "message.h"
 #include "nic.h"
 
 struct world;
 
 /*
- * The destination of a migration, with a shim or without: QEMU's
+ * The destination of a migration, with a shim or without: how QEMU's
  * qemu_rdma_registration_handle() and qemu_rdma_exchange_recv() in
- * migration/rdma.c, as a state machine. Its CPU acts when it likes.
+ * migration/rdma.c go on from message to message, as a state machine.
+ * Its CPU acts when it likes.
  */
 
 enum destination_state {
@@ -33,11 +36,11 @@ struct qemu_destination {
 	bool listening; /* for registrations; else it reads the stream */
 	uint8_t recv[NIC_MESSAGE], message[NIC_MESSAGE];
 	size_t message_len;
-	uint8_t control[NIC_MESSAGE];
+	struct message control;
 	uint32_t control_key;
 	unsigned int zeroed_pages;
-	bool asked[GUEST_PAGES];    /* it has registered them */
-	uint32_t rkey[GUEST_PAGES]; /* of the chunk's slot, by its first page */
+	bool asked[GUEST_PAGES]; /* it has registered them */
+	struct destination_slots slots;
 };
 
 void qemu_destination_init(struct world *w);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/verbs_values.h"
-#include "message.h"
 #include "world.h"
 
 /* How a byte count is spelled in one of these. */
@@ -220,21 +219,22 @@ err:
 	return ret;
 }
 
-int qemu_exchange_post_send(struct world *w, enum wire_type type, const void *body, uint32_t len)
+int qemu_exchange_post_send(struct world *w, const struct message *m)
 {
 	struct qemu_source *q = &w->source;
 	struct conn_wr wr = {
 		.wr_id = WRID_SEND_CONTROL,
 		.message = true,
 		.data = q->control,
+		.length = m->len,
 		.local_addr = (uintptr_t)q->control,
 		.lkey = q->control_key,
 	};
 	int ret;
 
 	world_yield(w);
-	wr.length = message_build(q->control, type, body, len);
-	world_trace(w, "qemu", "sends %s", wire_type_name(type));
+	memcpy(q->control, m->data, m->len);
+	world_trace(w, "qemu", "sends %s", wire_type_name(message_type(m->data)));
 	ret = driver_post_send(&w->source_driver, &wr);
 	if (ret) {
 		world_expect(w, w->fault_fired, "a SEND is refused: %s", strerror(ret));
@@ -248,29 +248,26 @@ int qemu_exchange_post_send(struct world *w, enum wire_type type, const void *bo
 static int exchange_get_response(struct world *w, enum wire_type expecting, unsigned int idx)
 {
 	struct qemu_source *q = &w->source;
-	struct wire_header header;
-	uint32_t byte_len = 0;
+	uint32_t byte_len = 0, type;
 	int ret;
 
 	ret = qemu_exchange_wait(w, WRID_RECV_CONTROL + idx, &byte_len);
 	if (ret < 0)
 		return ret;
-	if (wire_parse_header(q->recv[idx], byte_len, &header)) {
-		world_expect(w, false, "a malformed message reaches QEMU");
-		return -EINVAL;
-	}
-	world_trace(w, "qemu", "has received %s", wire_type_name(header.type));
-	if (header.type == (uint32_t)expecting)
+	world_expect(w, message_is_whole(q->recv[idx], byte_len),
+		     "a malformed message reaches QEMU");
+	type = message_type(q->recv[idx]);
+	world_trace(w, "qemu", "has received %s", wire_type_name(type));
+	if (type == (uint32_t)expecting)
 		return 0;
-	world_expect(w, header.type == WIRE_ERROR, "QEMU expects %s and gets %s",
-		     wire_type_name(expecting), wire_type_name(header.type));
+	world_expect(w, type == WIRE_ERROR, "QEMU expects %s and gets %s",
+		     wire_type_name(expecting), wire_type_name(type));
 	world_expect(w, w->fault_fired, "an ERROR for nothing");
 	q->received_error = true;
 	return -EIO;
 }
 
-int qemu_exchange_send(struct world *w, enum wire_type type, const void *body, uint32_t len,
-		       enum wire_type answer)
+int qemu_exchange_send(struct world *w, const struct message *m, enum wire_type answer)
 {
 	struct qemu_source *q = &w->source;
 	int ret;
@@ -290,7 +287,7 @@ int qemu_exchange_send(struct world *w, enum wire_type type, const void *body, u
 	ret = qemu_exchange_post_recv(w, SOURCE_RECV_READY);
 	if (ret)
 		return ret;
-	ret = qemu_exchange_post_send(w, type, body, len);
+	ret = qemu_exchange_post_send(w, m);
 	if (ret < 0)
 		return ret;
 	if (answer != WIRE_NONE) {

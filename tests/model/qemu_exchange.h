@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "core/conn.h"
-#include "core/wire.h"
 #include "guest.h"
+#include "message.h"
 
 struct world;
 
@@ -37,9 +37,8 @@ int qemu_exchange_wait(struct world *w, unsigned int wanted, uint32_t *byte_len)
 
 /* Sends a message, when READY has come and RECVs are posted for what answers it, of type `answer`
  * or WIRE_NONE; or at once. */
-int qemu_exchange_send(struct world *w, enum wire_type type, const void *body, uint32_t len,
-		       enum wire_type answer);
-int qemu_exchange_post_send(struct world *w, enum wire_type type, const void *body, uint32_t len);
+int qemu_exchange_send(struct world *w, const struct message *m, enum wire_type answer);
+int qemu_exchange_post_send(struct world *w, const struct message *m);
 
 /* Every wr_id that was posted completes once. */
 void qemu_exchange_account(struct world *w, const struct completion *wc);

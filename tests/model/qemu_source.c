@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/verbs_values.h"
-#include "message.h"
 #include "qemu_exchange.h"
 #include "world.h"
 
@@ -22,11 +21,23 @@ void qemu_source_init(struct world *w)
 	qemu_exchange_post_recv(w, SOURCE_RECV_READY);
 }
 
+static int send_empty(struct world *w, enum wire_type type, enum wire_type answer)
+{
+	struct message m;
+
+	message_begin(&m, type, 1);
+	return qemu_exchange_send(w, &m, answer);
+}
+
 static int send_file(struct world *w, enum message_file what)
 {
 	uint8_t byte = (uint8_t)what;
-	int ret = qemu_exchange_send(w, WIRE_QEMU_FILE, &byte, 1, WIRE_NONE);
+	struct message m;
+	int ret;
 
+	message_begin(&m, WIRE_QEMU_FILE, 1);
+	message_put(&m, &byte, 1);
+	ret = qemu_exchange_send(w, &m, WIRE_NONE);
 	if (ret < 0)
 		w->source.error_state = true;
 	return ret;
@@ -35,16 +46,10 @@ static int send_file(struct world *w, enum message_file what)
 static int send_compress(struct world *w, const struct guest_block *b, uint64_t offset,
 			 uint64_t length)
 {
-	struct wire_compress compress = {
-		.block = (uint32_t)(b - w->guest.block),
-		.addr = b->offset + offset,
-		.length = length,
-	};
-	uint8_t message[WIRE_HEADER_LEN + WIRE_COMPRESS_LEN];
+	struct message m;
 
-	wire_build_compress(message, &compress);
-	return qemu_exchange_send(w, WIRE_COMPRESS, message + WIRE_HEADER_LEN, WIRE_COMPRESS_LEN,
-				  WIRE_NONE);
+	message_compress(&m, (uint32_t)(b - w->guest.block), b->offset + offset, length);
+	return qemu_exchange_send(w, &m, WIRE_NONE);
 }
 
 static int register_memory(struct world *w, uint64_t addr, uint64_t length, uint32_t *lkey)
@@ -62,15 +67,13 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 	unsigned int index = (unsigned int)(b - w->guest.block);
 	uint64_t chunk = offset / w->guest.chunk_size;
 	unsigned int first = qemu_exchange_page(&w->guest, index, chunk);
-	struct wire_register request = {.addr = b->offset + offset, .block = index};
-	uint8_t message[WIRE_HEADER_LEN + WIRE_REGISTER_LEN];
+	const uint8_t *result = q->recv[SOURCE_RECV_DATA];
 	uint64_t start = chunk * w->guest.chunk_size;
-	struct wire_result result;
+	struct message m;
 	int ret;
 
-	wire_build_register_request(message, &request);
-	ret = qemu_exchange_send(w, WIRE_REGISTER_REQUEST, message + WIRE_HEADER_LEN,
-				 WIRE_REGISTER_LEN, WIRE_REGISTER_RESULT);
+	message_register(&m, WIRE_REGISTER_REQUEST, b->offset + offset, index, 0);
+	ret = qemu_exchange_send(w, &m, WIRE_REGISTER_RESULT);
 	if (ret < 0)
 		return ret;
 	world_yield(w);
@@ -78,12 +81,10 @@ static int register_chunk(struct world *w, const struct guest_block *b, uint64_t
 			      &q->lkey[first]);
 	if (ret)
 		return ret;
-	world_expect(w,
-		     !wire_parse_result(q->recv[SOURCE_RECV_DATA],
-					WIRE_HEADER_LEN + WIRE_RESULT_LEN, &result),
+	world_expect(w, message_get32(result, 0) == 16 && message_get32(result, 8) == 1,
 		     "a malformed RESULT reaches QEMU");
-	q->rkey[first] = result.rkey;
-	q->remote_base[index] = result.host_addr;
+	q->rkey[first] = message_get32(result, 16);
+	q->remote_base[index] = message_get64(result, 24);
 	return 0;
 }
 
@@ -219,10 +220,9 @@ static int registration_stop(struct world *w, bool setup)
 	int ret = drain_cq(w);
 
 	if (!ret && setup)
-		ret = qemu_exchange_send(w, WIRE_RAM_BLOCKS_REQUEST, NULL, 0,
-					 WIRE_RAM_BLOCKS_RESULT);
+		ret = send_empty(w, WIRE_RAM_BLOCKS_REQUEST, WIRE_RAM_BLOCKS_RESULT);
 	if (ret >= 0)
-		ret = qemu_exchange_send(w, WIRE_REGISTER_FINISHED, NULL, 0, WIRE_NONE);
+		ret = send_empty(w, WIRE_REGISTER_FINISHED, WIRE_NONE);
 	if (ret < 0)
 		w->source.error_state = true;
 	return ret;
@@ -287,10 +287,12 @@ bool qemu_source_migrate(struct world *w)
 void qemu_source_clean_up(struct world *w)
 {
 	struct qemu_source *q = &w->source;
+	struct message m;
 
 	if ((q->error_state || w->cancelled) && !q->received_error) {
 		q->gave_up_a_send = q->owed_sends;
-		qemu_exchange_post_send(w, WIRE_ERROR, NULL, 0);
+		message_begin(&m, WIRE_ERROR, 1);
+		qemu_exchange_post_send(w, &m);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/prefetch.h"
 #include "core/verbs_values.h"
+#include "message.h"
 #include "world.h"
 
 static bool is_source(const struct driver *d)
@@ -12,8 +13,8 @@ static bool is_source(const struct driver *d)
 
 void rules_posted(struct driver *d, const struct nic_wr *wr)
 {
+	const void *data = (const void *)(uintptr_t)wr->addr;
 	struct world *w = d->world;
-	struct wire_header header;
 
 	if (!is_source(d))
 		return;
@@ -23,13 +24,12 @@ void rules_posted(struct driver *d, const struct nic_wr *wr)
 		return;
 	}
 	/* A message needs a READY that has come, unless it answers to nothing. */
-	if (wire_parse_header((const void *)(uintptr_t)wr->addr, wr->length, &header) ||
-	    header.type == WIRE_ERROR)
+	if (!message_is_whole(data, wr->length) || message_type(data) == WIRE_ERROR)
 		return;
-	world_trace(w, "shim", "sends %s", wire_type_name(header.type));
+	world_trace(w, "shim", "sends %s", wire_type_name(message_type(data)));
 	d->messages++;
 	world_expect(w, d->qp->error || d->messages <= d->qp->readies,
-		     "%s is sent without a credit", wire_type_name(header.type));
+		     "%s is sent without a credit", wire_type_name(message_type(data)));
 }
 
 void rules_completed(struct driver *d, const struct nic_cqe *cqe)

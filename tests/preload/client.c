@@ -77,28 +77,29 @@ static void print_completion(struct peer *p, struct ibv_cq *cq)
 	       wc.opcode);
 	if (wc.opcode == IBV_WC_RECV)
 		printf(" length %u type %u", wc.byte_len,
-		       peer_message_type(p->buffer[wc.wr_id - PEER_RECV]));
+		       message_type(p->buffer[wc.wr_id - PEER_RECV]));
 	printf(" qp %u\n", wc.qp_num - p->id->qp->qp_num);
 }
 
 /* Three messages in, for RECVs posted before; two out, and a write. */
 static void traffic(struct peer *p)
 {
-	static const uint32_t incoming[3] = {2 /* READY */, 3 /* QEMU_FILE */, 2};
-	char msg[128];
-	size_t len;
+	static const uint32_t incoming[3] = {WIRE_READY, WIRE_QEMU_FILE, WIRE_READY};
+	struct message m;
 
 	for (unsigned int i = 0; i < 3; i++) {
-		len = peer_message(msg, incoming[i], "twelve bytes", i ? 12 : 0);
-		must(!peer_deliver(p->id->qp, msg, (uint32_t)len));
+		message_begin(&m, incoming[i], 1);
+		message_put(&m, "twelve bytes", i ? 12 : 0);
+		must(!peer_deliver(p->id->qp, m.data, (uint32_t)m.len));
 	}
 	for (unsigned int i = 0; i < 3; i++) {
 		print_completion(p, p->recv_cq);
 		must(!peer_post_recv(p, i));
 	}
 	for (unsigned int i = 0; i < 2; i++) {
-		len = peer_message(p->buffer[PEER_BUFFERS - 1], 3, "twelve bytes", 12 * i);
-		must(!peer_post_send(p, len));
+		message_begin(&m, WIRE_QEMU_FILE, 1);
+		message_put(&m, "twelve bytes", 12 * i);
+		must(!peer_send(p, &m));
 		print_completion(p, p->send_cq);
 	}
 	must(!peer_post_write(p, p->mr[3], 4096, 0x7000, 0x99));

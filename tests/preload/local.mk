@@ -44,11 +44,11 @@ tests_preload_liboldest_la_LIBADD = $(DL_LIBS)
 client_sources = \
 	tests/preload/ahead.c \
 	tests/preload/ahead.h \
-	tests/preload/body.h \
 	tests/preload/client.c \
 	tests/preload/discard.c \
 	tests/preload/discard.h \
 	tests/fake/fake.h \
+	tests/model/message.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \

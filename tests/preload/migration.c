@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "migration.h"
 
-#include <endian.h>
 #include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "body.h"
-
 #undef ibv_reg_mr
-
-/* Control messages, QEMU migration/rdma.c. */
-enum {
-	READY = 2,
-	RAM_BLOCKS_REQUEST = 4,
-	RAM_BLOCKS_RESULT = 5,
-	REGISTER_REQUEST = 7,
-	REGISTER_RESULT = 8,
-	REGISTER_FINISHED = 9,
-};
 
 /* The same caps that QEMU sends: version 1, no flags. */
 static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
@@ -41,11 +28,17 @@ static char *map_block(void)
 	return block;
 }
 
-static void deliver(struct peer *p, uint32_t type, const void *body, uint32_t len)
+static void deliver(struct peer *p, const struct message *m)
 {
-	char msg[256];
+	must(!peer_deliver(p->id->qp, m->data, (uint32_t)m->len));
+}
 
-	must(!peer_deliver(p->id->qp, msg, (uint32_t)peer_message(msg, type, body, len)));
+static void deliver_empty(struct peer *p, uint32_t type)
+{
+	struct message m;
+
+	message_begin(&m, type, 1);
+	deliver(p, &m);
 }
 
 /* The next message, which has to be of this type and in buffer `i`. */
@@ -55,25 +48,24 @@ static const char *receive(struct peer *p, unsigned int i, uint32_t type)
 
 	must(peer_poll(p->recv_cq, &wc));
 	must(wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV);
-	must(wc.wr_id == PEER_RECV + i && wc.byte_len >= 16);
-	must(peer_message_type(p->buffer[i]) == type);
-	return p->buffer[i] + 16;
+	must(wc.wr_id == PEER_RECV + i && message_is_whole(p->buffer[i], wc.byte_len));
+	must(message_type(p->buffer[i]) == type);
+	return p->buffer[i];
 }
 
 /* RECV 0 is for data, RECV 1 for READY, as in qemu_rdma_exchange_send(). */
-static void send_message(struct migration *m, uint32_t type, const void *body, uint32_t len,
-			 bool response)
+static void send_message(struct migration *m, const struct message *msg, bool response)
 {
 	struct peer *p = &m->peer;
 	struct ibv_wc wc;
 
 	if (!m->ready)
-		receive(p, 1, READY);
+		receive(p, 1, WIRE_READY);
 	m->ready = false;
 	if (response)
 		must(!peer_post_recv(p, 0));
 	must(!peer_post_recv(p, 1));
-	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], type, body, len)));
+	must(!peer_send(p, msg));
 	/* The writes before it may be another thread's to post. */
 	while (!peer_poll(p->send_cq, &wc))
 		sched_yield();
@@ -82,21 +74,20 @@ static void send_message(struct migration *m, uint32_t type, const void *body, u
 
 void migration_answer(struct migration *m)
 {
-	struct result_body result = {htobe32(REMOTE_RKEY + m->requests), 0, htobe64(REMOTE_BASE)};
 	struct peer *p = &m->peer;
-	struct register_body asked;
+	struct message result;
+	uint64_t offset;
 	char msg[256];
 
 	if (m->requests == m->answers || peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
 		return;
-	must(peer_message_type(msg) == REGISTER_REQUEST);
-	memcpy(&asked, msg + 16, sizeof(asked));
-	must(be64toh(asked.addr) >= REMOTE_OFFSET);
-	must(be64toh(asked.addr) - REMOTE_OFFSET + be64toh(asked.chunks) * MIGRATION_CHUNK <
-	     m->length);
-	m->requests++;
-	deliver(p, REGISTER_RESULT, &result, sizeof(result));
-	deliver(p, READY, NULL, 0);
+	must(message_type(msg) == WIRE_REGISTER_REQUEST);
+	offset = message_get64(msg, 16) - REMOTE_OFFSET;
+	must(message_get64(msg, 16) >= REMOTE_OFFSET);
+	must(offset + message_get64(msg, 32) * MIGRATION_CHUNK < m->length);
+	message_result(&result, REMOTE_RKEY + m->requests++, REMOTE_BASE);
+	deliver(p, &result);
+	deliver_empty(p, WIRE_READY);
 }
 
 bool migration_answer_badly(struct migration *m)
@@ -105,8 +96,8 @@ bool migration_answer_badly(struct migration *m)
 
 	if (peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) < 0)
 		return false;
-	must(peer_message_type(msg) == REGISTER_REQUEST);
-	deliver(&m->peer, REGISTER_RESULT, NULL, 0);
+	must(message_type(msg) == WIRE_REGISTER_REQUEST);
+	deliver_empty(&m->peer, WIRE_REGISTER_RESULT);
 	return true;
 }
 
@@ -117,25 +108,27 @@ uint64_t migration_remote(unsigned int chunk)
 
 void migration_take_ready(struct migration *m)
 {
-	receive(&m->peer, 1, READY);
+	receive(&m->peer, 1, WIRE_READY);
 	m->ready = true;
 }
 
 struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey)
 {
-	struct register_body body = {.addr = htobe64(REMOTE_OFFSET + chunk * MIGRATION_CHUNK)};
 	char *addr = m->block + chunk * MIGRATION_CHUNK;
 	struct peer *p = &m->peer;
-	struct result_body result;
+	struct message request;
+	const char *result;
 	struct ibv_mr *mr;
 	struct ibv_wc wc;
 
-	send_message(m, REGISTER_REQUEST, &body, sizeof(body), true);
+	message_register(&request, WIRE_REGISTER_REQUEST, REMOTE_OFFSET + chunk * MIGRATION_CHUNK,
+			 0, 0);
+	send_message(m, &request, true);
 	migration_answer(m);
-	memcpy(&result, receive(p, 0, REGISTER_RESULT), sizeof(result));
-	*rkey = be32toh(result.rkey);
+	result = receive(p, 0, WIRE_REGISTER_RESULT);
+	*rkey = message_get32(result, 16);
 	must(*rkey >= REMOTE_RKEY && *rkey < REMOTE_RKEY + m->requests);
-	must(be64toh(result.host_addr) == REMOTE_BASE);
+	must(message_get64(result, 24) == REMOTE_BASE);
 	mr = ibv_reg_mr(p->pd, addr, MIGRATION_CHUNK, 0);
 	must(mr && mr->lkey && mr->addr == addr && mr->length == MIGRATION_CHUNK);
 	must(!peer_post_write(p, mr, MIGRATION_CHUNK, migration_remote(chunk), *rkey));
@@ -144,14 +137,16 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 	return mr;
 }
 
+static void list_block(struct message *m, uint64_t host_addr, uint64_t length)
+{
+	message_begin(m, WIRE_RAM_BLOCKS_RESULT, 1);
+	message_put_block(m, host_addr, REMOTE_OFFSET, length);
+}
+
 void migration_open_block(struct migration *m, const char *address, char *block, uint64_t length)
 {
-	struct ram_block_body blocks = {
-		.host_addr = htobe64(REMOTE_BASE),
-		.offset = htobe64(REMOTE_OFFSET),
-		.length = htobe64(length),
-	};
 	struct peer *p = &m->peer;
+	struct message request, blocks;
 	char msg[64];
 
 	m->block = block;
@@ -162,12 +157,14 @@ void migration_open_block(struct migration *m, const char *address, char *block,
 	peer_open(p, &peer_shapes[0], address);
 	must(!peer_post_recv(p, 1));
 	must(!peer_connect(p, true, caps, sizeof(caps)));
-	deliver(p, READY, NULL, 0);
-	send_message(m, RAM_BLOCKS_REQUEST, NULL, 0, true);
+	deliver_empty(p, WIRE_READY);
+	message_begin(&request, WIRE_RAM_BLOCKS_REQUEST, 1);
+	send_message(m, &request, true);
 	must(peer_take_sent(p->id->qp, msg, sizeof(msg)) == 16);
-	deliver(p, RAM_BLOCKS_RESULT, &blocks, sizeof(blocks));
-	deliver(p, READY, NULL, 0);
-	receive(p, 0, RAM_BLOCKS_RESULT);
+	list_block(&blocks, REMOTE_BASE, length);
+	deliver(p, &blocks);
+	deliver_empty(p, WIRE_READY);
+	receive(p, 0, WIRE_RAM_BLOCKS_RESULT);
 }
 
 void migration_open(struct migration *m, const char *address)
@@ -177,16 +174,18 @@ void migration_open(struct migration *m, const char *address)
 
 void migration_ready(struct migration *m)
 {
-	deliver(&m->peer, READY, NULL, 0);
+	deliver_empty(&m->peer, WIRE_READY);
 }
 
 void migration_finish(struct migration *m)
 {
+	struct message finished;
 	char msg[64];
 
-	send_message(m, REGISTER_FINISHED, NULL, 0, false);
+	message_begin(&finished, WIRE_REGISTER_FINISHED, 1);
+	send_message(m, &finished, false);
 	must(peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) == 16);
-	must(peer_message_type(msg) == REGISTER_FINISHED);
+	must(message_type(msg) == WIRE_REGISTER_FINISHED);
 }
 
 void migration_source(const char *address, bool destroy_first, struct migration_counts *counts)
@@ -212,21 +211,17 @@ void migration_source(const char *address, bool destroy_first, struct migration_
 
 void migration_open_destination(struct peer *p, const char *address, char *block, uint64_t length)
 {
-	struct ram_block_body blocks = {
-		.host_addr = htobe64((uintptr_t)block),
-		.offset = htobe64(REMOTE_OFFSET),
-		.length = htobe64(length),
-	};
+	struct message blocks;
 	struct ibv_wc wc;
 
 	peer_open(p, &peer_shapes[0], address);
 	must(!peer_connect(p, false, caps, sizeof(caps)));
 	must(!peer_post_recv(p, 1));
-	deliver(p, RAM_BLOCKS_REQUEST, NULL, 0);
-	receive(p, 1, RAM_BLOCKS_REQUEST);
+	deliver_empty(p, WIRE_RAM_BLOCKS_REQUEST);
+	receive(p, 1, WIRE_RAM_BLOCKS_REQUEST);
 	must(!peer_post_recv(p, 1));
-	must(!peer_post_send(p, peer_message(p->buffer[PEER_BUFFERS - 1], RAM_BLOCKS_RESULT,
-					     &blocks, sizeof(blocks))));
+	list_block(&blocks, (uintptr_t)block, length);
+	must(!peer_send(p, &blocks));
 	must(peer_poll(p->send_cq, &wc) && wc.wr_id == PEER_SEND);
 }
 

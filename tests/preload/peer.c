@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
-#include <endian.h>
 #include <string.h>
 
 #undef ibv_reg_mr
@@ -152,6 +151,12 @@ int peer_post_send(struct peer *p, size_t len)
 	return ibv_post_send(p->id->qp, &wr, &bad);
 }
 
+int peer_send(struct peer *p, const struct message *m)
+{
+	memcpy(p->buffer[PEER_BUFFERS - 1], m->data, m->len);
+	return peer_post_send(p, m->len);
+}
+
 int peer_post_write(struct peer *p, const struct ibv_mr *mr, size_t len, uint64_t remote,
 		    uint32_t rkey)
 {
@@ -180,22 +185,4 @@ bool peer_poll(struct ibv_cq *cq, struct ibv_wc *wc)
 			return true;
 	}
 	return false;
-}
-
-size_t peer_message(void *out, uint32_t type, const void *body, uint32_t len)
-{
-	uint32_t header[4] = {htobe32(len), htobe32(type), htobe32(1), 0};
-
-	memcpy(out, header, sizeof(header));
-	if (len)
-		memcpy((char *)out + sizeof(header), body, len);
-	return sizeof(header) + len;
-}
-
-uint32_t peer_message_type(const void *msg)
-{
-	uint32_t type;
-
-	memcpy(&type, (const char *)msg + 4, sizeof(type));
-	return be32toh(type);
 }

@@ -12,6 +12,7 @@
 #include <rdma/rdma_cma.h>
 
 #include "../fake/fake.h"
+#include "../model/message.h"
 
 /* One end of a connection as QEMU makes it: the calls, and their order, of
  * migration/rdma.c. The other end is the test, through the fake. */
@@ -77,14 +78,13 @@ int peer_post_recv(struct peer *p, unsigned int i);
 /* The first `len` bytes of the sending buffer, signalled. */
 int peer_post_send(struct peer *p, size_t len);
 
+/* This, from there. */
+int peer_send(struct peer *p, const struct message *m);
+
 int peer_post_write(struct peer *p, const struct ibv_mr *mr, size_t len, uint64_t remote,
 		    uint32_t rkey);
 
 /* Poll as QEMU does until there is a completion; false after many empty polls. */
 bool peer_poll(struct ibv_cq *cq, struct ibv_wc *wc);
-
-/* Build a control message in `out`; returns its length with the header. */
-size_t peer_message(void *out, uint32_t type, const void *body, uint32_t len);
-uint32_t peer_message_type(const void *msg);
 
 #endif

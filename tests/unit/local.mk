@@ -52,7 +52,6 @@ tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sour
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	tests/unit/bench.c tests/unit/bench.h \
-	tests/unit/destination.c tests/unit/destination.h \
 	tests/unit/qp.c tests/unit/qp.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
 	tests/unit/support.c tests/unit/support.h

@@ -3,6 +3,29 @@
 
 #include <string.h>
 
+static enum slots_verdict give_rkey(void *context, unsigned int block, struct range range,
+				    uint32_t *rkey)
+{
+	struct qemu *q = context;
+
+	(void)block;
+	(void)range;
+	*rkey = ++q->last_rkey;
+	return SLOTS_DONE;
+}
+
+static void deliver(struct qemu *q, const void *msg, size_t len, struct message *reply)
+{
+	bool handled;
+
+	reply->len = 0;
+	/* That is for its stream. */
+	if (message_type(msg) == WIRE_QEMU_FILE)
+		return;
+	handled = slots_handle(&q->destination, msg, len, reply) == SLOTS_DONE;
+	expect(handled, q->destination.why, q->sent);
+}
+
 void qemu_receive_ready(struct qemu *q)
 {
 	struct message ready;
@@ -41,7 +64,7 @@ void qemu_answer_ahead(struct qemu *q, struct message *reply)
 
 	expect(q->asked, "a request on the wire", q->sent);
 	message_register(&m, WIRE_REGISTER_REQUEST, q->ahead.addr, q->ahead.block, q->ahead.chunks);
-	destination_handle(&q->destination, m.data, m.len, &result);
+	deliver(q, m.data, m.len, &result);
 	expect(!source_prefetched(&q->source, result.data, result.len, &held, &own), "a result",
 	       q->sent);
 	expect(held == (own.len > 0), "an answer when it is held", q->sent);
@@ -65,7 +88,6 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	switch (verdict) {
 	case SOURCE_HOLD:
 		expect(q->can_answer, "held without room for the answer", q->sent);
-		q->held++;
 		qemu_answer_ahead(q, reply);
 		expect(reply->len, "the answer that QEMU waits for", q->sent);
 		return verdict;
@@ -76,10 +98,10 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 		q->answered++;
 		return verdict;
 	case SOURCE_REPLACE:
-		destination_handle(&q->destination, own.bytes, own.len, reply);
+		deliver(q, own.bytes, own.len, reply);
 		break;
 	case SOURCE_FORWARD:
-		destination_handle(&q->destination, m->data, m->len, reply);
+		deliver(q, m->data, m->len, reply);
 		break;
 	case SOURCE_FAIL:
 		return verdict;
@@ -96,13 +118,16 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
 		unsigned int count)
 {
+	static const struct slots_ops ops = {.reg = give_rkey};
 	struct message m, reply;
 
 	memset(q, 0, sizeof(*q));
 	q->can_answer = true;
+	q->destination.ops = &ops;
+	q->destination.context = q;
 	q->destination.chunk_size = chunk_size;
 	for (unsigned int i = 0; i < count; i++)
-		destination_add_block(&q->destination, OFFSET(i), lengths[i], REMOTE(i));
+		slots_add_block(&q->destination, OFFSET(i), lengths[i], REMOTE(i));
 	source_init(&q->source, &(struct source_options){
 					.shift = shift,
 					.bridge = true,
@@ -118,20 +143,10 @@ void qemu_hole(struct qemu *q, unsigned int block, uint64_t from, uint64_t to)
 	fake_memory_hole(&q->memory, LOCAL(block) + from, LOCAL(block) + to);
 }
 
-static struct range chunk_range(const struct qemu *q, unsigned int block, uint64_t chunk)
-{
-	uint64_t size = q->destination.chunk_size;
-	struct range r = {chunk * size, (chunk + 1) * size};
-
-	if (r.end > q->destination.block[block].length)
-		r.end = q->destination.block[block].length;
-	return r;
-}
-
 void qemu_check_write(const struct qemu *q, unsigned int block, uint64_t chunk)
 {
-	expect(destination_covers(&q->destination, block, q->rkey[block][chunk],
-				  chunk_range(q, block, chunk)),
+	expect(slots_cover(&q->destination, block, q->rkey[block][chunk],
+			   slots_range(&q->destination, block, chunk, 1)),
 	       "the rkey that QEMU holds covers its chunk", chunk);
 }
 
@@ -153,7 +168,7 @@ enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
 struct ram_block *qemu_register(struct qemu *q, unsigned int block, uint64_t chunk,
 				struct range *want)
 {
-	struct range r = chunk_range(q, block, chunk);
+	struct range r = slots_range(&q->destination, block, chunk, 1);
 
 	return source_register(&q->source, LOCAL(block) + r.start, r.end - r.start, want);
 }
@@ -162,7 +177,7 @@ void qemu_write(struct qemu *q, unsigned int block, uint64_t chunk, uint64_t wit
 {
 	struct message m, reply;
 	struct ram_block *found;
-	struct range want, r = chunk_range(q, block, chunk);
+	struct range want, r = slots_range(&q->destination, block, chunk, 1);
 
 	if (!q->rkey[block][chunk]) {
 		qemu_request(q, &m, block, chunk, within % (r.end - r.start));
@@ -208,8 +223,8 @@ void qemu_check_extents(const struct qemu *q, uint64_t round)
 			expect(!i || map->extent[i - 1].range.end <= r.start, "overlap", round);
 			expect(map->extent[i].value == PREFETCH_NO_RKEY_YET
 				       ? q->asked
-				       : destination_covers(&q->destination, b,
-							    (uint32_t)map->extent[i].value, r),
+				       : slots_cover(&q->destination, b,
+						     (uint32_t)map->extent[i].value, r),
 			       "an extent is what its rkey allows", round);
 		}
 	}

@@ -3,14 +3,13 @@
 #define RDMACHUNK_TESTS_UNIT_QEMU_H
 
 #include "core/source.h"
-#include "destination.h"
+#include "destination_slots.h"
 #include "support.h"
 
 /*
- * A migration as QEMU's source makes it (qemu_rdma_write_one() and
- * qemu_rdma_exchange_send() in migration/rdma.c), with the source under test
- * between it and the destination. It fails the test when QEMU would be given
- * something that it or the destination's NIC does not accept.
+ * A source under test, with no connection around it: what passes between QEMU and the
+ * model's destination goes through its calls. Fails the test when one of the two would be
+ * given something that it, or the destination's NIC, does not accept.
  */
 
 /* Where the blocks are in the source's process, in the destination's, and in the
@@ -22,9 +21,10 @@
 struct qemu {
 	struct source source;
 	struct fake_memory memory;
-	struct qemu_destination destination;
-	uint32_t rkey[DESTINATION_BLOCKS][DESTINATION_CHUNKS]; /* 0: not registered */
-	bool can_answer;				       /* the next exchange's */
+	struct destination_slots destination;
+	uint32_t last_rkey;		    /* of the destination's */
+	uint32_t rkey[SLOTS_BLOCKS][SLOTS]; /* that QEMU has; 0: not registered */
+	bool can_answer;		    /* the next exchange's */
 	/* The source may not know guest memory for what it is, for want of its own. */
 	bool may_lose_track;
 	unsigned int sent; /* messages on the wire */
@@ -33,7 +33,6 @@ struct qemu {
 	/* A request of the source's own, on the wire and not answered. */
 	bool asked;
 	struct wire_register ahead;
-	unsigned int held;
 };
 
 /* A connection whose RAM block list has been exchanged. */

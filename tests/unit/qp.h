@@ -6,8 +6,8 @@
 #include "support.h"
 
 /*
- * The NIC below a struct order: takes all it is offered, in the batches it is
- * offered in, and completes only when it is told to. It checks of each batch what
+ * A struct order under test, and the list of all that it had posted, in its batches. Nothing is
+ * executed, as there is no NIC; a WR completes when it is told to. Checks of each batch what
  * must hold of all: room on the send queue, serials in order, a last WR that is
  * signalled, slots that are free.
  */
@@ -21,7 +21,7 @@
 struct qp {
 	struct order order;
 	struct completion_queue due;
-	struct order_out wr[QP_ROOM];  /* all it was given, oldest first */
+	struct order_out wr[QP_ROOM];  /* all that was posted, oldest first */
 	unsigned int given, completed; /* of them */
 	unsigned int batches;
 	unsigned int last_batch; /* WRs in it */
@@ -35,7 +35,7 @@ void qp_init(struct qp *n, uint64_t merge_max);
 unsigned int qp_pump(struct qp *n);
 
 /* QEMU writes `length` bytes at a distance of `at`, under wr_id `wr_id`; what
- * order_write() says. The NIC takes what it may. */
+ * order_write() says. Then as qp_pump(). */
 int qp_write(struct qp *n, uint64_t wr_id, uint64_t at, uint64_t length);
 
 /* QEMU sends COMPRESS for such a range; what order_zero() says. */
@@ -51,7 +51,7 @@ bool qp_ready(struct qp *n);
 void qp_flush(struct qp *n);
 
 /* Complete up to and with the oldest signalled WR; false when there is none.
- * The NIC takes what it may. */
+ * Then as qp_pump(). */
 bool qp_complete(struct qp *n);
 
 /* The oldest WR fails, the others are flushed. */

@@ -14,31 +14,6 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
-/*
- * QEMU's control messages, encoded here once more from the structures in QEMU's
- * migration/rdma.c, so that the codec under test does not vouch for itself.
- */
-struct message {
-	uint8_t data[2048];
-	size_t len;
-};
-
-/* A header without body; each put adds to the body and to the header's length. */
-void message_begin(struct message *m, uint32_t type, uint32_t repeat);
-void message_put32(struct message *m, uint32_t v);
-void message_put64(struct message *m, uint64_t v);
-
-/* The numbers at byte `at` of a message. */
-uint32_t message_get32(const void *msg, size_t at);
-uint64_t message_get64(const void *msg, size_t at);
-
-/* A REGISTER_REQUEST or UNREGISTER_REQUEST; a REGISTER_RESULT; one RAM block more
- * in a RAM_BLOCKS_RESULT. */
-void message_register(struct message *m, uint32_t type, uint64_t addr, uint32_t block,
-		      uint64_t chunks);
-void message_result(struct message *m, uint32_t rkey, uint64_t host_addr);
-void message_put_block(struct message *m, uint64_t host_addr, uint64_t offset, uint64_t length);
-
 /* For the long loops, where Check's own assertions, which note each place passed,
  * take seconds: fails with `what` and the number of the round. */
 static inline void expect(bool ok, const char *what, uint64_t round)

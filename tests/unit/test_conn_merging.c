@@ -18,15 +18,6 @@
 
 static struct bench b;
 
-static void compress_of(struct message *m, uint32_t block, uint64_t addr, uint64_t length)
-{
-	message_begin(m, WIRE_COMPRESS, 1);
-	message_put32(m, 0);
-	message_put32(m, block);
-	message_put64(m, addr);
-	message_put64(m, length);
-}
-
 /* One block at destination ram_addr_t 0; one credit; RECVs of the tests' own. */
 static void start(unsigned int mode)
 {
@@ -39,7 +30,7 @@ static enum bench_sent zero(uint64_t at, uint64_t length)
 {
 	struct message m;
 
-	compress_of(&m, 0, at, length);
+	message_compress(&m, 0, at, length);
 	bench_post_recv(&b, 0);
 	return bench_send(&b, &m);
 }
@@ -57,7 +48,7 @@ static void check_wire_is_zero(uint64_t at, uint64_t length)
 {
 	struct message m;
 
-	compress_of(&m, 0, at, length);
+	message_compress(&m, 0, at, length);
 	ck_assert_uint_eq(b.wire.len, m.len);
 	ck_assert_mem_eq(b.wire.data, m.data, m.len);
 }
@@ -140,7 +131,7 @@ START_TEST(a_strange_run_is_sent_as_it_is)
 	struct message m;
 
 	start(BENCH_ZEROS);
-	compress_of(&m, strange[_i].block, strange[_i].addr, strange[_i].length);
+	message_compress(&m, strange[_i].block, strange[_i].addr, strange[_i].length);
 	bench_post_recv(&b, 0);
 	ck_assert_msg(bench_send(&b, &m) == BENCH_SENT, "%s", strange[_i].what);
 	ck_assert_uint_eq(b.wire.len, m.len);
@@ -156,7 +147,7 @@ START_TEST(a_message_with_several_commands_is_sent_as_it_is)
 	struct message m;
 
 	start(BENCH_ZEROS);
-	compress_of(&m, 0, 0, 4096);
+	message_compress(&m, 0, 0, 4096);
 	m.data[11] = 2;
 	bench_post_recv(&b, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
@@ -171,7 +162,7 @@ START_TEST(a_run_that_cannot_be_answered_is_sent)
 
 	start((unsigned int)_i | BENCH_ZEROS);
 	keep(0, MIB);
-	compress_of(&m, 0, MIB, MIB);
+	message_compress(&m, 0, MIB, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
 	check_wire_is_zero(0, MIB);
 	bench_incoming_ready(&b);
@@ -301,7 +292,7 @@ START_TEST(a_destination_merges_nothing)
 	bench_start(&b, CONN_DESTINATION, BENCH_WRITES | BENCH_ZEROS, 30);
 	ck_assert_int_eq(bench_write(&b, WRID_WRITE, 4096), 0);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
-	compress_of(&m, 0, 0, 4096);
+	message_compress(&m, 0, 0, 4096);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	bench_end(&b);
@@ -352,7 +343,7 @@ START_TEST(a_broken_qp_ends_what_waits)
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_WR_FLUSH_ERR);
 	bench_expect_nothing(&b, CONN_SEND_CQ);
 	/* And nothing is kept or answered any more. */
-	compress_of(&m, 0, MIB, MIB);
+	message_compress(&m, 0, MIB, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 	bench_end(&b);
 }
@@ -415,7 +406,7 @@ START_TEST(zeros_do_not_pass_a_write_that_comes_back)
 	while (bench_poll(&b, CONN_SEND_CQ, &wc))
 		;
 	ck_assert(conn_next(b.conn, CONN_KIND(CONN_POST_WRITES), &a));
-	compress_of(&m, 0, 4096, 4096);
+	message_compress(&m, 0, 4096, 4096);
 	bench_send(&b, &m);
 	conn_done(b.conn, &a, &full);
 	bench_run(&b);

@@ -32,11 +32,7 @@ static void zero(uint64_t at, uint64_t length)
 {
 	struct message m;
 
-	message_begin(&m, WIRE_COMPRESS, 1);
-	message_put32(&m, 0);
-	message_put32(&m, 0);
-	message_put64(&m, at);
-	message_put64(&m, length);
+	message_compress(&m, 0, at, length);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
 	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
@@ -540,11 +536,7 @@ START_TEST(without_help_there_is_no_need_for_it)
 	expect_result(rkey);
 	bench_post_answer_recvs(&b);
 	expect_no_scan();
-	message_begin(&m, WIRE_COMPRESS, 1);
-	message_put32(&m, 0);
-	message_put32(&m, 0);
-	message_put64(&m, 2 * MIB);
-	message_put64(&m, MIB);
+	message_compress(&m, 0, 2 * MIB, MIB);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
 	expect_no_scan();
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));

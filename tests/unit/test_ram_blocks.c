@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/wire.h"
+#include "message.h"
 #include "support.h"
 
 static void list(struct message *m)

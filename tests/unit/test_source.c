@@ -64,8 +64,8 @@ START_TEST(later_requests_are_widened_to_the_end_of_the_region)
 	/* Its last region, the tail of which is no whole chunk. */
 	check_widened(&q, 1, 65, 101);
 	qemu_write(&q, 1, 65, 0);
-	ck_assert(destination_covers(&q.destination, 1, q.rkey[1][65],
-				     (struct range){65 * MIB, 100 * MIB + 8192}));
+	ck_assert(slots_cover(&q.destination, 1, q.rkey[1][65],
+			      (struct range){65 * MIB, 100 * MIB + 8192}));
 	source_clear(&q.source);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(a_request_is_not_answered_without_receives)
 	qemu_write(&q, 0, 1, 0);
 	qemu_request(&q, &m, 0, 50, 0);
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, false, &own), SOURCE_FORWARD);
-	destination_handle(&q.destination, m.data, m.len, &reply);
+	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &reply), SLOTS_DONE);
 	source_receive(&q.source, reply.data, reply.len);
 	/* The chunk has an MR of its own there; the extent goes on as before. */
 	ck_assert_ptr_nonnull(qemu_register(&q, 0, 50, &(struct range){0, 0}));
@@ -429,7 +429,8 @@ START_TEST(unexpected_answers_change_nothing)
 	ck_assert(q.source.widening);
 
 	/* A second list of RAM blocks is not believed. */
-	destination_list_blocks(&q.destination, &list);
+	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
+	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &list), SLOTS_DONE);
 	source_receive(&q.source, list.data, list.len);
 	ck_assert(!q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);

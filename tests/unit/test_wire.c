@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message.h"
 #include "support.h"
 
 /* Written by hand from the packed structures of QEMU's migration/rdma.c. */
