@@ -2,7 +2,9 @@
 
 # Everything without verbs, shared by the module and the unit tests.
 core_sources = \
-	src/core/actions.c \
+	src/core/actions.c src/core/plan.c \
+	src/core/piece.c src/core/piece.h \
+	src/core/rate.c src/core/rate.h \
 	src/core/completion_queue.c src/core/completion_queue.h \
 	src/core/conn.c src/core/conn.h src/core/conn_private.h src/core/conn_types.h \
 	src/core/data_run.c src/core/data_run.h \

@@ -63,6 +63,7 @@ static bool next_post(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
 	if (c->state != CONN_ACTIVE)
 		return false;
+	plan_ask(c);
 	a->post.count = posting_next(&c->posting, &c->order, kinds & CONN_KIND(CONN_POST_MESSAGE),
 				     kinds & CONN_KIND(CONN_POST_WRITES), a->post.wr);
 	return a->post.count > 0;
@@ -88,46 +89,6 @@ static bool next_listen(struct conn *c, struct conn_action *a)
 	return true;
 }
 
-/* Where to look for what to ask the destination for next. */
-static bool scan(const struct conn *c, struct prefetch_scan *scan)
-{
-	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->scanning &&
-	       order_can_request(&c->order) && source_scan(&c->source, scan);
-}
-
-static bool next_scan(struct conn *c, struct conn_action *a)
-{
-	if (!scan(c, &a->scan))
-		return false;
-	c->scanning = true;
-	return true;
-}
-
-/* What may be registered next in this process. */
-static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
-{
-	const struct registration_policy *policy = &c->mrs.policy;
-
-	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->prefetch ||
-	    policy->prefetch_failed || !policy->access_known)
-		return false;
-	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
-				      : destination_prefetch(&c->destination, block, range);
-}
-
-static bool next_register(struct conn *c, struct conn_action *a)
-{
-	struct ram_block *block;
-	struct range range;
-
-	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
-		return false;
-	a->memory.addr = block->local_addr + range.start;
-	a->memory.length = range.end - range.start;
-	a->memory.access = c->mrs.policy.access;
-	return true;
-}
-
 bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 {
 	if (kinds & CONN_KIND(CONN_ABORT) && next_abort(c, a))
@@ -142,9 +103,9 @@ bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 		a->kind = CONN_DEREGISTER;
 	else if (kinds & CONN_KIND(CONN_LISTEN) && next_listen(c, a))
 		a->kind = CONN_LISTEN;
-	else if (kinds & CONN_KIND(CONN_SCAN) && next_scan(c, a))
+	else if (kinds & CONN_KIND(CONN_SCAN) && plan_next_scan(c, &a->scan))
 		a->kind = CONN_SCAN;
-	else if (kinds & CONN_KIND(CONN_REGISTER) && next_register(c, a))
+	else if (kinds & CONN_KIND(CONN_REGISTER) && plan_next_register(c, a))
 		a->kind = CONN_REGISTER;
 	else
 		return false;
@@ -157,30 +118,13 @@ static bool has_writes(const struct conn *c)
 	       order_writes_are_next(&c->order);
 }
 
-/* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
-static bool has_prefetch(struct conn *c, unsigned int kinds)
-{
-	struct prefetch_scan place;
-	struct ram_block *block;
-	struct range range;
-
-	if (c->prefetched)
-		return false;
-	if (kinds & CONN_KIND(CONN_SCAN) && scan(c, &place))
-		return true;
-	if (kinds & CONN_KIND(CONN_REGISTER) && local_piece(c, &block, &range))
-		return true;
-	c->prefetched = kinds & CONN_KIND(CONN_SCAN) && kinds & CONN_KIND(CONN_REGISTER);
-	return false;
-}
-
 bool conn_has(struct conn *c, unsigned int kinds)
 {
 	if (kinds & CONN_KIND(CONN_POST_WRITES) && has_writes(c))
 		return true;
 	if (kinds & CONN_KIND(CONN_LISTEN) && needs_help(c, c->asleep))
 		return true;
-	return has_prefetch(c, kinds);
+	return plan_has(c, kinds);
 }
 
 /* Of those that were given to the NIC in this batch. */
@@ -192,6 +136,7 @@ static void count_own(struct conn *c, unsigned int posted)
 		} else if (c->posting.out[i].kind == ORDER_REQUEST) {
 			c->counters.sent[WIRE_REGISTER_REQUEST]++;
 			c->counters.requests_prefetched++;
+			c->source.prefetch.asked_at = c->order.now;
 		}
 	}
 }
@@ -206,16 +151,6 @@ static void posted(struct conn *c, const struct conn_result *result)
 	/* It has failed meanwhile: what came back from the NIC is lost as well. */
 	if (c->state == CONN_FAILED)
 		order_fail(&c->order, conn_due(c, CONN_SEND_CQ));
-}
-
-static void scanned(struct conn *c, const struct prefetch_scan *place, struct range found)
-{
-	bool can_ask = c->state == CONN_ACTIVE && order_can_request(&c->order);
-	struct wire_register request;
-
-	c->scanning = false;
-	if (source_scanned(&c->source, place, found, can_ask, &request))
-		order_request(&c->order, &request);
 }
 
 void conn_done(struct conn *c, const struct conn_action *action, const struct conn_result *result)
@@ -233,9 +168,12 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		posted(c, result);
 		break;
 	case CONN_SCAN:
-		scanned(c, &action->scan, result->found);
+		c->scanning = false;
+		source_scanned(&c->source, &action->scan, result->found);
 		break;
 	case CONN_REGISTER:
+		if (!result->error)
+			prefetch_here(&c->source.prefetch, action->memory.length, result->ns);
 		mrs_end(&c->mrs, result->error ? NULL : &result->mr);
 		break;
 	default:

@@ -313,7 +313,10 @@ static int send_message(struct conn *c, const struct conn_wr *wr)
 	}
 	/* At any other time the destination would take a request of ours for an
 	 * error (migration/rdma.c, qemu_rdma_registration_handle). */
-	c->order.registering = request || zero;
+	if (request || zero)
+		plan_enter_round(c);
+	else
+		plan_leave_round(c);
 	c->given_up |= is_type(wr, WIRE_ERROR);
 	c->counters.requests_seen += request;
 	c->counters.zeros_seen += zero;
@@ -407,6 +410,8 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 	struct write part = {.wr_id = wr->wr_id, .rkey = wr->rkey};
 	int ret = 0;
 
+	if (c->role == CONN_SOURCE)
+		plan_enter_round(c);
 	do {
 		part.local_addr = wr->local_addr + wr->taken;
 		part.remote_addr = wr->remote_addr + wr->taken;
@@ -491,6 +496,7 @@ unsigned int conn_count_due(const struct conn *c, enum conn_cq cq)
 /* The destination has registered what we asked for ahead of QEMU. */
 static void prefetch_result(struct conn *c, const void *msg, size_t len)
 {
+	const struct range *asked = &c->source.prefetch.asked;
 	struct wire_message reply;
 	bool held;
 
@@ -500,6 +506,8 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 		return;
 	}
 	order_request_answered(&c->order);
+	prefetch_there(&c->source.prefetch, asked->end - asked->start,
+		       c->order.now - c->source.prefetch.asked_at);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);

@@ -135,6 +135,11 @@ unsigned int conn_take_due(struct conn *c, enum conn_cq cq, struct completion *w
 			   unsigned int max);
 unsigned int conn_count_due(const struct conn *c, enum conn_cq cq);
 
+/* The time of what is told next: ns of a clock that does not go back. Needed before
+ * completions and before conn_done() of what is posted; without, nothing is known of how fast the
+ * wire and the ends are, and the connection does what is right for any. */
+void conn_time(struct conn *c, uint64_t now);
+
 /* The other end has disconnected. */
 void conn_disconnected(struct conn *c);
 
@@ -221,7 +226,8 @@ struct conn_result {
 	int error;	     /* positive errno */
 	unsigned int posted; /* WRs of CONN_POST_MESSAGE and CONN_POST_WRITES */
 	struct range found;  /* CONN_SCAN: what prefetch_find() returned */
-	struct mrs_real mr;  /* CONN_REGISTER, without an error */
+	struct mrs_real mr;  /* CONN_REGISTER, without an error, */
+	uint64_t ns;	     /* and what it took; 0: not known */
 };
 
 /*

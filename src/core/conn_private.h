@@ -2,6 +2,7 @@
 #ifndef RDMACHUNK_CORE_CONN_PRIVATE_H
 #define RDMACHUNK_CORE_CONN_PRIVATE_H
 
+#include "core/conn.h"
 #include "core/conn_types.h"
 #include "core/delivery.h"
 #include "core/destination.h"
@@ -25,6 +26,16 @@ struct failure {
 /* That the peer ended the migration when it was to register much at once. */
 enum refusal { REFUSAL_NONE, REFUSAL_SEEN, REFUSAL_TOLD };
 
+/*
+ * The destination registers while it is in its loop for that (migration/rdma.c,
+ * qemu_rdma_registration_handle): from the first WRITE, request or COMPRESS of QEMU's until
+ * another message. One such time is a round; QEMU's last about 50 ms.
+ */
+struct round {
+	bool begins; /* at the time that is told next */
+	uint64_t began, ns; /* of this one, of the last */
+};
+
 struct conn {
 	enum conn_state state;
 	enum conn_role role;
@@ -43,6 +54,7 @@ struct conn {
 	enum refusal refusal;
 	/* The CQ on which QEMU sleeps as far as we know, or CONN_AWAKE. */
 	enum conn_cq asleep;
+	struct round round;
 	/* A CONN_SCAN has not been done. */
 	bool scanning;
 	/* There was nothing to scan or to register ahead of QEMU, and all that happened since
@@ -50,6 +62,22 @@ struct conn {
 	bool prefetched;
 	struct conn_counters counters;
 };
+
+/* core/plan.c: what is registered ahead of QEMU, and when. */
+
+/* QEMU posts what it only does in a round; or what ends one. */
+void plan_enter_round(struct conn *c);
+void plan_leave_round(struct conn *c);
+
+/* What is planned goes to the destination, if it is time. */
+void plan_ask(struct conn *c);
+
+/* What to do next, if there is anything. */
+bool plan_next_scan(struct conn *c, struct prefetch_scan *place);
+bool plan_next_register(struct conn *c, struct conn_action *a);
+
+/* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
+bool plan_has(struct conn *c, unsigned int kinds);
 
 static inline struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
 {

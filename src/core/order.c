@@ -21,6 +21,7 @@ _Static_assert(WRITE_QUEUE_ROOM >= ORDER_WINDOW_WRITES + 1 + PARTS_MAX + ORDER_B
 void order_init(struct order *t)
 {
 	memset(t, 0, sizeof(*t));
+	t->window = ORDER_WINDOW_FIRST;
 	send_queue_init(&t->sends);
 }
 
@@ -55,14 +56,26 @@ static unsigned int window_writes(const struct order *t)
 
 static bool window_full(const struct order *t)
 {
-	return t->window_bytes > ORDER_WINDOW_BYTES || window_writes(t) > ORDER_WINDOW_WRITES;
+	return t->window_bytes > t->window || window_writes(t) > ORDER_WINDOW_WRITES;
 }
 
 /* Far enough below the limit that QEMU can do some work before it waits again. */
 static bool window_open(const struct order *t)
 {
-	return t->window_bytes <= ORDER_WINDOW_BYTES / 2 &&
-	       window_writes(t) <= ORDER_WINDOW_WRITES / 2;
+	return t->window_bytes <= t->window / 2 && window_writes(t) <= ORDER_WINDOW_WRITES / 2;
+}
+
+/* By the wire's rate, and the WRITEs that QEMU makes. */
+static void set_window(struct order *t)
+{
+	uint64_t window = t->rate.per_second ? rate_bytes(&t->rate, ORDER_WINDOW_NS)
+					     : ORDER_WINDOW_FIRST;
+
+	if (window < ORDER_WINDOW_LEAST)
+		window = ORDER_WINDOW_LEAST;
+	if (window < 2 * t->longest)
+		window = 2 * t->longest;
+	t->window = window < ORDER_WINDOW_BYTES ? window : ORDER_WINDOW_BYTES;
 }
 
 static void release_withheld(struct order *t, uint32_t status, struct completion_queue *due)
@@ -109,6 +122,10 @@ int order_write(struct order *t, const struct write *write, struct completion_qu
 	t->counters.writes += !write->goes_on;
 	t->counters.write_bytes += write->length;
 	t->window_bytes += write->length;
+	if (write->length > t->longest) {
+		t->longest = write->length;
+		set_window(t);
+	}
 	t->zeros.closed = true;
 	if (!t->policy.early || write->goes_on)
 		return 0;
@@ -428,6 +445,7 @@ int order_completed(struct order *t, uint64_t serial, const struct completion *w
 		    struct completion_queue *due)
 {
 	struct completion before = *wc;
+	uint64_t bytes = t->window_bytes;
 	struct send_record record;
 	int ret = 0;
 
@@ -444,6 +462,8 @@ int order_completed(struct order *t, uint64_t serial, const struct completion *w
 	}
 	send_queue_complete(&t->sends, serial, &record);
 	ret |= settle(t, &record, wc, due);
+	rate_completed(&t->rate, bytes - t->window_bytes, !t->writes_in_flight, t->now);
+	set_window(t);
 	if (wc->status != VERBS_WC_SUCCESS)
 		order_break(t, due);
 	else if (t->withheld.count && window_open(t))

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
+#include "core/rate.h"
 #include "core/send_queue.h"
 #include "core/write_queue.h"
 #include "core/zero_queue.h"
@@ -25,8 +26,17 @@
  * write before it.
  */
 
-/* Writes may be this much ahead of the wire, in bytes and in number, before QEMU
- * has to wait for completions; it is let go again at half of that. */
+/*
+ * Writes may be ahead of the wire by what it takes in ORDER_WINDOW_NS, before QEMU has to wait
+ * for completions; it is let go again at half of that. All of it is downtime when the guest is
+ * stopped, and makes QEMU believe that the wire is faster than it is. Never less than
+ * ORDER_WINDOW_LEAST and two WRITEs, of which one is on the wire while QEMU makes the next; and
+ * never more than ORDER_WINDOW_BYTES and ORDER_WINDOW_WRITES. ORDER_WINDOW_FIRST is for a wire that is
+ * not known.
+ */
+#define ORDER_WINDOW_NS	   UINT64_C(5000000)
+#define ORDER_WINDOW_LEAST (UINT64_C(2) << 20)
+#define ORDER_WINDOW_FIRST (UINT64_C(8) << 20)
 #define ORDER_WINDOW_BYTES (UINT64_C(64) << 20)
 
 /* Those below are smaller in one build of the simulation, where they get full. */
@@ -111,7 +121,11 @@ struct order {
 	 * or COMPRESS of QEMU's until another message. */
 	bool registering;
 	unsigned int credits;	       /* READYs received and not used by a SEND */
+	uint64_t now;		       /* ns, of the event that is being told */
+	struct rate rate;	       /* of the wire */
 	uint64_t window_bytes;	       /* of writes queued or on the wire */
+	uint64_t window;	       /* as many may be; */
+	uint64_t longest;	       /* bytes, of QEMU's WRITEs */
 	unsigned int in_flight;	       /* WRs on the wire */
 	unsigned int writes_in_flight; /* of those, WRITEs */
 	unsigned int unsignaled;       /* WRs posted since the last signalled one */

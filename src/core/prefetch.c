@@ -4,42 +4,76 @@
 /* Data is looked for this far ahead of QEMU, in bytes. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
-unsigned int prefetch_shift(const struct extent_map *map, unsigned int shift)
+void prefetch_init(struct prefetch *p, unsigned int shift)
 {
-	uint64_t registered = extent_map_bytes(map, (struct range){0, UINT64_MAX});
-	unsigned int next = PREFETCH_FIRST_SHIFT;
-
-	while (next < shift && registered > UINT64_C(1) << next)
-		next++;
-	return next < shift ? next : shift;
+	p->shift = shift;
+	piece_init(&p->there);
+	piece_init(&p->here);
 }
 
-bool prefetch_start(const struct extent_map *map, uint64_t block_length, uint64_t position,
-		    uint64_t from, unsigned int shift, uint64_t *start)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	uint64_t passed = extent_map_bytes(map, (struct range){0, position});
-	uint64_t enough = UINT64_C(1) << prefetch_shift(map, shift);
-	uint64_t at = extent_map_free_at(map, from > position ? from : position);
+	return a < b ? a : b;
+}
 
-	if (passed < enough)
-		enough = passed;
-	if (enough < UINT64_C(1) << PREFETCH_FIRST_SHIFT)
-		enough = UINT64_C(1) << PREFETCH_FIRST_SHIFT;
-	if (at >= block_length || extent_map_bytes(map, (struct range){position, at}) >= enough)
-		return false;
-	*start = at;
-	return true;
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t region(const struct prefetch *p)
+{
+	return UINT64_C(1) << p->shift;
+}
+
+uint64_t prefetch_bytes(const struct prefetch *p)
+{
+	return least(least(p->there.bytes, p->here.bytes), region(p));
+}
+
+uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
+{
+	return least(least(piece_within(&p->there, ns), piece_within(&p->here, ns)), region(p));
+}
+
+uint64_t prefetch_ns(const struct prefetch *p)
+{
+	return most(p->there.ns, p->here.ns);
+}
+
+uint64_t prefetch_enough(const struct prefetch *p)
+{
+	uint64_t ns = 2 * prefetch_ns(p) + PREFETCH_AHEAD_NS;
+
+	/* To begin with, and where registering is quick beside the wire, one piece is. */
+	return most((uint64_t)((double)p->per_second * (double)ns / 1e9), prefetch_bytes(p));
+}
+
+/* Of the chunk that QEMU is in: a run of zeros may end within one. */
+static uint64_t chunk_start(const struct prefetch *p, uint64_t chunk_size)
+{
+	return p->position & ~(chunk_size - 1);
+}
+
+uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks)
+{
+	if (!p->known)
+		return 0;
+	return extent_map_bytes(&blocks->block[p->block].remote,
+				(struct range){p->position, UINT64_MAX});
 }
 
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    unsigned int shift)
+			    uint64_t bytes, uint64_t chunk_size, unsigned int shift)
 {
 	uint64_t size = UINT64_C(1) << shift;
+	uint64_t whole = bytes - bytes % chunk_size;
 	struct range bounds = {start, (start & ~(size - 1)) + size};
-	struct range piece = bounds;
+	struct range piece;
 
-	if (bounds.end > block_length)
-		bounds.end = block_length;
+	bounds.end = least(bounds.end, start + most(whole, chunk_size));
+	bounds.end = least(bounds.end, block_length);
+	piece = bounds;
 	extent_map_gap(map, bounds, (struct range){start, start + 1}, &piece);
 	return piece;
 }
@@ -50,8 +84,10 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 
 	if (leaves)
 		blocks->block[p->block].passed = true;
-	if (leaves || !p->known)
+	if (leaves || !p->known) {
 		p->scanned = 0;
+		p->planned = (struct range){0, 0};
+	}
 	p->known = true;
 	p->seen = true;
 	p->block = block;
@@ -63,10 +99,9 @@ bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block)
 	return p->bridge && !block->huge;
 }
 
-/* Of the chunk that QEMU is in: a run of zeros may end within one. */
-static uint64_t chunk_start(const struct prefetch *p, uint64_t chunk_size)
+static bool is_empty(struct range range)
 {
-	return p->position & ~(chunk_size - 1);
+	return range.start == range.end;
 }
 
 bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
@@ -76,25 +111,28 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 	uint64_t position, start, limit;
 	struct range gap;
 
-	if (!p->on || !p->known)
+	if (!p->on || !p->known || !is_empty(p->planned))
 		return false;
 	block = &blocks->block[p->block];
-	position = chunk_start(p, chunk_size);
-	if (!block->local_known || block->passed ||
-	    !prefetch_start(&block->remote, block->length, position, p->scanned, p->shift, &start))
+	if (!block->local_known || block->passed)
 		return false;
-	limit = chunk_size > SCAN_AHEAD ? chunk_size : SCAN_AHEAD;
-	if (start - position >= limit ||
+	position = chunk_start(p, chunk_size);
+	start = extent_map_free_at(&block->remote, most(p->scanned, position));
+	limit = most(chunk_size, SCAN_AHEAD);
+	if (start >= block->length || start - position >= limit ||
+	    extent_map_bytes(&block->remote, (struct range){position, start}) >=
+		    prefetch_enough(p) ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;
 	*scan = (struct prefetch_scan){
 		.block = p->block,
-		.range = {start, gap.end - start > limit ? start + limit : gap.end},
+		.range = {start, least(start + limit, gap.end)},
 		.end = gap.end,
 		.position = p->position,
 		.place = {.memory = &p->memory, .addr = block->local_addr, .chunk = chunk_size},
-		.shift = prefetch_shift(&block->remote, p->shift),
+		.bytes = most(prefetch_bytes(p) / chunk_size, 1) * chunk_size,
+		.region = region(p),
 		.bridge = prefetch_bridges(p, block),
 	};
 	return true;
@@ -103,41 +141,53 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 struct range prefetch_find(const struct prefetch_scan *scan)
 {
 	uint64_t start = data_run_find(&scan->place, scan->range);
-	uint64_t size = UINT64_C(1) << scan->shift;
-	struct range run = {start, (start & ~(size - 1)) + size};
+	struct range run = {start, (start & ~(scan->region - 1)) + scan->region};
 
 	if (start == scan->range.end)
 		return (struct range){start, start};
-	/* In whole chunks: one may be longer than a piece. */
-	if (run.end - start < scan->place.chunk)
-		run.end = start + scan->place.chunk;
-	if (run.end > scan->end)
-		run.end = scan->end;
+	/* In whole chunks: one may be longer than a region. */
+	run.end = most(least(run.end, start + scan->bytes), start + scan->place.chunk);
+	run.end = least(run.end, scan->end);
 	run.end = data_run_end(&scan->place, run, scan->bridge);
 	return run;
 }
 
-bool prefetch_scanned(struct prefetch *p, struct ram_blocks *blocks,
-		      const struct prefetch_scan *scan, struct range found, bool can_ask)
+void prefetch_scanned(struct prefetch *p, const struct prefetch_scan *scan, struct range found)
 {
-	struct ram_block *block = &blocks->block[scan->block];
-	struct range piece;
-
 	/* Meanwhile QEMU may have gone back, or to another block. */
 	if (scan->block != p->block || p->position < scan->position)
-		return false;
+		return;
 	p->scanned = found.start;
-	if (found.start == found.end || !can_ask || block->passed ||
-	    !extent_map_gap(&block->remote, found, (struct range){found.start, found.start + 1},
-			    &piece))
+	p->planned = found;
+}
+
+void prefetch_taken(struct prefetch *p, struct range range)
+{
+	if (range.start < p->planned.end && range.end > p->planned.start)
+		p->planned = (struct range){0, 0};
+}
+
+bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks)
+{
+	struct ram_block *block;
+	struct range piece = p->planned, gap;
+
+	if (!p->on || is_empty(piece))
 		return false;
-	if (extent_map_insert(&block->remote, piece, PREFETCH_NO_RKEY_YET)) {
+	p->planned = (struct range){0, 0};
+	block = &blocks->block[p->block];
+	/* QEMU has gone past it, or asked for a part of it while that was looked for. */
+	if (block->passed || p->position >= piece.end ||
+	    !extent_map_gap(&block->remote, piece, (struct range){piece.start, piece.start + 1},
+			    &gap))
+		return false;
+	if (extent_map_insert(&block->remote, gap, PREFETCH_NO_RKEY_YET)) {
 		/* There is no memory: QEMU asks for what it needs. */
 		p->on = false;
 		return false;
 	}
-	p->asked_block = scan->block;
-	p->asked = piece;
+	p->asked_block = p->block;
+	p->asked = gap;
 	return true;
 }
 
@@ -149,6 +199,16 @@ void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t r
 		extent_map_remove(remote, p->asked.start);
 	else
 		extent_map_set(remote, p->asked.start, rkey);
+}
+
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	piece_took(&p->there, bytes, ns, region(p));
+}
+
+void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	piece_took(&p->here, bytes, ns, region(p));
 }
 
 /* The part of what the destination has, or will have, registered that comes next. */

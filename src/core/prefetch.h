@@ -7,19 +7,26 @@
 
 #include "core/data_run.h"
 #include "core/extent_map.h"
+#include "core/piece.h"
 #include "core/ram_blocks.h"
 
 /*
- * Registration ahead of QEMU, at a source: how much at once, and what next. To register a
- * whole region before its first byte is sent leaves the wire idle meanwhile; so
- * the first piece is small, and each further one is registered while the data of
- * those before it flows. A piece is as long as all that is registered already,
- * so that there are few of them and each is done when it is needed.
+ * Registration ahead of QEMU, at a source: how much at once, and what next.
  *
- *      |--16M--|--16M--|------32M------|-------------64M-------------|   up to 2^shift
+ * The wire has work for as long as there is data that both ends have registered. So there is
+ * to be as much of it in front of QEMU as the wire takes while the next piece is registered, and
+ * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
+ * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h). While the
+ * destination registers one, the next is looked for, and this end registers its own part.
+ *
+ *      QEMU is here
+ *           |=registered=|=registered=|=asked for=|-planned-|....
+ *           |<------------- enough ------------>|
  */
 
-#define PREFETCH_FIRST_SHIFT 24
+/* Beside the pieces, data in front of QEMU lasts for this long at the wire's rate: rounds of
+ * QEMU's, between which the destination does not register, are 50 ms. */
+#define PREFETCH_AHEAD_NS UINT64_C(20000000)
 
 /*
  * From when a piece is to be asked for until the destination has registered it, its extent
@@ -36,11 +43,18 @@ struct prefetch {
 	bool seen;
 	uint32_t block;
 	uint64_t position;
-	/* Up to here there is no data in memory that is not registered. */
+	/* Up to here there is no data in memory that is not registered or planned. */
 	uint64_t scanned;
-	/* What the destination is asked for, while it has not answered. */
+	/* What the destination is asked for next, in `block`; empty when there is none. No
+	 * part of it is registered. */
+	struct range planned;
+	/* What it is asked for, while it has not answered, and since when. */
 	uint32_t asked_block;
 	struct range asked;
+	uint64_t asked_at; /* ns */
+	/* What was seen of the ends and the wire. */
+	struct piece there, here;
+	uint64_t per_second; /* bytes on the wire; 0 while not known */
 	/* The piece of 2^shift bytes at most; are gaps in it bridged? */
 	unsigned int shift;
 	bool bridge;
@@ -54,15 +68,32 @@ struct prefetch_scan {
 	uint64_t end;	    /* and where it ends at the latest */
 	uint64_t position;  /* where QEMU was */
 	struct data_run_place place;
-	unsigned int shift; /* 2^shift bytes at most */
+	uint64_t bytes; /* the run has at most */
+	uint64_t region; /* and it is in one of these, a power of two */
 	bool bridge;
 };
+
+void prefetch_init(struct prefetch *p, unsigned int shift);
+
+/* Bytes of the next piece; and of one that takes no longer than `ns`. Never more than 2^shift;
+ * may be less than a chunk. */
+uint64_t prefetch_bytes(const struct prefetch *p);
+uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
+
+/* What the slower end will need for the next piece, in ns; 0 while that is not known. */
+uint64_t prefetch_ns(const struct prefetch *p);
+
+/* The bytes that should be registered in front of QEMU. */
+uint64_t prefetch_enough(const struct prefetch *p);
+
+/* As many are, or are asked for. */
+uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks);
 
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t block, uint64_t end);
 
-/* Is it time to ask for more? Then *scan is where to look for it: prefetch_find() does so,
- * and prefetch_scanned() is told. Not while a piece is asked for. */
+/* Is it time to look for more? Then *scan is where: prefetch_find() does so, and
+ * prefetch_scanned() is told. */
 bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		   struct prefetch_scan *scan);
 
@@ -70,12 +101,22 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
  * guest memory, and nothing of the connection's: needs no lock. */
 struct range prefetch_find(const struct prefetch_scan *scan);
 
-/* True when p->asked, of p->asked_block, is to be asked for, which `can_ask` must allow. */
-bool prefetch_scanned(struct prefetch *p, struct ram_blocks *blocks,
-		      const struct prefetch_scan *scan, struct range found, bool can_ask);
+/* That is planned, unless QEMU has gone elsewhere meanwhile. */
+void prefetch_scanned(struct prefetch *p, const struct prefetch_scan *scan, struct range found);
+
+/* QEMU itself asks for `range` of the block that it is in. */
+void prefetch_taken(struct prefetch *p, struct range range);
+
+/* True when p->asked, of p->asked_block, is to be asked for now: what was planned. Not while a
+ * piece is asked for. */
+bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks);
 
 /* The destination has answered, or has never been asked: rkey is PREFETCH_NO_RKEY_YET. */
 void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t rkey);
+
+/* The destination took `ns` to register `bytes`; this end did. */
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
+void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
 /* What to register next in this process: a part of *block that the destination has been
  * asked for, and that is watched. False when there is none. */
@@ -86,23 +127,10 @@ bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, u
  * guest that writes there again finds no other: it is ended (SIGBUS). */
 bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block);
 
-/* log2 of the bytes of the piece after those in `map`: what they hold, rounded
- * up; `shift` at most. */
-unsigned int prefetch_shift(const struct extent_map *map, unsigned int shift);
-
-/*
- * Where the next piece begins at the earliest: the first free address from
- * `from` on. False when as much is registered in front of QEMU, which is at
- * `position`, as it has passed, or as a piece has at most: when QEMU has not yet
- * come to the last piece, that is. False at the end of the block.
- */
-bool prefetch_start(const struct extent_map *map, uint64_t block_length, uint64_t position,
-		    uint64_t from, unsigned int shift, uint64_t *start);
-
-/* The piece of 2^shift bytes at most that begins at `start`, which is free: to the
- * end of the aligned region around it, clipped to what is registered, and to the
+/* The piece of `bytes` at most that begins at `start`, which is free: in whole chunks, to the end
+ * of the aligned region of 2^shift bytes around it, clipped to what is registered, and to the
  * block. */
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    unsigned int shift);
+			    uint64_t bytes, uint64_t chunk_size, unsigned int shift);
 
 #endif

@@ -10,8 +10,8 @@ void source_init(struct source *s, const struct source_options *options)
 {
 	s->options = *options;
 	s->widening = true;
+	prefetch_init(&s->prefetch, options->shift);
 	s->prefetch.on = options->prefetch;
-	s->prefetch.shift = options->shift;
 	s->prefetch.bridge = options->bridge;
 	s->prefetch.memory = options->memory;
 }
@@ -115,10 +115,19 @@ static struct data_run_place place_in(const struct source *s, const struct ram_b
  * through; `want` at least. */
 static uint64_t passed_end(const struct source *s, struct range want)
 {
-	uint64_t region = UINT64_C(1) << s->options.shift;
-	uint64_t end = want.start + (region < SOURCE_PASSED_BYTES ? region : SOURCE_PASSED_BYTES);
+	uint64_t bytes = prefetch_bytes_within(&s->prefetch, SOURCE_PASSED_NS);
+	uint64_t end = want.start + bytes - bytes % s->chunk_size;
 
 	return end > want.end ? end : want.end;
+}
+
+/* Is that what was planned to be asked for next? Then it has been looked through. */
+static bool is_planned(const struct source *s, const struct ram_block *block, struct range want)
+{
+	const struct prefetch *p = &s->prefetch;
+
+	return block == &s->blocks.block[p->block] && want.start >= p->planned.start &&
+	       want.end <= p->planned.end;
 }
 
 /* What to ask for where QEMU asks for `want`; false when it overlaps an extent. */
@@ -126,7 +135,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		  struct range *wide)
 {
 	struct data_run_place place = place_in(s, block);
-	unsigned int shift = s->options.shift;
+	uint64_t bytes = s->prefetch.on ? prefetch_bytes(&s->prefetch)
+					: UINT64_C(1) << s->options.shift;
 	struct range run;
 
 	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
@@ -135,10 +145,13 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	/* Where its memory is here shows with the first chunk of a block. */
 	if (s->single || !block->local_known)
 		return true;
-	if (s->prefetch.on)
-		shift = prefetch_shift(&block->remote, shift);
+	if (is_planned(s, block, want) && s->prefetch.planned.end <= run.end) {
+		wide->end = s->prefetch.planned.end;
+		return true;
+	}
 	if (!block->passed)
-		run = prefetch_piece(&block->remote, block->length, want.start, shift);
+		run = prefetch_piece(&block->remote, block->length, want.start, bytes,
+				     s->chunk_size, s->options.shift);
 	else if (run.end > passed_end(s, want))
 		run.end = passed_end(s, want);
 	if (run.end <= want.end)
@@ -220,6 +233,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 		return SOURCE_FORWARD;
 	}
 	request->range = wide;
+	prefetch_taken(&s->prefetch, wide);
 	if (wide.end == want.end)
 		return SOURCE_FORWARD;
 	s->widened = true;
@@ -374,15 +388,24 @@ bool source_scan(const struct source *s, struct prefetch_scan *scan)
 	       prefetch_next(&s->prefetch, &s->blocks, s->chunk_size, scan);
 }
 
-bool source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found,
-		    bool can_ask, struct wire_register *request)
+void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found)
+{
+	prefetch_scanned(&s->prefetch, scan, found);
+}
+
+bool source_has_planned(const struct source *s)
+{
+	return s->prefetch.planned.start < s->prefetch.planned.end;
+}
+
+bool source_ask(struct source *s, struct wire_register *request)
 {
 	const struct range *asked = &s->prefetch.asked;
 
-	if (!prefetch_scanned(&s->prefetch, &s->blocks, scan, found, can_ask && s->widening))
+	if (!s->widening || !prefetch_ask(&s->prefetch, &s->blocks))
 		return false;
 	s->widened |= asked->end - asked->start > s->chunk_size;
-	*request = request_for(s, scan->block, *asked);
+	*request = request_for(s, s->prefetch.asked_block, *asked);
 	return true;
 }
 

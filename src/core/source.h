@@ -43,14 +43,13 @@ struct source_request {
 
 /*
  * What the destination cannot register ends the migration there, so it is asked for
- * runs of chunks with data only. In a block that QEMU has been through such a run
- * has SOURCE_PASSED_BYTES at most, and nothing is asked for ahead of it: a page that
- * the guest writes as it is stopped has to wait for all of that, in the blackout. At
- * 1 us for a page at each end, which is slow, 4 MiB are 2 ms; stock QEMU's chunk
- * takes 0.5. Twice that, for a page in each of two regions, is far from the 10 ms by
- * which we may be worse; 16 MiB would be beyond them.
+ * runs of chunks with data only. In a block that QEMU has been through such a run is no longer
+ * than each end registers in SOURCE_PASSED_NS, and nothing is asked for ahead of it: a page that
+ * the guest writes as it is stopped has to wait for all of that, at one end and then at the
+ * other, in the blackout. For a page in each of two regions that is 8 ms, where stock QEMU takes
+ * its chunks' time; by 10 ms more than that we may be worse.
  */
-#define SOURCE_PASSED_BYTES (UINT64_C(4) << 20)
+#define SOURCE_PASSED_NS UINT64_C(2000000)
 
 struct source_options {
 	unsigned int shift; /* regions of 2^shift bytes */
@@ -105,15 +104,17 @@ bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run 
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void source_passed(struct source *s, uint32_t block, uint64_t end);
 
-/* Is it time to register more, ahead of QEMU? Then *scan is the memory in which to look for
- * the next run of data. Report what prefetch_find() finds there to source_scanned(). Not while
- * a request of our own is not answered. */
+/* Is it time to look for more to register, ahead of QEMU? Then *scan is the memory in which to look
+ * for the next run of data. Report what prefetch_find() finds there to source_scanned(). */
 bool source_scan(const struct source *s, struct prefetch_scan *scan);
+void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found);
 
-/* True when *request is to be sent to the destination, ahead of QEMU, which `can_ask`
- * must allow; its result goes to source_prefetched(). */
-bool source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found,
-		    bool can_ask, struct wire_register *request);
+/* Is there anything that source_ask() may ask for? */
+bool source_has_planned(const struct source *s);
+
+/* True when *request is to be sent to the destination, ahead of QEMU; its result goes to
+ * source_prefetched(). Not while another one has not been answered. */
+bool source_ask(struct source *s, struct wire_register *request);
 
 /* That request could not be sent, and is taken back. */
 void source_withdraw(struct source *s);

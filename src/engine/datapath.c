@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "engine/driver.h"
+#include "util/monotonic.h"
 
 /* Lock held. The session may have ended since the QP was looked up without the lock. */
 static enum conn_state state_of(const struct session *s, const struct ibv_qp *qp)
@@ -181,6 +182,8 @@ static int exchange(struct session *s, enum conn_cq which, int found, int entrie
 {
 	int taken;
 
+	if (found)
+		conn_time(s->conn, monotonic_ns());
 	for (int i = 0; i < found; i++)
 		driver_completed(s, &wc[i]);
 	taken = take_due(s, which, entries, wc);

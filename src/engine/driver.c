@@ -135,6 +135,8 @@ bool driver_drain(struct session *s, enum conn_cq cq)
 	struct ibv_wc wc[DRAIN];
 	int found = s->ops.poll_cq(s->cq[cq], DRAIN, wc);
 
+	if (found > 0)
+		conn_time(s->conn, monotonic_ns());
 	for (int i = 0; i < found; i++)
 		driver_completed(s, &wc[i]);
 	return found > 0;
@@ -163,6 +165,7 @@ static void prefetch(struct session *s, const struct conn_action *action,
 		     struct conn_result *result)
 {
 	enum verbs_register with = s->registers;
+	uint64_t began = monotonic_ns();
 	int ret;
 
 	pthread_mutex_unlock(&s->lock);
@@ -170,6 +173,7 @@ static void prefetch(struct session *s, const struct conn_action *action,
 		      action->memory.access, &result->mr);
 	pthread_mutex_lock(&s->lock);
 	result->error = -ret;
+	result->ns = monotonic_ns() - began;
 	/* QEMU will ask for what it needs, and then be told of a failure. */
 	if (ret)
 		log_info("registering ahead: %s", error_text(-ret));
@@ -228,6 +232,7 @@ static enum worker_next work(void *argument, unsigned int kinds)
 	if (!conn_next(s->conn, kinds, &action))
 		return WORKER_WAIT;
 	found = perform(s, &action, true, &result);
+	conn_time(s->conn, monotonic_ns());
 	conn_done(s->conn, &action, &result);
 	driver_run(s);
 	return found ? WORKER_AGAIN : WORKER_NAP;
@@ -318,6 +323,7 @@ int driver_run(struct session *s)
 			break;
 		}
 		perform(s, &action, false, &result);
+		conn_time(s->conn, monotonic_ns());
 		conn_done(s->conn, &action, &result);
 		/* The caller knows whether it can do without. */
 		if (action.kind == CONN_POST_RECV && result.error && !conn_error(s->conn)) {

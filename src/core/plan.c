@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/conn.h"
+#include "core/conn_private.h"
+
+/*
+ * When a connection's next registration ahead of QEMU is to be looked for, asked for and made:
+ * core/prefetch.h says which.
+ */
+
+/* The destination has nothing else to do then: it writes what came last, and reads on. */
+#define PLAN_MARGIN_NS UINT64_C(5000000)
+
+void plan_enter_round(struct conn *c)
+{
+	if (c->order.registering)
+		return;
+	c->order.registering = true;
+	c->round.begins = true;
+	c->prefetched = false;
+}
+
+void plan_leave_round(struct conn *c)
+{
+	if (c->order.registering && !c->round.begins)
+		c->round.ns = c->order.now - c->round.began;
+	c->order.registering = false;
+}
+
+void conn_time(struct conn *c, uint64_t now)
+{
+	c->order.now = now;
+	if (c->round.begins)
+		c->round.began = now;
+	c->round.begins = false;
+}
+
+/*
+ * QEMU ends its round with a message that the destination takes when it has answered ours. One that
+ * it would still be busy with is not made, when what is registered lasts until the
+ * next round; but a round that lasts longer than the one before may be a long one.
+ */
+static bool would_delay_qemu(struct conn *c)
+{
+	const struct prefetch *p = &c->source.prefetch;
+	uint64_t now = c->order.now, ns = p->there.ns, end = c->round.began + c->round.ns, lasts;
+
+	if (!c->round.ns || now >= end || now + ns < end + PLAN_MARGIN_NS)
+		return false;
+	lasts = rate_bytes(&c->order.rate, ns + 2 * PLAN_MARGIN_NS);
+	return prefetch_ahead(p, &c->source.blocks) >= lasts;
+}
+
+void plan_ask(struct conn *c)
+{
+	struct wire_register request;
+
+	if (c->role == CONN_SOURCE && order_can_request(&c->order) &&
+	    source_has_planned(&c->source) && !would_delay_qemu(c) &&
+	    source_ask(&c->source, &request))
+		order_request(&c->order, &request);
+}
+
+/* Where to look for what to ask the destination for next. */
+static bool scan(struct conn *c, struct prefetch_scan *scan)
+{
+	c->source.prefetch.per_second = c->order.rate.per_second;
+	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->scanning &&
+	       source_scan(&c->source, scan);
+}
+
+bool plan_next_scan(struct conn *c, struct prefetch_scan *place)
+{
+	c->scanning = scan(c, place);
+	return c->scanning;
+}
+
+/* What may be registered next in this process. */
+static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
+{
+	const struct registration_policy *policy = &c->mrs.policy;
+
+	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->prefetch ||
+	    policy->prefetch_failed || !policy->access_known)
+		return false;
+	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
+				      : destination_prefetch(&c->destination, block, range);
+}
+
+bool plan_next_register(struct conn *c, struct conn_action *a)
+{
+	struct ram_block *block;
+	struct range range;
+
+	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
+		return false;
+	a->memory.addr = block->local_addr + range.start;
+	a->memory.length = range.end - range.start;
+	a->memory.access = c->mrs.policy.access;
+	return true;
+}
+
+bool plan_has(struct conn *c, unsigned int kinds)
+{
+	struct prefetch_scan place;
+	struct ram_block *block;
+	struct range range;
+
+	if (c->prefetched)
+		return false;
+	if (kinds & CONN_KIND(CONN_SCAN) && scan(c, &place))
+		return true;
+	if (kinds & CONN_KIND(CONN_REGISTER) && local_piece(c, &block, &range))
+		return true;
+	c->prefetched = kinds & CONN_KIND(CONN_SCAN) && kinds & CONN_KIND(CONN_REGISTER);
+	return false;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/rate.h"
+
+/* The parts of the difference by which a higher and a lower reading move the rate. */
+#define QUICKLY 2
+#define SLOWLY	8
+
+void rate_begin(struct rate *r, uint64_t now)
+{
+	r->busy = true;
+	r->since = now;
+	r->bytes = 0;
+}
+
+void rate_completed(struct rate *r, uint64_t bytes, bool idle, uint64_t now)
+{
+	uint64_t elapsed = now - r->since, reading;
+
+	if (!r->busy)
+		return;
+	r->bytes += bytes;
+	r->busy = !idle;
+	if (elapsed < RATE_NS)
+		return;
+	reading = (uint64_t)((double)r->bytes * 1e9 / (double)elapsed);
+	if (!r->per_second)
+		r->per_second = reading;
+	else if (reading > r->per_second)
+		r->per_second += (reading - r->per_second) / QUICKLY;
+	else
+		r->per_second -= (r->per_second - reading) / SLOWLY;
+	r->since = now;
+	r->bytes = 0;
+}
+
+uint64_t rate_bytes(const struct rate *r, uint64_t ns)
+{
+	return (uint64_t)((double)r->per_second * (double)ns / 1e9);
+}
