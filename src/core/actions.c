@@ -12,8 +12,9 @@ static bool needs_help(const struct conn *c, enum conn_cq asleep)
 {
 	if (c->state != CONN_ACTIVE || c->options.one_cq || asleep == CONN_AWAKE)
 		return false;
+	/* Besides what waits for that READY itself, there is the next request of our own. */
 	if (asleep == CONN_SEND_CQ)
-		return order_waits_for_ready(&c->order);
+		return order_expects_ready(&c->order);
 	/* The NIC's send queue was full when our request should have gone. */
 	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
 }
@@ -136,7 +137,8 @@ static void count_own(struct conn *c, unsigned int posted)
 		} else if (c->posting.out[i].kind == ORDER_REQUEST) {
 			c->counters.sent[WIRE_REGISTER_REQUEST]++;
 			c->counters.requests_prefetched++;
-			c->source.prefetch.asked_at = c->order.now;
+			prefetch_asked(&c->source.prefetch, c->order.now,
+				       order_queue_ns(&c->order));
 		}
 	}
 }

@@ -263,16 +263,18 @@ void conn_disconnected(struct conn *c)
 /* A REGISTER_REQUEST, or another message that is no COMPRESS. */
 static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 {
-	bool can_answer = delivery_can_answer(&c->delivery, 2);
+	struct source_can can = {delivery_can_answer(&c->delivery, 2),
+				 order_can_request(&c->order)};
+	struct wire_register ahead;
 	struct wire_message own;
 
 	/* QEMU's would go first, and the destination would answer ours with the MR
 	 * that it made for the one chunk. */
-	if (request && c->order.request.state == ORDER_REQUEST_QUEUED && !can_answer) {
+	if (request && c->order.request.state == ORDER_REQUEST_QUEUED && !can.answer) {
 		order_withdraw_request(&c->order);
 		source_withdraw(&c->source);
 	}
-	switch (source_send(&c->source, wr->data, wr->length, can_answer, &own)) {
+	switch (source_send(&c->source, wr->data, wr->length, can, &own)) {
 	case SOURCE_FAIL:
 		fail(c, EPROTO, 0, "a message that cannot be right");
 		return -EIO;
@@ -285,6 +287,10 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 		answer_recv(c, own.bytes, own.len);
 		answer_ready(c);
 		return 0;
+	case SOURCE_ASK:
+		ahead = source_asked(&c->source);
+		order_request(&c->order, &ahead);
+		/* fall through */
 	case SOURCE_HOLD:
 		c->counters.requests_answered++;
 		c->counters.requests_held++;
@@ -496,7 +502,6 @@ unsigned int conn_count_due(const struct conn *c, enum conn_cq cq)
 /* The destination has registered what we asked for ahead of QEMU. */
 static void prefetch_result(struct conn *c, const void *msg, size_t len)
 {
-	const struct range *asked = &c->source.prefetch.asked;
 	struct wire_message reply;
 	bool held;
 
@@ -506,8 +511,7 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 		return;
 	}
 	order_request_answered(&c->order);
-	prefetch_there(&c->source.prefetch, asked->end - asked->start,
-		       c->order.now - c->source.prefetch.asked_at);
+	prefetch_there(&c->source.prefetch, c->order.now);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);

@@ -346,6 +346,7 @@ static void record_posted(struct order *t, const struct order_out *out)
 	case ORDER_WRITE:
 		record.wr_id = out->write.wr_id;
 		record.length = out->write.length;
+		t->wire_bytes += out->write.length;
 		t->counters.write_wrs++;
 		break;
 	case ORDER_ZERO:
@@ -400,6 +401,7 @@ int order_take_back(struct order *t, const struct order_out *out, unsigned int p
 		send_queue_take_back(&t->sends);
 		t->in_flight--;
 		t->writes_in_flight--;
+		t->wire_bytes -= out[i].write.length;
 		t->counters.write_wrs--;
 		t->counters.wrs--;
 		t->counters.signaled -= out[i].signaled;
@@ -429,6 +431,7 @@ static int settle(struct order *t, const struct send_record *record, const struc
 	t->writes_in_flight -= record->kind == ORDER_WRITE;
 	if (record->kind == ORDER_WRITE) {
 		t->window_bytes -= record->length;
+		t->wire_bytes -= record->length;
 		/* QEMU has had this one, unless it failed and nobody said so yet. */
 		if (t->policy.early && (wc->status == VERBS_WC_SUCCESS || is_broken(t)))
 			return 0;
@@ -508,6 +511,11 @@ void order_fail(struct order *t, struct completion_queue *due)
 		if (!t->policy.early)
 			completion_queue_push(due, &wc);
 	}
+}
+
+uint64_t order_queue_ns(const struct order *t)
+{
+	return rate_ns(&t->rate, t->wire_bytes);
 }
 
 bool order_waits_for_room(const struct order *t)

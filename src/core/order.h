@@ -124,6 +124,7 @@ struct order {
 	uint64_t now;		       /* ns, of the event that is being told */
 	struct rate rate;	       /* of the wire */
 	uint64_t window_bytes;	       /* of writes queued or on the wire */
+	uint64_t wire_bytes;	       /* of those, on the wire */
 	uint64_t window;	       /* as many may be; */
 	uint64_t longest;	       /* bytes, of QEMU's WRITEs */
 	unsigned int in_flight;	       /* WRs on the wire */
@@ -237,6 +238,10 @@ void order_break(struct order *t, struct completion_queue *due);
 /* Nothing more will be posted. Pushes all that QEMU waits for and the NIC does not
  * have, flushed; but for the pending SEND, which is the caller's to complete. */
 void order_fail(struct order *t, struct completion_queue *due);
+
+/* What a message that is posted now waits for, in ns: the WRITEs on the wire, at its rate. 0 when
+ * that is not known. */
+uint64_t order_queue_ns(const struct order *t);
 
 /* Has the destination a message of our own that it has not answered? */
 bool order_expects_ready(const struct order *t);

@@ -12,26 +12,31 @@ static uint64_t scale(uint64_t value, uint64_t by, uint64_t of)
 	return (uint64_t)((double)value * (double)by / (double)of);
 }
 
-void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t most)
+void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, uint64_t most)
 {
+	/* One that was late for another reason is no sign of what the next will take, unless it is
+	 * far out. */
+	uint64_t least = ns > 4 * wanted ? p->bytes / 2 : p->bytes - p->bytes / 8;
 	uint64_t next;
 
 	if (!bytes || !ns)
 		return;
 	/* Of a short one the fixed cost is too large a part, unless even that took too long. */
-	if (bytes < p->bytes / 2 && ns < PIECE_NS)
+	if (bytes < p->bytes / 2 && ns < wanted)
 		return;
-	next = scale(bytes, PIECE_NS, ns);
+	next = scale(bytes, wanted, ns);
 	if (next > 2 * p->bytes)
 		next = 2 * p->bytes;
-	else if (next < p->bytes / 2)
-		next = p->bytes / 2;
+	else if (next < least)
+		next = least;
 	if (next > most)
 		next = most;
 	if (next < PIECE_LEAST)
 		next = PIECE_LEAST;
 	p->bytes = next;
 	p->ns = scale(ns, next, bytes);
+	if (p->ns > 2 * wanted)
+		p->ns = 2 * wanted;
 }
 
 uint64_t piece_within(const struct piece *p, uint64_t ns)

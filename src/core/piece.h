@@ -5,11 +5,11 @@
 #include <stdint.h>
 
 /*
- * How much one end registers at once: about as much as takes PIECE_NS there, by what the pieces
+ * How much one end registers at once: about as much as takes it a given time, by what the pieces
  * before it took. Whoever needs the end for something else, QEMU's own messages at the
  * destination, or its tear-down here, waits for one piece at most.
  *
- * A piece has a cost of its own besides that of its pages, so shorter ones would leave the wire
+ * A piece has a cost of its own besides that of its pages, so short ones would leave the wire
  * waiting: at an adapter that takes 50 us for a registration and 0.25 us for a page (the figures of
  * tests/fabric's hca100g) 20 ms are 312 MiB, of which the fixed cost is 0.3 %. Where a page takes
  * 12 us and a registration 2.4 ms, they are 5.7 MiB, and 12 %.
@@ -27,9 +27,9 @@ struct piece {
 
 void piece_init(struct piece *p);
 
-/* One of `bytes` took `ns`. The next one has at most twice or half as much as this was to have,
- * and `most` bytes at most. */
-void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t most);
+/* One of `bytes` took `ns`; the next one should take `wanted`. It has at most twice or half as much
+ * as this was to have, and `most` bytes at most. */
+void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, uint64_t most);
 
 /* How much takes `ns` at most; no more than the next one has. */
 uint64_t piece_within(const struct piece *p, uint64_t ns);

@@ -7,7 +7,7 @@
  * core/prefetch.h says which.
  */
 
-/* The destination has nothing else to do then: it writes what came last, and reads on. */
+/* QEMU's last WRITEs of a round take so long, at least. */
 #define PLAN_MARGIN_NS UINT64_C(5000000)
 
 void plan_enter_round(struct conn *c)
@@ -34,29 +34,42 @@ void conn_time(struct conn *c, uint64_t now)
 	c->round.begins = false;
 }
 
-/*
- * QEMU ends its round with a message that the destination takes when it has answered ours. One that
- * it would still be busy with is not made, when what is registered lasts until the
- * next round; but a round that lasts longer than the one before may be a long one.
- */
-static bool would_delay_qemu(struct conn *c)
+/* Is there enough that is registered for the wire, until the next round has begun? */
+static bool lasts(const struct conn *c, uint64_t ns)
 {
-	const struct prefetch *p = &c->source.prefetch;
-	uint64_t now = c->order.now, ns = p->there.ns, end = c->round.began + c->round.ns, lasts;
+	return prefetch_ahead(&c->source.prefetch, &c->source.blocks) >=
+	       rate_bytes(&c->order.rate, ns + 2 * PLAN_MARGIN_NS);
+}
 
-	if (!c->round.ns || now >= end || now + ns < end + PLAN_MARGIN_NS)
-		return false;
-	lasts = rate_bytes(&c->order.rate, ns + 2 * PLAN_MARGIN_NS);
-	return prefetch_ahead(p, &c->source.blocks) >= lasts;
+/*
+ * What may be asked for now, in bytes; 0: nothing. QEMU ends its round with a message that the
+ * destination takes when it has answered ours. So what is asked for should be
+ * registered by then; unless the wire would have to wait for it. A round that lasts longer
+ * than the one before may last much longer.
+ */
+static uint64_t may_ask(const struct conn *c)
+{
+	const struct piece *there = &c->source.prefetch.there;
+	uint64_t end = c->round.began + c->round.ns + PLAN_MARGIN_NS;
+	uint64_t arrives = c->order.now + order_queue_ns(&c->order);
+
+	if (!c->round.ns || c->order.now >= end || arrives + there->ns <= end)
+		return UINT64_MAX;
+	if (arrives + there->ns / 2 <= end)
+		return piece_within(there, end - arrives);
+	return lasts(c, there->ns) ? 0 : UINT64_MAX;
 }
 
 void plan_ask(struct conn *c)
 {
 	struct wire_register request;
+	uint64_t most;
 
-	if (c->role == CONN_SOURCE && order_can_request(&c->order) &&
-	    source_has_planned(&c->source) && !would_delay_qemu(c) &&
-	    source_ask(&c->source, &request))
+	if (c->role != CONN_SOURCE || !source_has_planned(&c->source) ||
+	    !order_can_request(&c->order))
+		return;
+	most = may_ask(c);
+	if (most && source_ask(&c->source, most, &request))
 		order_request(&c->order, &request);
 }
 

@@ -4,6 +4,9 @@
 /* Data is looked for this far ahead of QEMU, in bytes. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
+/* A piece takes so many times longer than its request waits for. */
+#define QUEUE_FACTOR 3
+
 void prefetch_init(struct prefetch *p, unsigned int shift)
 {
 	p->shift = shift;
@@ -167,9 +170,21 @@ void prefetch_taken(struct prefetch *p, struct range range)
 		p->planned = (struct range){0, 0};
 }
 
-bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks)
+bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct range range)
 {
-	struct ram_block *block;
+	if (extent_map_insert(&blocks->block[p->block].remote, range, PREFETCH_NO_RKEY_YET)) {
+		/* QEMU asks for what it needs. */
+		p->on = false;
+		return false;
+	}
+	p->asked_block = p->block;
+	p->asked = range;
+	return true;
+}
+
+bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks, uint64_t bytes)
+{
+	const struct ram_block *block;
 	struct range piece = p->planned, gap;
 
 	if (!p->on || is_empty(piece))
@@ -181,14 +196,11 @@ bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks)
 	    !extent_map_gap(&block->remote, piece, (struct range){piece.start, piece.start + 1},
 			    &gap))
 		return false;
-	if (extent_map_insert(&block->remote, gap, PREFETCH_NO_RKEY_YET)) {
-		/* There is no memory: QEMU asks for what it needs. */
-		p->on = false;
-		return false;
+	if (gap.end - gap.start > bytes) {
+		p->planned = (struct range){gap.start + bytes, gap.end};
+		gap.end = p->planned.start;
 	}
-	p->asked_block = p->block;
-	p->asked = gap;
-	return true;
+	return prefetch_ask_for(p, blocks, gap);
 }
 
 void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t rkey)
@@ -201,14 +213,28 @@ void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t r
 		extent_map_set(remote, p->asked.start, rkey);
 }
 
-void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)
+void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 {
-	piece_took(&p->there, bytes, ns, region(p));
+	p->asked_at = now + queue_ns;
+	p->queue_ns = queue_ns;
+}
+
+/* That a piece is to take. */
+static uint64_t wanted(const struct prefetch *p)
+{
+	return PIECE_NS + QUEUE_FACTOR * p->queue_ns;
+}
+
+void prefetch_there(struct prefetch *p, uint64_t now)
+{
+	if (now > p->asked_at)
+		piece_took(&p->there, p->asked.end - p->asked.start, now - p->asked_at, wanted(p),
+			   region(p));
 }
 
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
 {
-	piece_took(&p->here, bytes, ns, region(p));
+	piece_took(&p->here, bytes, ns, wanted(p), region(p));
 }
 
 /* The part of what the destination has, or will have, registered that comes next. */

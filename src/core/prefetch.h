@@ -16,7 +16,8 @@
  * The wire has work for as long as there is data that both ends have registered. So there is
  * to be as much of it in front of QEMU as the wire takes while the next piece is registered, and
  * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
- * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h). While the
+ * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
+ * times what the request for it waits for: it goes behind the WRITEs that are on the wire. While the
  * destination registers one, the next is looked for, and this end registers its own part.
  *
  *      QEMU is here
@@ -51,7 +52,8 @@ struct prefetch {
 	/* What it is asked for, while it has not answered, and since when. */
 	uint32_t asked_block;
 	struct range asked;
-	uint64_t asked_at; /* ns */
+	uint64_t asked_at; /* ns: when it got there */
+	uint64_t queue_ns; /* what it waited for until then */
 	/* What was seen of the ends and the wire. */
 	struct piece there, here;
 	uint64_t per_second; /* bytes on the wire; 0 while not known */
@@ -107,15 +109,22 @@ void prefetch_scanned(struct prefetch *p, const struct prefetch_scan *scan, stru
 /* QEMU itself asks for `range` of the block that it is in. */
 void prefetch_taken(struct prefetch *p, struct range range);
 
-/* True when p->asked, of p->asked_block, is to be asked for now: what was planned. Not while a
- * piece is asked for. */
-bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks);
+/* True when p->asked, of p->asked_block, is to be asked for now: of what was planned `most`
+ * bytes. Not while a piece is asked for. */
+bool prefetch_ask(struct prefetch *p, struct ram_blocks *blocks, uint64_t most);
+
+/* The same for a range of the block that QEMU is in, which is free. False: there is no memory. */
+bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct range range);
 
 /* The destination has answered, or has never been asked: rkey is PREFETCH_NO_RKEY_YET. */
 void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t rkey);
 
-/* The destination took `ns` to register `bytes`; this end did. */
-void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
+/* A request has been posted, behind WRITEs that take `queue_ns`. */
+void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
+
+/* The destination has registered what it was asked for; this end took `ns` to register
+ * `bytes`. */
+void prefetch_there(struct prefetch *p, uint64_t now);
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
 /* What to register next in this process: a part of *block that the destination has been

@@ -3,7 +3,7 @@
 
 /* The parts of the difference by which a higher and a lower reading move the rate. */
 #define QUICKLY 2
-#define SLOWLY	8
+#define SLOWLY	64
 
 void rate_begin(struct rate *r, uint64_t now)
 {
@@ -36,4 +36,9 @@ void rate_completed(struct rate *r, uint64_t bytes, bool idle, uint64_t now)
 uint64_t rate_bytes(const struct rate *r, uint64_t ns)
 {
 	return (uint64_t)((double)r->per_second * (double)ns / 1e9);
+}
+
+uint64_t rate_ns(const struct rate *r, uint64_t bytes)
+{
+	return r->per_second ? (uint64_t)((double)bytes * 1e9 / (double)r->per_second) : 0;
 }

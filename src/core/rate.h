@@ -27,7 +27,8 @@ void rate_begin(struct rate *r, uint64_t now);
 /* `bytes` have completed; `idle`: and there is no more. */
 void rate_completed(struct rate *r, uint64_t bytes, bool idle, uint64_t now);
 
-/* The bytes that the wire takes in `ns`; 0 while nothing is known. */
+/* What `bytes` take, in ns, and the bytes that the wire takes in `ns`; 0 while nothing is known. */
+uint64_t rate_ns(const struct rate *r, uint64_t bytes);
 uint64_t rate_bytes(const struct rate *r, uint64_t ns);
 
 #endif

@@ -192,8 +192,23 @@ static struct wire_register request_for(const struct source *s, uint32_t block, 
 	};
 }
 
+/*
+ * QEMU needs the first chunk of it at once, and both ends have to register it. As a request of
+ * our own they do so at the same time; as one of QEMU's one after the other.
+ */
+static bool ask_ahead(struct source *s, struct ram_block *block, struct source_can can,
+		      struct range wide)
+{
+	if (!can.answer || !can.ask || !s->prefetch.on || block->passed ||
+	    !prefetch_ask_for(&s->prefetch, &s->blocks, wide))
+		return false;
+	s->request.recorded = true;
+	s->request.stage = SOURCE_REQUEST_HELD;
+	return true;
+}
+
 static enum source_verdict send_register(struct source *s, const void *msg, size_t len,
-					 bool can_answer, struct wire_message *reply)
+					 struct source_can can, struct wire_message *reply)
 {
 	struct source_request *request = &s->request;
 	const struct extent *extent;
@@ -225,7 +240,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 	source_passed(s, request->asked.block, want.end);
 	extent = extent_map_find(&block->remote, want);
 	if (extent)
-		return find_answer(s, block, extent, can_answer, reply);
+		return find_answer(s, block, extent, can.answer, reply);
 	if (!s->widening)
 		return SOURCE_FORWARD;
 	if (!widen(s, block, want, &wide)) {
@@ -237,6 +252,8 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 	if (wide.end == want.end)
 		return SOURCE_FORWARD;
 	s->widened = true;
+	if (ask_ahead(s, block, can, wide))
+		return SOURCE_ASK;
 	changed = request_for(s, request->asked.block, wide);
 	reply->len = wire_build_register_request(reply->bytes, &changed);
 	return SOURCE_REPLACE;
@@ -281,8 +298,8 @@ static enum source_verdict send_unregister(struct source *s, const void *msg, si
 	return SOURCE_ANSWER;
 }
 
-enum source_verdict source_send(struct source *s, const void *msg, size_t len, bool can_answer,
-				struct wire_message *reply)
+enum source_verdict source_send(struct source *s, const void *msg, size_t len,
+				struct source_can can, struct wire_message *reply)
 {
 	enum source_verdict verdict = SOURCE_FORWARD;
 	struct wire_header header;
@@ -297,9 +314,9 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len, b
 
 	drop_request(s);
 	if (header.type == WIRE_REGISTER_REQUEST)
-		verdict = send_register(s, msg, len, can_answer, reply);
+		verdict = send_register(s, msg, len, can, reply);
 	else if (header.type == WIRE_UNREGISTER_REQUEST)
-		verdict = send_unregister(s, msg, len, can_answer, reply);
+		verdict = send_unregister(s, msg, len, can.answer, reply);
 	return verdict;
 }
 
@@ -398,14 +415,21 @@ bool source_has_planned(const struct source *s)
 	return s->prefetch.planned.start < s->prefetch.planned.end;
 }
 
-bool source_ask(struct source *s, struct wire_register *request)
+struct wire_register source_asked(const struct source *s)
+{
+	return request_for(s, s->prefetch.asked_block, s->prefetch.asked);
+}
+
+bool source_ask(struct source *s, uint64_t most, struct wire_register *request)
 {
 	const struct range *asked = &s->prefetch.asked;
 
-	if (!s->widening || !prefetch_ask(&s->prefetch, &s->blocks))
+	if (most < s->chunk_size)
+		most = s->chunk_size;
+	if (!s->widening || !prefetch_ask(&s->prefetch, &s->blocks, most - most % s->chunk_size))
 		return false;
 	s->widened |= asked->end - asked->start > s->chunk_size;
-	*request = request_for(s, s->prefetch.asked_block, *asked);
+	*request = source_asked(s);
 	return true;
 }
 

@@ -79,6 +79,7 @@ enum source_verdict {
 	SOURCE_REPLACE, /* send `message` in its place */
 	SOURCE_ANSWER,	/* send nothing; QEMU receives `message`, then a READY */
 	SOURCE_HOLD,	/* send nothing; the answer comes with source_prefetched() */
+	SOURCE_ASK,	/* the same, and source_asked() is to be sent */
 	SOURCE_FAIL,	/* neither is safe: fail the connection */
 };
 
@@ -86,13 +87,17 @@ enum source_verdict {
 void source_init(struct source *s, const struct source_options *options);
 void source_clear(struct source *s);
 
+struct source_can {
+	bool answer; /* both receive buffers for an answer of QEMU's are posted */
+	bool ask;    /* a request of our own may go to the destination */
+};
+
 /*
- * QEMU sends the control message `msg`. `can_answer`: both receive buffers for
- * an answer are posted; without it nothing is answered locally. Fills *reply
- * for SOURCE_REPLACE and SOURCE_ANSWER.
+ * QEMU sends the control message `msg`. Without can.answer nothing is answered locally. Fills
+ * *reply for SOURCE_REPLACE and SOURCE_ANSWER.
  */
-enum source_verdict source_send(struct source *s, const void *msg, size_t len, bool can_answer,
-				struct wire_message *reply);
+enum source_verdict source_send(struct source *s, const void *msg, size_t len,
+				struct source_can can, struct wire_message *reply);
 
 /* The control message `msg` has come from the destination. Call it before QEMU
  * is given the message. */
@@ -112,9 +117,12 @@ void source_scanned(struct source *s, const struct prefetch_scan *scan, struct r
 /* Is there anything that source_ask() may ask for? */
 bool source_has_planned(const struct source *s);
 
-/* True when *request is to be sent to the destination, ahead of QEMU; its result goes to
+/* True when *request, for `most` bytes at most or a chunk, is to be sent to the destination, ahead of QEMU; its result goes to
  * source_prefetched(). Not while another one has not been answered. */
-bool source_ask(struct source *s, struct wire_register *request);
+bool source_ask(struct source *s, uint64_t most, struct wire_register *request);
+
+/* What the destination is asked for, ahead of QEMU. */
+struct wire_register source_asked(const struct source *s);
 
 /* That request could not be sent, and is taken back. */
 void source_withdraw(struct source *s);
