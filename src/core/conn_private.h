@@ -32,7 +32,7 @@ enum refusal { REFUSAL_NONE, REFUSAL_SEEN, REFUSAL_TOLD };
  * another message. One such time is a round; QEMU's last about 50 ms.
  */
 struct round {
-	bool begins; /* at the time that is told next */
+	bool begins;	    /* at the time that is told next */
 	uint64_t began, ns; /* of this one, of the last */
 };
 

@@ -68,8 +68,8 @@ static bool window_open(const struct order *t)
 /* By the wire's rate, and the WRITEs that QEMU makes. */
 static void set_window(struct order *t)
 {
-	uint64_t window = t->rate.per_second ? rate_bytes(&t->rate, ORDER_WINDOW_NS)
-					     : ORDER_WINDOW_FIRST;
+	uint64_t window =
+		t->rate.per_second ? rate_bytes(&t->rate, ORDER_WINDOW_NS) : ORDER_WINDOW_FIRST;
 
 	if (window < ORDER_WINDOW_LEAST)
 		window = ORDER_WINDOW_LEAST;

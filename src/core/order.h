@@ -31,8 +31,8 @@
  * for completions; it is let go again at half of that. All of it is downtime when the guest is
  * stopped, and makes QEMU believe that the wire is faster than it is. Never less than
  * ORDER_WINDOW_LEAST and two WRITEs, of which one is on the wire while QEMU makes the next; and
- * never more than ORDER_WINDOW_BYTES and ORDER_WINDOW_WRITES. ORDER_WINDOW_FIRST is for a wire that is
- * not known.
+ * never more than ORDER_WINDOW_BYTES and ORDER_WINDOW_WRITES. ORDER_WINDOW_FIRST is for a wire that
+ * is not known.
  */
 #define ORDER_WINDOW_NS	   UINT64_C(5000000)
 #define ORDER_WINDOW_LEAST (UINT64_C(2) << 20)

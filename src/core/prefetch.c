@@ -7,6 +7,11 @@
 /* A piece takes so many times longer than its request waits for. */
 #define QUEUE_FACTOR 3
 
+/* Where registering is slower than the wire, QEMU waits in any case: for so many pieces after it
+ * did they are so many times as long, as each has a fixed cost. */
+#define LATE_PIECES 4
+#define LATE_FACTOR 2
+
 void prefetch_init(struct prefetch *p, unsigned int shift)
 {
 	p->shift = shift;
@@ -222,11 +227,18 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 /* That a piece is to take. */
 static uint64_t wanted(const struct prefetch *p)
 {
-	return PIECE_NS + QUEUE_FACTOR * p->queue_ns;
+	return PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns;
+}
+
+void prefetch_waited(struct prefetch *p)
+{
+	p->late = LATE_PIECES;
 }
 
 void prefetch_there(struct prefetch *p, uint64_t now)
 {
+	if (p->late)
+		p->late--;
 	if (now > p->asked_at)
 		piece_took(&p->there, p->asked.end - p->asked.start, now - p->asked_at, wanted(p),
 			   region(p));

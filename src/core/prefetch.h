@@ -17,8 +17,8 @@
  * to be as much of it in front of QEMU as the wire takes while the next piece is registered, and
  * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
- * times what the request for it waits for: it goes behind the WRITEs that are on the wire. While the
- * destination registers one, the next is looked for, and this end registers its own part.
+ * times what the request for it waits for: it goes behind the WRITEs that are on the wire. While
+ * the destination registers one, the next is looked for, and this end registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
@@ -54,6 +54,8 @@ struct prefetch {
 	struct range asked;
 	uint64_t asked_at; /* ns: when it got there */
 	uint64_t queue_ns; /* what it waited for until then */
+	/* QEMU had to wait for one of the last pieces: how many of them that is to count for. */
+	unsigned int late;
 	/* What was seen of the ends and the wire. */
 	struct piece there, here;
 	uint64_t per_second; /* bytes on the wire; 0 while not known */
@@ -70,7 +72,7 @@ struct prefetch_scan {
 	uint64_t end;	    /* and where it ends at the latest */
 	uint64_t position;  /* where QEMU was */
 	struct data_run_place place;
-	uint64_t bytes; /* the run has at most */
+	uint64_t bytes;	 /* the run has at most */
 	uint64_t region; /* and it is in one of these, a power of two */
 	bool bridge;
 };
@@ -121,6 +123,9 @@ void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t r
 
 /* A request has been posted, behind WRITEs that take `queue_ns`. */
 void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
+
+/* QEMU waits for what the destination is asked for. */
+void prefetch_waited(struct prefetch *p);
 
 /* The destination has registered what it was asked for; this end took `ns` to register
  * `bytes`. */

@@ -71,6 +71,7 @@ static enum source_verdict find_answer(struct source *s, const struct ram_block 
 		return SOURCE_FORWARD;
 	if (extent->value == PREFETCH_NO_RKEY_YET) {
 		s->request.stage = SOURCE_REQUEST_HELD;
+		prefetch_waited(&s->prefetch);
 		return SOURCE_HOLD;
 	}
 	answer_register(s, block, extent->value, reply);
@@ -135,8 +136,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		  struct range *wide)
 {
 	struct data_run_place place = place_in(s, block);
-	uint64_t bytes = s->prefetch.on ? prefetch_bytes(&s->prefetch)
-					: UINT64_C(1) << s->options.shift;
+	uint64_t bytes =
+		s->prefetch.on ? prefetch_bytes(&s->prefetch) : UINT64_C(1) << s->options.shift;
 	struct range run;
 
 	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
@@ -204,6 +205,7 @@ static bool ask_ahead(struct source *s, struct ram_block *block, struct source_c
 		return false;
 	s->request.recorded = true;
 	s->request.stage = SOURCE_REQUEST_HELD;
+	prefetch_waited(&s->prefetch);
 	return true;
 }
 

@@ -117,8 +117,8 @@ void source_scanned(struct source *s, const struct prefetch_scan *scan, struct r
 /* Is there anything that source_ask() may ask for? */
 bool source_has_planned(const struct source *s);
 
-/* True when *request, for `most` bytes at most or a chunk, is to be sent to the destination, ahead of QEMU; its result goes to
- * source_prefetched(). Not while another one has not been answered. */
+/* True when *request, for `most` bytes at most or a chunk, is to be sent to the destination, ahead
+ * of QEMU; its result goes to source_prefetched(). Not while another one has not been answered. */
 bool source_ask(struct source *s, uint64_t most, struct wire_register *request);
 
 /* What the destination is asked for, ahead of QEMU. */
