@@ -2,11 +2,9 @@
 
 # Everything without verbs, shared by the module and the unit tests.
 core_sources = \
-	src/core/actions.c src/core/plan.c \
-	src/core/piece.c src/core/piece.h \
-	src/core/rate.c src/core/rate.h \
+	src/core/actions.c \
 	src/core/completion_queue.c src/core/completion_queue.h \
-	src/core/conn.c src/core/conn.h src/core/conn_private.h src/core/conn_types.h \
+	src/core/conn.c src/core/conn_setup.c src/core/conn.h src/core/conn_private.h src/core/conn_types.h \
 	src/core/data_run.c src/core/data_run.h \
 	src/core/delivery.c src/core/delivery.h \
 	src/core/destination.c src/core/destination.h \
@@ -14,10 +12,13 @@ core_sources = \
 	src/core/extent_map.c src/core/extent_map.h \
 	src/core/mrs.c src/core/mrs.h \
 	src/core/order.c src/core/order.h \
+	src/core/piece.c src/core/piece.h \
+	src/core/plan.c \
 	src/core/post_cost.c src/core/post_cost.h \
 	src/core/posting.c src/core/posting.h \
 	src/core/prefetch.c src/core/prefetch.h \
 	src/core/ram_blocks.c src/core/ram_blocks.h \
+	src/core/rate.c src/core/rate.h \
 	src/core/recv_queue.c src/core/recv_queue.h \
 	src/core/registration.c src/core/registration.h \
 	src/core/send_queue.c src/core/send_queue.h \

@@ -116,9 +116,11 @@ static struct data_run_place place_in(const struct source *s, const struct ram_b
  * through; `want` at least. */
 static uint64_t passed_end(const struct source *s, struct range want)
 {
-	uint64_t bytes = prefetch_bytes_within(&s->prefetch, SOURCE_PASSED_NS);
-	uint64_t end = want.start + bytes - bytes % s->chunk_size;
+	uint64_t end, bytes = prefetch_bytes_within(&s->prefetch, SOURCE_PASSED_NS);
 
+	if (!s->chunk_size)
+		return want.end;
+	end = want.start + bytes - bytes % s->chunk_size;
 	return end > want.end ? end : want.end;
 }
 

@@ -93,12 +93,19 @@ static void post_recv(struct driver *d, const struct conn_action *action)
 	nic_post_recv(d->world, d->qp, &recv);
 }
 
+void driver_time(struct driver *d)
+{
+	if (d->world->settings.tick_ns)
+		conn_time(d->conn, d->world->clock);
+}
+
 void driver_drain(struct driver *d, enum conn_cq cq)
 {
 	struct nic_cqe cqe;
 
 	for (unsigned int i = 0; i < DRAIN && nic_poll(real_cq(d, cq), &cqe); i++) {
 		rules_completed(d, &cqe);
+		driver_time(d);
 		conn_completed(d->conn, &cqe.wc);
 	}
 }
@@ -205,6 +212,7 @@ void driver_run(struct driver *d)
 		struct conn_result result = {.posted = 0};
 
 		driver_perform(d, &action, &result);
+		driver_time(d);
 		conn_done(d->conn, &action, &result);
 	}
 	if (d->poster && conn_has(d->conn, WRITES))
@@ -285,6 +293,7 @@ bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
 			if (d == &w->source_driver)
 				world_yield(w);
 			rules_completed(d, &cqe);
+			driver_time(d);
 			conn_completed(d->conn, &cqe.wc);
 		}
 		taken = conn_take_due(d->conn, cq, wc, 1) > 0;
@@ -324,6 +333,7 @@ void driver_listen(struct driver *d)
 
 	world_trace(d->world, "progress", "looks after the other CQ");
 	driver_perform(d, &d->listen, &result);
+	driver_time(d);
 	conn_done(d->conn, &d->listen, &result);
 	driver_run(d);
 }
@@ -362,6 +372,7 @@ void driver_post(struct driver *d)
 	if (d->locked)
 		return;
 	p->busy = false;
+	driver_time(d);
 	conn_done(d->conn, &p->action, &p->result);
 	driver_run(d);
 }

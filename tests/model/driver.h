@@ -34,12 +34,13 @@ struct driver {
 	struct worker post, prefetch;
 	bool listens; /* one does, so: */
 	struct conn_action listen;
-	uint32_t pinning;    /* key of what is just being registered ahead of QEMU, or 0 */
-	unsigned int locked; /* the session is, by a thread that lets others act */
-	bool inside;	     /* a thread is in the core, and the others wait for the lock */
-	uint64_t asked;	     /* bytes that QEMU registers: these can always be had */
-	unsigned int waits;  /* since QEMU's call */
-	bool refuse;	     /* not with these access flags */
+	uint64_t pinning_since; /* ns */
+	uint32_t pinning;	/* key of what is just being registered ahead of QEMU, or 0 */
+	unsigned int locked;	/* the session is, by a thread that lets others act */
+	bool inside;		/* a thread is in the core, and the others wait for the lock */
+	uint64_t asked;		/* bytes that QEMU registers: these can always be had */
+	unsigned int waits;	/* since QEMU's call */
+	bool refuse;		/* not with these access flags */
 	/* What QEMU has registered through the core, and without it. */
 	struct mr *handle[MEMORY_PAGES];
 	uint32_t own[MEMORY_PAGES];
@@ -71,6 +72,9 @@ void driver_end(struct driver *d, bool late);
 
 /* After a rule has been broken: frees what is left. */
 void driver_clear(struct driver *d);
+
+/* Tells the core the time, where the seed has it know that. */
+void driver_time(struct driver *d);
 
 /* All that is to be done now, but what the threads have. Each call below ends with it. */
 void driver_run(struct driver *d);

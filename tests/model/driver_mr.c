@@ -182,6 +182,7 @@ void driver_mr_register(struct driver *d, const struct conn_action *action,
 		return;
 	}
 	result->mr = (struct mrs_real){mr_of(key), key};
+	result->ns = w->clock - d->pinning_since;
 }
 
 /* The lock may be let go between what is done here and what is below. */
@@ -194,6 +195,7 @@ static void take(struct driver *d)
 	d->inside = false;
 	if (!p->busy || p->action.kind != CONN_REGISTER)
 		return;
+	d->pinning_since = d->world->clock;
 	d->pinning = nic_register_begin(d->world, p->action.memory.addr, p->action.memory.length);
 	count(d, p->action.memory.length);
 }
@@ -220,6 +222,7 @@ void driver_mr_finish(struct driver *d)
 	if (!p->busy)
 		return;
 	driver_perform(d, &p->action, &result);
+	driver_time(d);
 	conn_done(d->conn, &p->action, &result);
 	p->busy = false;
 }

@@ -57,6 +57,7 @@ struct settings {
 	unsigned int busy_percent;	/* calls that a full send queue turns away */
 	enum fault fault;
 	unsigned int fault_step;
+	uint64_t tick_ns; /* of the clock at each step; 0: the core is never told the time */
 };
 
 enum actor {
@@ -92,6 +93,7 @@ struct world {
 	struct driver destination_driver; /* without a conn when there is no shim */
 
 	unsigned int steps;
+	uint64_t clock;	  /* ns */
 	bool fault_due;	  /* its step has come */
 	bool fault_fired; /* it has had an effect */
 	bool cancelled;

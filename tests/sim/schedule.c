@@ -103,6 +103,8 @@ bool world_step(struct world *w)
 	unsigned int sum = 0, able = 0, n;
 
 	world_expect(w, ++w->steps < STEPS_MAX, "no end is in sight");
+	/* Sixteen different steps, in an order that no draw is taken for. */
+	w->clock += w->settings.tick_ns * (1 + (w->steps * 2654435761u >> 28));
 	discard_step(w);
 	strike(w);
 	for (unsigned int i = 0; i < ACTORS; i++) {

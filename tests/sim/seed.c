@@ -55,6 +55,8 @@ void seed_init(struct world *w, uint64_t seed, bool discards, bool trace)
 		s->fault = (enum fault)(1 + random_below(&w->random, FAULTS - 1));
 		s->fault_step = random_below(&w->random, RANDOM_OF(&w->random, 40, 400, 2000));
 	}
+	/* From far too short for any piece to far too long. */
+	s->tick_ns = RANDOM_OF(&w->random, 0, 10, 1000, 100000, 1000000, 20000000);
 	schedule_init(w);
 	world_trace(w, "seed", "%llu: chunks of 2^%u bytes and %u pages, regions of 2^%u bytes",
 		    (unsigned long long)seed, s->chunk_shift, s->chunk_pages, s->shift);
