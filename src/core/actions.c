@@ -176,7 +176,7 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 	case CONN_REGISTER:
 		if (!result->error)
 			prefetch_here(&c->source.prefetch, action->memory.length, result->ns);
-		mrs_end(&c->mrs, result->error ? NULL : &result->mr);
+		mrs_end(&c->mrs, action->memory.mr, result->error ? NULL : &result->mr);
 		break;
 	default:
 		break;

@@ -31,8 +31,7 @@ void conn_free(struct conn *c)
 {
 	source_clear(&c->source);
 	ram_blocks_clear(&c->destination.blocks);
-	/* Whoever was to register it did not say how that ended. */
-	free(c->mrs.coming);
+	mrs_clear(&c->mrs);
 	free(c);
 }
 

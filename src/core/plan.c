@@ -87,12 +87,17 @@ bool plan_next_scan(struct conn *c, struct prefetch_scan *place)
 	return c->scanning;
 }
 
+static unsigned int threads(const struct conn *c)
+{
+	return c->options.threads ? c->options.threads : 1;
+}
+
 /* What may be registered next in this process. */
 static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->prefetch ||
+	if (c->state != CONN_ACTIVE || c->mrs.comings >= threads(c) || !policy->prefetch ||
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
 	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
@@ -104,7 +109,10 @@ bool plan_next_register(struct conn *c, struct conn_action *a)
 	struct ram_block *block;
 	struct range range;
 
-	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
+	if (!local_piece(c, &block, &range))
+		return false;
+	a->memory.mr = mrs_begin(&c->mrs, block, range);
+	if (!a->memory.mr)
 		return false;
 	a->memory.addr = block->local_addr + range.start;
 	a->memory.length = range.end - range.start;

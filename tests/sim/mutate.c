@@ -193,10 +193,8 @@ int __real_registration_renew(const struct registration_ops *ops, void *context,
 int __wrap_registration_renew(const struct registration_ops *ops, void *context,
 			      struct registration_policy *policy, struct ram_block *block,
 			      struct range want, void **mr, bool *made);
-uint64_t __real_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr);
-uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr);
+uint64_t __real_registration_end(struct ram_block *block, struct range range, const void *mr);
+uint64_t __wrap_registration_end(struct ram_block *block, struct range range, const void *mr);
 int __real_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __real_order_write(struct order *t, const struct write *write, struct completion_queue *due);
@@ -401,20 +399,19 @@ int __wrap_registration_renew(const struct registration_ops *ops, void *context,
 	return 0;
 }
 
-uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr)
+uint64_t __wrap_registration_end(struct ram_block *block, struct range range, const void *mr)
 {
-	uint64_t bytes = __real_registration_end(policy, block, range, mr);
+	uint64_t bytes = __real_registration_end(block, range, mr);
 	struct extent cut;
 
-	if (chosen == MUTATE_RESET_AHEAD && mr)
+	if (chosen == MUTATE_RESET_AHEAD)
 		discard_map_reset(&block->discards, range);
-	if (chosen == MUTATE_ALL_AHEAD && mr) {
+	if (chosen == MUTATE_ALL_AHEAD) {
 		while (extent_map_cut(&block->local, range, &cut) > 0)
 			;
 		extent_map_insert(&block->local, range, (uintptr_t)mr);
 	}
-	if ((chosen == MUTATE_COUNT || chosen == MUTATE_ALL_AHEAD) && mr)
+	if (chosen == MUTATE_COUNT || chosen == MUTATE_ALL_AHEAD)
 		return range.end - range.start;
 	return bytes;
 }
