@@ -244,9 +244,17 @@ void prefetch_there(struct prefetch *p, uint64_t now)
 			   region(p));
 }
 
-void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
+void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last)
 {
-	piece_took(&p->here, bytes, ns, wanted(p), region(p));
+	if (!p->here_works)
+		p->here_since = now - ns;
+	p->here_works = !last;
+	p->here_bytes += bytes;
+	if (!last && p->here_bytes < p->here.bytes)
+		return;
+	piece_took(&p->here, p->here_bytes, now - p->here_since, wanted(p), region(p));
+	p->here_since = now;
+	p->here_bytes = 0;
 }
 
 /* The part of what the destination has, or will have, registered that comes next. */

@@ -58,6 +58,10 @@ struct prefetch {
 	unsigned int late;
 	/* What was seen of the ends and the wire. */
 	struct piece there, here;
+	/* Here threads are registering since then; and what they have, in bytes. */
+	bool here_works;
+	uint64_t here_since; /* ns */
+	uint64_t here_bytes;
 	uint64_t per_second; /* bytes on the wire; 0 while not known */
 	/* The piece of 2^shift bytes at most; are gaps in it bridged? */
 	unsigned int shift;
@@ -127,10 +131,12 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
 /* QEMU waits for what the destination is asked for. */
 void prefetch_waited(struct prefetch *p);
 
-/* The destination has registered what it was asked for; this end took `ns` to register
- * `bytes`. */
+/* The destination has registered what it was asked for. */
 void prefetch_there(struct prefetch *p, uint64_t now);
-void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
+
+/* One of the threads of this end took `ns` to register `bytes`; `last`: none is at it any more.
+ * What counts is what they do together. */
+void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last);
 
 /* What to register next in this process: a part of *block that the destination has been
  * asked for, and that is watched. False when there is none. */
