@@ -154,9 +154,9 @@ static void check_entries(const struct config *config, char *const *environment)
 	size_t errors = 0, warnings = 0;
 	const char *value;
 
-	for (; *environment; environment++) {
-		const struct config_variable *v = variable_of(*environment, &value);
-		const char *equals = strchr(*environment, '=');
+	for (char *const *entry = environment; *entry; entry++) {
+		const struct config_variable *v = variable_of(*entry, &value);
+		const char *equals = strchr(*entry, '=');
 
 		if (v && !is_allowed(v->name + strlen(PREFIX), value) &&
 		    errors < CONFIG_MESSAGES_MAX) {
@@ -164,12 +164,12 @@ static void check_entries(const struct config *config, char *const *environment)
 			ENSURE(names(config->error[errors], v->name, strlen(v->name), value));
 			ENSURE(strstr(config->error[errors++], v->allowed));
 		}
-		if (v || !equals || strncmp(*environment, PREFIX, strlen(PREFIX)) ||
+		if (v || !equals || strncmp(*entry, PREFIX, strlen(PREFIX)) ||
 		    warnings == CONFIG_MESSAGES_MAX)
 			continue;
 		ENSURE(warnings < config->warnings);
-		ENSURE(names(config->warning[warnings++], *environment,
-			     (size_t)(equals - *environment), equals + 1));
+		ENSURE(names(config->warning[warnings++], *entry, (size_t)(equals - *entry),
+			     equals + 1));
 	}
 	if (check_prefetch(config, environment) && warnings < CONFIG_MESSAGES_MAX) {
 		ENSURE(warnings < config->warnings);
