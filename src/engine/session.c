@@ -31,6 +31,17 @@ const struct config *session_config(void)
 	return &config;
 }
 
+unsigned int session_threads(void)
+{
+	long quarter = sysconf(_SC_NPROCESSORS_ONLN) / 4;
+
+	if (session_config()->threads)
+		return session_config()->threads;
+	if (quarter < 1)
+		return 1;
+	return quarter > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned int)quarter;
+}
+
 int session_begin(struct session *s, struct ibv_qp *qp, const struct ibv_qp_init_attr *attr,
 		  const struct verbs_ops *ops, const struct conn_options *options)
 {

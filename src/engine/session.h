@@ -28,8 +28,9 @@
 enum session_worker {
 	SESSION_LISTENER,   /* takes in what completes while QEMU sleeps on the other CQ */
 	SESSION_POSTER,	    /* posts writes where that takes long */
-	SESSION_PREFETCHER, /* looks for data, and registers it before QEMU asks */
-	SESSION_WORKERS,
+	SESSION_PREFETCHER, /* look for data, and register it before QEMU asks: this one and
+			     * those behind it */
+	SESSION_WORKERS = SESSION_PREFETCHER + CONFIG_THREADS_MAX,
 };
 
 struct session {
@@ -74,6 +75,9 @@ struct session {
 
 /* The settings, read from the environment once, at the first call. */
 const struct config *session_config(void);
+
+/* How many threads may register ahead of QEMU: as chosen, or a quarter of the processors. */
+unsigned int session_threads(void);
 
 /* The session is that of this QP, with CQs and ops of which all but the workers is made
  * ready. Lock held. 0 or -ENOMEM. */
