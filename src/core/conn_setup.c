@@ -22,7 +22,7 @@ struct conn *conn_new(const struct conn_options *options)
 					.bridge = !options->limited,
 					.memory = options->memory,
 				});
-	c->destination.exact = options->limited;
+	c->destination.limited = options->limited;
 	mrs_init(&c->mrs, &options->mrs, options->shift, options->prefetch);
 	return c;
 }

@@ -16,8 +16,20 @@
  */
 #define PIECE_NS UINT64_C(20000000)
 
+/*
+ * No piece of a source's reaches over a multiple of a power of two that is at least as long as the
+ * piece: a *window*. So a destination can register whole windows before it is asked for what is in
+ * them, since what one request is for has to be in one MR. Shorter windows than this one are not
+ * worth an MR.
+ */
+#ifndef PIECE_WINDOW /* less in one build of the simulation, and so is the next */
+#define PIECE_WINDOW (UINT64_C(8) << 20)
+#endif
+
 /* The first, and the shortest that is worth a request of its own. */
+#ifndef PIECE_FIRST
 #define PIECE_FIRST (UINT64_C(4) << 20)
+#endif
 #define PIECE_LEAST (UINT64_C(1) << 20)
 
 struct piece {

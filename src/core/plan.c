@@ -107,7 +107,8 @@ static bool local_piece(const struct conn *c, struct ram_block **block, struct r
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
 	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
-				      : destination_prefetch(&c->destination, block, range);
+				      : destination_prefetch(&c->destination, threads(c), block,
+							     range);
 }
 
 /* The first of `parts` of a range at a source, in whole chunks. */
@@ -132,6 +133,8 @@ bool plan_next_register(struct conn *c, struct conn_action *a)
 	a->memory.mr = mrs_begin(&c->mrs, block, range);
 	if (!a->memory.mr)
 		return false;
+	if (c->role == CONN_DESTINATION)
+		destination_begins(&c->destination, range);
 	a->memory.addr = block->local_addr + range.start;
 	a->memory.length = range.end - range.start;
 	a->memory.access = c->mrs.policy.access;

@@ -36,7 +36,12 @@ static uint64_t region(const struct prefetch *p)
 
 uint64_t prefetch_bytes(const struct prefetch *p)
 {
-	return least(least(p->there.bytes, p->here.bytes), region(p));
+	uint64_t bytes = least(p->there.bytes, p->here.bytes), window = PIECE_LEAST;
+
+	/* The next one, up or down. */
+	while (window < region(p) && bytes >= window + window / 2)
+		window *= 2;
+	return window;
 }
 
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
@@ -72,14 +77,12 @@ uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *block
 }
 
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    uint64_t bytes, uint64_t chunk_size, unsigned int shift)
+			    uint64_t bytes, uint64_t chunk_size)
 {
-	uint64_t size = UINT64_C(1) << shift;
-	uint64_t whole = bytes - bytes % chunk_size;
-	struct range bounds = {start, (start & ~(size - 1)) + size};
+	uint64_t window = most(bytes, chunk_size);
+	struct range bounds = {start, (start & ~(window - 1)) + window};
 	struct range piece;
 
-	bounds.end = least(bounds.end, start + most(whole, chunk_size));
 	bounds.end = least(bounds.end, block_length);
 	piece = bounds;
 	extent_map_gap(map, bounds, (struct range){start, start + 1}, &piece);
@@ -139,8 +142,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 		.end = gap.end,
 		.position = p->position,
 		.place = {.memory = &p->memory, .addr = block->local_addr, .chunk = chunk_size},
-		.bytes = most(prefetch_bytes(p) / chunk_size, 1) * chunk_size,
-		.region = region(p),
+		.window = most(prefetch_bytes(p), chunk_size),
 		.bridge = prefetch_bridges(p, block),
 	};
 	return true;
@@ -149,12 +151,10 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 struct range prefetch_find(const struct prefetch_scan *scan)
 {
 	uint64_t start = data_run_find(&scan->place, scan->range);
-	struct range run = {start, (start & ~(scan->region - 1)) + scan->region};
+	struct range run = {start, (start & ~(scan->window - 1)) + scan->window};
 
 	if (start == scan->range.end)
 		return (struct range){start, start};
-	/* In whole chunks: one may be longer than a region. */
-	run.end = most(least(run.end, start + scan->bytes), start + scan->place.chunk);
 	run.end = least(run.end, scan->end);
 	run.end = data_run_end(&scan->place, run, scan->bridge);
 	return run;
@@ -235,13 +235,34 @@ void prefetch_waited(struct prefetch *p)
 	p->late = LATE_PIECES;
 }
 
+/*
+ * As long as a piece of the destination's need be: while the WRITEs that its request waits for are
+ * on the wire nothing is registered there, so it has to make up for these. At a destination
+ * that is not quicker than the wire nothing can. Twice that, so that it lasts.
+ */
+static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	double wire = (double)p->per_second / 1e9, there = (double)bytes / (double)ns;
+	double enough;
+
+	if (!p->per_second)
+		return least(PIECE_WINDOW, region(p));
+	if (there <= wire)
+		return region(p);
+	enough = 2 * wire * (double)p->queue_ns / (1 - wire / there);
+	if (enough >= (double)region(p))
+		return region(p);
+	return least(most((uint64_t)enough, PIECE_WINDOW), region(p));
+}
+
 void prefetch_there(struct prefetch *p, uint64_t now)
 {
+	uint64_t bytes = p->asked.end - p->asked.start, ns = now - p->asked_at;
+
 	if (p->late)
 		p->late--;
 	if (now > p->asked_at)
-		piece_took(&p->there, p->asked.end - p->asked.start, now - p->asked_at, wanted(p),
-			   region(p));
+		piece_took(&p->there, bytes, ns, wanted(p), long_enough(p, bytes, ns));
 }
 
 void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last)

@@ -17,8 +17,10 @@
  * to be as much of it in front of QEMU as the wire takes while the next piece is registered, and
  * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
- * times what the request for it waits for: it goes behind the WRITEs that are on the wire. While
- * the destination registers one, the next is looked for, and this end registers its own part.
+ * times what the request for it waits for: it goes behind the WRITEs that are on the wire. Where
+ * the destination is quicker than the wire, as one that has registered ahead, no longer than keeps
+ * the wire busy. While the destination registers one, the next is looked for, and this end
+ * registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
@@ -76,15 +78,15 @@ struct prefetch_scan {
 	uint64_t end;	    /* and where it ends at the latest */
 	uint64_t position;  /* where QEMU was */
 	struct data_run_place place;
-	uint64_t bytes;	 /* the run has at most */
-	uint64_t region; /* and it is in one of these, a power of two */
+	uint64_t window; /* the run is in one of these, a power of two */
 	bool bridge;
 };
 
 void prefetch_init(struct prefetch *p, unsigned int shift);
 
-/* Bytes of the next piece; and of one that takes no longer than `ns`. Never more than 2^shift;
- * may be less than a chunk. */
+/* Bytes of the next piece at most, a power of two: it does not reach over a multiple of it (see
+ * PIECE_WINDOW); and of one that takes no longer than `ns`. Never more than 2^shift; may be less
+ * than a chunk. */
 uint64_t prefetch_bytes(const struct prefetch *p);
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
 
@@ -147,10 +149,9 @@ bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, u
  * guest that writes there again finds no other: it is ended (SIGBUS). */
 bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block);
 
-/* The piece of `bytes` at most that begins at `start`, which is free: in whole chunks, to the end
- * of the aligned region of 2^shift bytes around it, clipped to what is registered, and to the
- * block. */
+/* The piece that begins at `start`, which is free: in whole chunks, to the end of the window of
+ * `bytes` or one chunk around it, clipped to what is registered, and to the block. */
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    uint64_t bytes, uint64_t chunk_size, unsigned int shift);
+			    uint64_t bytes, uint64_t chunk_size);
 
 #endif

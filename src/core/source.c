@@ -154,7 +154,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	}
 	if (!block->passed)
 		run = prefetch_piece(&block->remote, block->length, want.start, bytes,
-				     s->chunk_size, s->options.shift);
+				     s->chunk_size);
 	else if (run.end > passed_end(s, want))
 		run.end = passed_end(s, want);
 	if (run.end <= want.end)

@@ -41,5 +41,6 @@ tests_sim_sim_LDFLAGS = \
 # With queues so short that they are full all the time.
 tests_sim_sim_small_SOURCES = $(tests_sim_sim_SOURCES)
 tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -DORDER_WINDOW_WRITES=24 \
-	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5 -DPLAN_PART=1048576
+	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5 -DPLAN_PART=1048576 \
+	-DPIECE_FIRST=1048576 -DPIECE_WINDOW=2097152 -DDESTINATION_VAIN_PART=2 -DDESTINATION_AHEAD_PART=1
 tests_sim_sim_small_LDFLAGS = $(tests_sim_sim_LDFLAGS)

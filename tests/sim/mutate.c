@@ -49,7 +49,6 @@ enum mutation {
 	MUTATE_SCAN,
 	MUTATE_REGISTER,
 	MUTATE_OTHER,
-	MUTATE_HOLE,
 	MUTATIONS
 };
 
@@ -121,8 +120,6 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_REGISTER] = "register",
 	/* of two that are registered ahead one is taken for the other */
 	[MUTATE_OTHER] = "other",
-	/* what one has lost while it was registered, and another has, is taken for its own */
-	[MUTATE_HOLE] = "hole",
 };
 
 /* An access flag that only a destination sets, IBV_ACCESS_LOCAL_WRITE. */
@@ -411,29 +408,11 @@ int __wrap_registration_renew(const struct registration_ops *ops, void *context,
 	return 0;
 }
 
-static uint64_t take_others(struct extent_map *map, struct range range, const void *mr)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < map->count; i++) {
-		struct extent *extent = &map->extent[i];
-
-		if (!registration_is_coming(extent->value) || extent->range.start < range.start ||
-		    extent->range.end > range.end)
-			continue;
-		extent->value = (uintptr_t)mr;
-		bytes += extent->range.end - extent->range.start;
-	}
-	return bytes;
-}
-
 uint64_t __wrap_registration_end(struct ram_block *block, struct range range, const void *mr)
 {
 	uint64_t bytes = __real_registration_end(block, range, mr);
 	struct extent cut;
 
-	if (chosen == MUTATE_HOLE)
-		bytes += take_others(&block->local, range, mr);
 	if (chosen == MUTATE_RESET_AHEAD)
 		discard_map_reset(&block->discards, range);
 	if (chosen == MUTATE_ALL_AHEAD) {
