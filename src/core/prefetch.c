@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
-/* Data is looked for this far ahead of QEMU, in bytes. */
+/* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
 /* A piece takes so many times longer than its request waits for. */
@@ -116,7 +116,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 		   struct prefetch_scan *scan)
 {
 	const struct ram_block *block;
-	uint64_t position, start, limit;
+	uint64_t position, start, limit, ahead;
 	struct range gap;
 
 	if (!p->on || !p->known || !is_empty(p->planned))
@@ -126,10 +126,10 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 		return false;
 	position = chunk_start(p, chunk_size);
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
+	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
-	if (start >= block->length || start - position >= limit ||
-	    extent_map_bytes(&block->remote, (struct range){position, start}) >=
-		    prefetch_enough(p) ||
+	if (start >= block->length || ahead >= prefetch_enough(p) ||
+	    start - position - ahead >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;
