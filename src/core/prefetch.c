@@ -237,11 +237,11 @@ void prefetch_waited(struct prefetch *p)
 
 void prefetch_there(struct prefetch *p, uint64_t now)
 {
-	if (p->late)
-		p->late--;
 	if (now > p->asked_at)
 		piece_took(&p->there, p->asked.end - p->asked.start, now - p->asked_at, wanted(p),
 			   region(p));
+	if (p->late)
+		p->late--;
 }
 
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
