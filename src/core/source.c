@@ -411,7 +411,9 @@ bool source_scan(const struct source *s, struct prefetch_scan *scan)
 
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found)
 {
-	prefetch_scanned(&s->prefetch, scan, found);
+	/* QEMU may have left the block meanwhile, and come back. */
+	if (!s->blocks.block[scan->block].passed)
+		prefetch_scanned(&s->prefetch, scan, found);
 }
 
 bool source_has_planned(const struct source *s)
