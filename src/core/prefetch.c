@@ -58,9 +58,9 @@ uint64_t prefetch_enough(const struct prefetch *p)
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */
-static uint64_t chunk_start(const struct prefetch *p, uint64_t chunk_size)
+static uint64_t chunk_start(uint64_t position, uint64_t chunk_size)
 {
-	return p->position & ~(chunk_size - 1);
+	return position & ~(chunk_size - 1);
 }
 
 uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks)
@@ -124,7 +124,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 	block = &blocks->block[p->block];
 	if (!block->local_known || block->passed)
 		return false;
-	position = chunk_start(p, chunk_size);
+	position = chunk_start(p->position, chunk_size);
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
 	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
@@ -268,11 +268,11 @@ static bool next_of_remote(const struct ram_block *block, uint64_t position, str
 }
 
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		    struct ram_block **block, struct range *range)
+		    uint64_t from, struct ram_block **block, struct range *range)
 {
 	if (!p->known || !chunk_size)
 		return false;
 	*block = &blocks->block[p->block];
 	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, chunk_start(p, chunk_size), range);
+	       next_of_remote(*block, chunk_start(from, chunk_size), range);
 }

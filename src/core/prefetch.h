@@ -132,10 +132,11 @@ void prefetch_waited(struct prefetch *p);
 void prefetch_there(struct prefetch *p, uint64_t now);
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
-/* What to register next in this process: a part of *block that the destination has been
- * asked for, and that is watched. False when there is none. */
+/* What to register next in this process: a part of *block, the one that QEMU is in, from the
+ * chunk at `from` on, that the destination has been asked for, and that is watched. False when
+ * there is none. */
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		    struct ram_block **block, struct range *range);
+		    uint64_t from, struct ram_block **block, struct range *range);
 
 /* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
  * guest that writes there again finds no other: it is ended (SIGBUS). */

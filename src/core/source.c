@@ -462,7 +462,13 @@ int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
 
 bool source_prefetch_local(const struct source *s, struct ram_block **block, struct range *range)
 {
+	const struct prefetch *p = &s->prefetch;
+	uint64_t from = p->position;
+
+	/* What it waits for is at hand then when the answer comes. */
+	if (s->request.stage == SOURCE_REQUEST_HELD)
+		from = s->request.offset;
 	/* What QEMU registers next is its own to register, in one. */
 	return s->request.stage != SOURCE_REQUEST_ANSWERED &&
-	       prefetch_local(&s->prefetch, &s->blocks, s->chunk_size, block, range);
+	       prefetch_local(p, &s->blocks, s->chunk_size, from, block, range);
 }
