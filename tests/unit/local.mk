@@ -22,7 +22,9 @@ unit_programs = \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
+	tests/unit/test_piece \
 	tests/unit/test_post_cost \
+	tests/unit/test_rate \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
 	tests/unit/test_registration \
@@ -30,6 +32,7 @@ unit_programs = \
 	tests/unit/test_send_queue \
 	tests/unit/test_sink \
 	tests/unit/test_source \
+	tests/unit/test_source_held \
 	tests/unit/test_source_prefetch \
 	tests/unit/test_order \
 	tests/unit/test_order_messages \
@@ -96,6 +99,10 @@ tests_unit_test_lookup_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_CFLAGS = $(unit_cflags)
 tests_unit_test_mapping_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
+tests_unit_test_piece_CFLAGS = $(unit_cflags)
+tests_unit_test_piece_LDADD = $(unit_ldadd)
+tests_unit_test_rate_CFLAGS = $(unit_cflags)
+tests_unit_test_rate_LDADD = $(unit_ldadd)
 tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
 tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
@@ -113,6 +120,8 @@ tests_unit_test_sink_LDADD = $(unit_ldadd)
 tests_unit_test_sink_LDFLAGS = -Wl,--wrap=pthread_create
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
+tests_unit_test_source_held_CFLAGS = $(unit_cflags)
+tests_unit_test_source_held_LDADD = $(unit_ldadd)
 tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_order_CFLAGS = $(unit_cflags)
