@@ -14,7 +14,7 @@ static bool needs_help(const struct conn *c, enum conn_cq asleep)
 		return false;
 	/* Besides what waits for that READY itself, there is the next request of our own. */
 	if (asleep == CONN_SEND_CQ)
-		return order_expects_ready(&c->order);
+		return c->order.qp == ORDER_QP_WORKS && order_expects_ready(&c->order);
 	/* The NIC's send queue was full when our request should have gone. */
 	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
 }
