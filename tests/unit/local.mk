@@ -11,6 +11,7 @@ unit_programs = \
 	tests/unit/test_conn_destination \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_mrs \
+	tests/unit/test_conn_plan \
 	tests/unit/test_conn_prefetch \
 	tests/unit/test_conn_recvs \
 	tests/unit/test_data_run \
@@ -74,6 +75,8 @@ tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_mrs_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_mrs_LDADD = $(unit_ldadd)
+tests_unit_test_conn_plan_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_plan_LDADD = $(unit_ldadd)
 tests_unit_test_conn_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_conn_recvs_CFLAGS = $(unit_cflags)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/discard_map.h"
+#include "core/posting.h"
 #include "core/verbs_values.h"
 #include "qp.h"
 
@@ -502,6 +503,34 @@ START_TEST(a_completion_of_nothing_is_refused)
 }
 END_TEST
 
+/* Whoever polls may see a WRITE complete before the thread that posts it is back: from then on
+ * the wire is idle. */
+START_TEST(the_wire_has_work_from_posting_to_completion)
+{
+	static struct conn_send wr[ORDER_BATCH];
+	static struct posting p;
+	struct completion wc = {.opcode = VERBS_WC_RDMA_WRITE};
+	struct order *t = &n.order;
+
+	qp_init(&n, GIB);
+	for (uint64_t i = 0; i < 2; i++) {
+		t->now = 100 * i;
+		ck_assert_int_eq(order_write(t, &(struct write){.length = MIB}, &n.due), 0);
+		ck_assert_uint_eq(posting_next(&p, t, true, true, wr), 1);
+		ck_assert(!t->rate.busy);
+		if (i == 1)
+			ck_assert_int_eq(order_completed(t, i, &wc, &n.due), 0);
+		ck_assert(posting_done(&p, t, 1, false));
+		ck_assert(t->rate.busy == (i == 0));
+		if (i == 0) {
+			ck_assert_uint_eq(t->rate.since, 0);
+			ck_assert_int_eq(order_completed(t, i, &wc, &n.due), 0);
+			ck_assert(!t->rate.busy);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("order");
@@ -526,6 +555,7 @@ int main(void)
 	tcase_add_test(tc, qemu_waits_for_a_write_only_when_one_will_complete);
 	tcase_add_test(tc, writes_leave_room_for_messages);
 	tcase_add_test(tc, merged_writes_leave_room_too);
+	tcase_add_test(tc, the_wire_has_work_from_posting_to_completion);
 	tcase_add_test(tc, a_completion_of_nothing_is_refused);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
