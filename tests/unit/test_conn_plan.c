@@ -12,7 +12,7 @@
  * all that is asked for. Here 4 MiB take the destination 20 ms.
  */
 
-#define MS   UINT64_C(1000000)
+#define MS UINT64_C(1000000)
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
 #define REGISTER CONN_KIND(CONN_REGISTER)
@@ -97,7 +97,7 @@ static void start_first_round(void)
 	struct message m;
 
 	now = 1000 * MS;
-	bench_start_source(&b, BENCH_WRITES | BENCH_PREFETCH, 30);
+	bench_start_source(&b, BENCH_WRITES | BENCH_ZEROS | BENCH_PREFETCH, 30);
 	time_passes(0);
 	message_register(&m, WIRE_REGISTER_REQUEST, MIB, 0, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
@@ -129,14 +129,30 @@ static void start(void)
 	time_passes(10 * MS);
 }
 
-/* Planned between two rounds, it is asked for in the next. */
-START_TEST(a_piece_that_fits_the_round)
+/* Planned between two rounds, it is asked for in the next, which COMPRESS, a WRITE or a request
+ * begins. */
+START_TEST(only_between_registrations)
 {
+	struct message m;
+
 	start();
 	plan();
 	ck_assert_uint_eq(asked(), 0);
-	begin_round();
+	switch (_i) {
+	case 0:
+		message_compress(&m, 0, 2 * MIB, MIB);
+		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
+		break;
+	case 1:
+		begin_round();
+		break;
+	case 2:
+		message_register(&m, WIRE_REGISTER_REQUEST, 2 * MIB, 0, 0);
+		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
+		break;
+	}
 	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 2);
 	bench_end(&b);
 }
 END_TEST
@@ -158,8 +174,11 @@ START_TEST(it_fits_the_rest_of_the_round)
 	} cases[] = {{55, 8}, {40, 8}, {39, 7}, {30, 6}, {24, 4}, {20, 4}};
 
 	ck_assert_uint_eq(asked_when_left(cases[_i].left * MS), cases[_i].asked);
-	/* The rest is for later. */
-	if (cases[_i].asked < 8) {
+	/* The rest is for later, unless it fits as well then. */
+	if (cases[_i].asked == 7) {
+		registered(18 * MS);
+		ck_assert_uint_eq(asked(), 1);
+	} else if (cases[_i].asked < 8) {
 		registered(18 * MS);
 		ck_assert_uint_eq(asked(), 0);
 		end_round();
@@ -223,8 +242,8 @@ static void show_rate(uint64_t per_second)
 		while (bench_poll(&b, CONN_SEND_CQ, &c))
 			;
 		if (now < end)
-			ck_assert_int_eq(
-				bench_write_at(&b, WRID_WRITE, i * GIB, i * GIB, length), 0);
+			ck_assert_int_eq(bench_write_at(&b, WRID_WRITE, i * GIB, i * GIB, length),
+					 0);
 	}
 	while (bench_complete_send(&b))
 		;
@@ -232,8 +251,8 @@ static void show_rate(uint64_t per_second)
 		;
 }
 
-/* Too little time is left, but the wire would have to wait: of the 3 MiB that are ahead at 400 MiB/s
- * for 33 ms, at 20 MiB/s not at all. */
+/* Too little time is left, but the wire would have to wait: of the 3 MiB that are ahead at 400
+ * MiB/s for 33 ms, at 20 MiB/s not at all. */
 START_TEST(the_wire_would_have_to_wait)
 {
 	const bool fast = _i;
@@ -276,7 +295,7 @@ int main(void)
 	Suite *suite = suite_create("conn_plan");
 	TCase *tc = tcase_create("conn_plan");
 
-	tcase_add_test(tc, a_piece_that_fits_the_round);
+	tcase_add_loop_test(tc, only_between_registrations, 0, 3);
 	tcase_add_loop_test(tc, it_fits_the_rest_of_the_round, 0, 6);
 	tcase_add_test(tc, near_the_end_of_the_round_it_waits_for_the_next);
 	tcase_add_test(tc, a_round_that_is_overdue);

@@ -15,7 +15,7 @@
 #define LOCAL  BENCH_LOCAL
 #define LENGTH BENCH_LENGTH
 #define PIECE  PIECE_FIRST
-#define WITHIN (7 * MIB) /* the piece after that */
+#define WITHIN (7 * MIB)     /* the piece after that */
 #define FIRST  (MIB + PIECE) /* registered when QEMU has written its second chunk */
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
@@ -27,17 +27,6 @@ static struct bench b;
 static void start(unsigned int mode)
 {
 	bench_start_source(&b, mode | BENCH_PREFETCH, 30);
-}
-
-/* QEMU sends COMPRESS for what is there, and is answered. */
-static void zero(uint64_t at, uint64_t length)
-{
-	struct message m;
-
-	message_compress(&m, 0, at, length);
-	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
 }
 
 static enum bench_sent request(struct message *m, uint64_t at)
@@ -372,45 +361,6 @@ START_TEST(a_request_that_fails)
 }
 END_TEST
 
-/* In the destination's loop for registrations only, which COMPRESS, a WRITE or a request
- * begins; what is found before goes then. */
-START_TEST(only_between_registrations)
-{
-	struct message m;
-
-	start_writing(BENCH_WRITES | BENCH_ZEROS);
-	message_begin(&m, WIRE_REGISTER_FINISHED, 1);
-	ck_assert_int_eq(bench_send(&b, &m), BENCH_SENT);
-	ck_assert(bench_complete_send(&b));
-	bench_expect(&b, CONN_SEND_CQ, WRID_SEND, VERBS_WC_SUCCESS);
-	bench_incoming_ready(&b);
-	ck_assert(bench_complete_recv(&b));
-	bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-	b.outgoing_count = 0;
-	find(0);
-	bench_run(&b);
-	ck_assert_uint_eq(b.outgoing_count, 0);
-	bench_post_recv(&b, 1);
-	switch (_i) {
-	case 0:
-		zero(2 * MIB, MIB);
-		break;
-	case 1:
-		ck_assert_int_eq(bench_write(&b, WRID_WRITE, 4096), 0);
-		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
-		break;
-	case 2:
-		take_request(2 * MIB);
-		bench_expect(&b, CONN_RECV_CQ, WRID_RECV, VERBS_WC_SUCCESS);
-		bench_expect(&b, CONN_RECV_CQ, WRID_RECV + 1, VERBS_WC_SUCCESS);
-		break;
-	}
-	check_outgoing(FIRST, FIRST + PIECE);
-	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 2);
-	bench_end(&b);
-}
-END_TEST
-
 /* While it looked, the connection failed, or QEMU used the credit. */
 START_TEST(what_is_found_too_late)
 {
@@ -643,7 +593,6 @@ int main(void)
 	tcase_add_loop_test(tc, an_error_in_place_of_the_result, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, a_request_that_fails, 0, BENCH_MODES);
 	tcase_add_loop_test(tc, without_help_there_is_no_need_for_it, 0, BENCH_MODES);
-	tcase_add_loop_test(tc, only_between_registrations, 0, 3);
 	tcase_add_test(tc, what_is_found_too_late);
 	tcase_add_test(tc, who_looks);
 	tcase_add_test(tc, a_source_registers_what_was_asked_for);

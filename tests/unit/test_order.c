@@ -16,8 +16,8 @@
 static struct qp n;
 
 #define WINDOW	    ORDER_WINDOW_FIRST /* nobody tells the time */
-#define EACH_ALONE  (MIB + 4096) /* a distance at which nothing continues anything */
-#define IN_PROGRESS 2		 /* WRs that keep a NIC busy */
+#define EACH_ALONE  (MIB + 4096)       /* a distance at which nothing continues anything */
+#define IN_PROGRESS 2		       /* WRs that keep a NIC busy */
 
 /* `count` writes of `length` bytes, none continuing another; all accepted. */
 static void write_many(uint64_t first, unsigned int count, uint64_t length)

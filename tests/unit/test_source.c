@@ -306,7 +306,8 @@ START_TEST(other_messages_pass)
 	source_receive(&source, m.data, m.len);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		message_begin(&m, types[i], 1);
-		ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
+		ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own),
+				 SOURCE_FORWARD);
 	}
 	ck_assert(source.widening);
 	source_clear(&source);
@@ -398,7 +399,8 @@ START_TEST(unregister_of_the_unknown_is_forwarded)
 	qemu_write(&q, 0, 0, 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		message_register(&m, WIRE_UNREGISTER_REQUEST, cases[i].chunk, cases[i].block, 0);
-		ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
+		ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own),
+				 SOURCE_FORWARD);
 		ck_assert(q.source.widening);
 	}
 	source_clear(&q.source);
