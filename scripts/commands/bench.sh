@@ -40,7 +40,7 @@ bench_hooks() {
 # the migration takes otherwise, and never the same.
 bench_fabric() {
 	local preset size
-	local plain=shim,env:RDMACHUNK_WRITES=off,env:RDMACHUNK_ZEROS=off,env:RDMACHUNK_AHEAD=off,label=shim-plain
+	local plain=shim,env:RDMACHUNK_WRITES=off,env:RDMACHUNK_ZEROS=off,env:RDMACHUNK_PREFETCH=off,label=shim-plain
 
 	for preset in none hca100g hca400g; do
 		for size in 512M 2G; do

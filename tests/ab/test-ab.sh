@@ -594,7 +594,7 @@ test_fabric() {
 	fi
 	# Whole regions, because a small guest has about as few of them as it has pieces.
 	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 64 --rounds 1 --warmup 0 \
-		--variant stock --variant shim,env:RDMACHUNK_AHEAD=off --count-lib "$count" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+		--variant stock --variant shim,env:RDMACHUNK_PREFETCH=off --count-lib "$count" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
 	if [ $? -eq 0 ] && jq -e '[.samples[].counts_source] ==
 		["counting preload", "counting preload"] and
 		.samples[0].values.registrations_source > 5 * .samples[1].values.registrations_source' \
