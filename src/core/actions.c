@@ -129,16 +129,24 @@ bool conn_has(struct conn *c, unsigned int kinds)
 }
 
 /* Of those that were given to the NIC in this batch. */
-static void count_own(struct conn *c, unsigned int posted)
+static void note_posted(struct conn *c, unsigned int posted)
 {
 	for (unsigned int i = 0; i < posted; i++) {
-		if (c->posting.out[i].kind == ORDER_ZERO) {
+		switch (c->posting.out[i].kind) {
+		case ORDER_WRITE:
+			break;
+		case ORDER_ZERO:
 			c->counters.sent[WIRE_COMPRESS]++;
-		} else if (c->posting.out[i].kind == ORDER_REQUEST) {
+			break;
+		case ORDER_REQUEST:
 			c->counters.sent[WIRE_REGISTER_REQUEST]++;
 			c->counters.requests_prefetched++;
 			prefetch_asked(&c->source.prefetch, c->order.now,
 				       order_queue_ns(&c->order));
+			break;
+		case ORDER_MESSAGE:
+			source_posted(&c->source, c->order.now, order_queue_ns(&c->order));
+			break;
 		}
 	}
 }
@@ -147,7 +155,7 @@ static void posted(struct conn *c, const struct conn_result *result)
 {
 	unsigned int count = result->error ? result->posted : c->posting.count;
 
-	count_own(c, count);
+	note_posted(c, count);
 	if (!posting_done(&c->posting, &c->order, count, result->error == ENOMEM))
 		conn_fail(c, result->error ? result->error : EPROTO, "posting to the send queue");
 	/* It has failed meanwhile: what came back from the NIC is lost as well. */

@@ -34,14 +34,24 @@ static uint64_t region(const struct prefetch *p)
 	return UINT64_C(1) << p->shift;
 }
 
+/* An end that is not known yet does not hold the other up. */
+static uint64_t of_both(const struct prefetch *p, uint64_t there, uint64_t here)
+{
+	if (!p->here.ns)
+		here = there;
+	else if (!p->there.ns)
+		there = here;
+	return least(least(there, here), region(p));
+}
+
 uint64_t prefetch_bytes(const struct prefetch *p)
 {
-	return least(least(p->there.bytes, p->here.bytes), region(p));
+	return of_both(p, p->there.bytes, p->here.bytes);
 }
 
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
 {
-	return least(least(piece_within(&p->there, ns), piece_within(&p->here, ns)), region(p));
+	return of_both(p, piece_within(&p->there, ns), piece_within(&p->here, ns));
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)
@@ -235,11 +245,15 @@ void prefetch_waited(struct prefetch *p)
 	p->late = LATE_PIECES;
 }
 
-void prefetch_there(struct prefetch *p, uint64_t now)
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	piece_took(&p->there, bytes, ns, wanted(p), region(p));
+}
+
+void prefetch_measured(struct prefetch *p, uint64_t now)
 {
 	if (now > p->asked_at)
-		piece_took(&p->there, p->asked.end - p->asked.start, now - p->asked_at, wanted(p),
-			   region(p));
+		prefetch_there(p, p->asked.end - p->asked.start, now - p->asked_at);
 	if (p->late)
 		p->late--;
 }

@@ -127,9 +127,11 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
 /* QEMU waits for what the destination is asked for. */
 void prefetch_waited(struct prefetch *p);
 
-/* The destination has registered what it was asked for; this end took `ns` to register
- * `bytes`. */
-void prefetch_there(struct prefetch *p, uint64_t now);
+/* The destination has answered our request: it is as prefetch_there(). */
+void prefetch_measured(struct prefetch *p, uint64_t now);
+
+/* The destination took `ns` to register `bytes`; this end did. */
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
 /* What to register next in this process: a part of *block, the one that QEMU is in, from the

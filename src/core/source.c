@@ -324,7 +324,23 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len,
 	return verdict;
 }
 
-static void receive_result(struct source *s, const void *msg, size_t len)
+void source_posted(struct source *s, uint64_t now, uint64_t queue_ns)
+{
+	if (s->request.stage == SOURCE_REQUEST_SENT)
+		s->request.asked_at = now + queue_ns;
+}
+
+/* A request of QEMU's tells as much of the destination as one of ours, if it is long enough. */
+static void measure(struct source *s, uint64_t now)
+{
+	const struct source_request *request = &s->request;
+	uint64_t bytes = request->range.end - request->range.start;
+
+	if (request->asked_at && now > request->asked_at && bytes > s->chunk_size)
+		prefetch_there(&s->prefetch, bytes, now - request->asked_at);
+}
+
+static void receive_result(struct source *s, const void *msg, size_t len, uint64_t now)
 {
 	struct wire_result result;
 	struct ram_block *block;
@@ -339,13 +355,14 @@ static void receive_result(struct source *s, const void *msg, size_t len)
 	s->request.stage = SOURCE_REQUEST_ANSWERED;
 	if (s->request.recorded)
 		return;
+	measure(s, now);
 	s->request.rkey = result.rkey;
 	block->host_addr = result.host_addr;
 	if (s->request.range.end)
 		record(s, block);
 }
 
-void source_receive(struct source *s, const void *msg, size_t len)
+void source_receive(struct source *s, const void *msg, size_t len, uint64_t now)
 {
 	struct wire_header header;
 
@@ -353,7 +370,7 @@ void source_receive(struct source *s, const void *msg, size_t len)
 		return;
 	switch (header.type) {
 	case WIRE_REGISTER_RESULT:
-		receive_result(s, msg, len);
+		receive_result(s, msg, len, now);
 		break;
 	case WIRE_RAM_BLOCKS_RESULT:
 		/* The list comes once, before any registration. */

@@ -53,7 +53,7 @@ static int begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_i
 		.writes = config->writes,
 		.zeros = config->zeros,
 		/* The smallest region is for seeing what QEMU does by itself. */
-		.prefetch = config->ahead && config->shift > CONFIG_SHIFT_MIN,
+		.prefetch = config->prefetch && config->shift > CONFIG_SHIFT_MIN,
 		.limited = limits_tight(),
 		.memory = scan_memory,
 		.mrs = {.reg = mr_register,

@@ -124,9 +124,20 @@ static bool parse_zeros(struct config *cfg, const char *value)
 	return parse_switch(&cfg->zeros, value);
 }
 
+static bool parse_prefetch(struct config *cfg, const char *value)
+{
+	if (!parse_switch(&cfg->prefetch, value))
+		return false;
+	cfg->prefetch_given = true;
+	return true;
+}
+
 static bool parse_ahead(struct config *cfg, const char *value)
 {
-	return parse_switch(&cfg->ahead, value);
+	if (!parse_switch(&cfg->ahead_value, value))
+		return false;
+	cfg->ahead_given = true;
+	return true;
 }
 
 static bool parse_poster(struct config *cfg, const char *value)
@@ -188,7 +199,7 @@ const struct config_variable config_variables[] = {
 	 "complete RDMA WRITEs early and merge adjacent ones"},
 	{PREFIX "ZEROS", "on", parse_zeros, "on or off",
 	 "merge the messages for adjacent runs of zero pages"},
-	{PREFIX "AHEAD", "on", parse_ahead, "on or off",
+	{PREFIX "PREFETCH", "on", parse_prefetch, "on or off",
 	 "register piece by piece, before QEMU asks"},
 	{PREFIX "POSTER", "auto", parse_poster, "auto, on or off",
 	 "a thread posts writes in QEMU's place; auto: where posting takes long"},
@@ -197,6 +208,8 @@ const struct config_variable config_variables[] = {
 	 "file the log is appended to"},
 	{PREFIX "STATS", "none", parse_stats, "a path (%p is the process id) or stderr",
 	 "where one line of JSON goes at the end of each migration connection"},
+	{PREFIX "AHEAD", "that of RDMACHUNK_PREFETCH", parse_ahead, "on or off",
+	 "the old name of RDMACHUNK_PREFETCH, which counts when both are set"},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -233,21 +246,10 @@ static void parse_entry(struct config *cfg, const char *entry)
 		 "is not a variable I know: ignored");
 }
 
-void config_parse(struct config *cfg, char *const *environment)
+/* The two spellings of the region's size have to agree. */
+static void choose_shift(struct config *cfg)
 {
 	char value[64];
-
-	memset(cfg, 0, sizeof(*cfg));
-	cfg->enabled = true;
-	cfg->shift = CONFIG_SHIFT_DEFAULT;
-	cfg->writes = true;
-	cfg->zeros = true;
-	cfg->ahead = true;
-	cfg->log_level = CONFIG_LOG_WARN;
-
-	for (; environment && *environment; environment++)
-		if (!strncmp(*environment, PREFIX, strlen(PREFIX)))
-			parse_entry(cfg, *environment);
 
 	if (cfg->shift_given && cfg->size_given && cfg->shift_value != cfg->size_value) {
 		snprintf(value, sizeof(value), "%u", cfg->shift_value);
@@ -258,6 +260,37 @@ void config_parse(struct config *cfg, char *const *environment)
 	} else if (cfg->size_given) {
 		cfg->shift = cfg->size_value;
 	}
+}
+
+/* The old name counts only where the new one is not given. */
+static void choose_prefetch(struct config *cfg)
+{
+	if (!cfg->ahead_given)
+		return;
+	if (!cfg->prefetch_given)
+		cfg->prefetch = cfg->ahead_value;
+	else if (cfg->prefetch != cfg->ahead_value)
+		complain(cfg->warning, &cfg->warnings, PREFIX "AHEAD",
+			 cfg->ahead_value ? "on" : "off",
+			 "contradicts " PREFIX "PREFETCH, its new name: ignored");
+}
+
+void config_parse(struct config *cfg, char *const *environment)
+{
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->enabled = true;
+	cfg->shift = CONFIG_SHIFT_DEFAULT;
+	cfg->writes = true;
+	cfg->zeros = true;
+	cfg->prefetch = true;
+	cfg->log_level = CONFIG_LOG_WARN;
+
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, PREFIX, strlen(PREFIX)))
+			parse_entry(cfg, *environment);
+
+	choose_shift(cfg);
+	choose_prefetch(cfg);
 	if (cfg->errors)
 		cfg->enabled = false;
 }

@@ -35,9 +35,9 @@ struct config {
 	bool enabled;
 	/* region size is 2^shift bytes, CONFIG_SHIFT_MIN to CONFIG_SHIFT_MAX */
 	unsigned int shift;
-	bool writes; /* complete WRITEs early and merge them */
-	bool zeros;  /* merge COMPRESS messages */
-	bool ahead;  /* register piece by piece, ahead of QEMU */
+	bool writes;   /* complete WRITEs early and merge them */
+	bool zeros;    /* merge COMPRESS messages */
+	bool prefetch; /* register piece by piece, ahead of QEMU */
 	enum config_poster poster;
 	enum config_log_level log_level;
 	/* NULL: standard error. Points into the environment given. */
@@ -48,13 +48,16 @@ struct config {
 	/* Values that could not be used: each turns the shim off. */
 	char error[CONFIG_MESSAGES_MAX][CONFIG_MESSAGE_LEN];
 	size_t errors;
-	/* Variables with our prefix that we do not know: no effect otherwise. */
+	/* Variables with our prefix that are ignored: we do not know them, or a newer name
+	 * says otherwise. */
 	char warning[CONFIG_MESSAGES_MAX][CONFIG_MESSAGE_LEN];
 	size_t warnings;
 
 	/* Which of the two spellings of the region size were given. */
 	bool shift_given, size_given;
 	unsigned int shift_value, size_value;
+	/* Which of the two names of `prefetch` were given, and what the old one says. */
+	bool prefetch_given, ahead_given, ahead_value;
 };
 
 /* One environment variable. The manual page lists exactly these. */

@@ -159,6 +159,12 @@ static void test_variants(void)
 		      !strcmp(v.params[0], "x-rdma-chunk-size=1G"),
 	      "param");
 	variant_free(&v);
+	check(!variant_parse("shim,env:RDMACHUNK_AHEAD=off", &v, &failure) && v.enabled,
+	      "a variable by its old name");
+	variant_free(&v);
+	check(refuses("shim,env:RDMACHUNK_PREFETCH=1") && refuses("shim,env:RDMACHUNK_AHEAD=1") &&
+		      refuses("shim,env:RDMACHUNK_PREFETCH=on,env:RDMACHUNK_AHEAD=off"),
+	      "bad values of either name, and two that contradict each other, are refused");
 	check(refuses("shift=19") && refuses("size=3M") && refuses("shift=25,size=1M") &&
 		      refuses("nonsense") && refuses("") && refuses("preload=left") &&
 		      refuses("label=") && refuses("shim,env:RDMACHUNK_SHFT=1") &&

@@ -123,15 +123,40 @@ static void check_message(const char *message)
 		ENSURE((unsigned char)message[i] >= ' ' && message[i] != 0x7f);
 }
 
+/* The last value of PREFIX `name` that is allowed, or `fallback`. */
+static const char *last_value(char *const *environment, const char *name, const char *fallback)
+{
+	const char *value;
+
+	for (; *environment; environment++) {
+		const struct config_variable *v = variable_of(*environment, &value);
+
+		if (v && !strcmp(v->name + strlen(PREFIX), name) && is_allowed(name, value))
+			fallback = value;
+	}
+	return fallback;
+}
+
+/* Does the old name say otherwise than the new one? */
+static bool check_prefetch(const struct config *config, char *const *environment)
+{
+	const char *newer = last_value(environment, "PREFETCH", NULL);
+	const char *older = last_value(environment, "AHEAD", NULL);
+	const char *counts = newer ? newer : older;
+
+	ENSURE(config->prefetch == (!counts || !strcmp(counts, "on")));
+	return newer && older && strcmp(newer, older) != 0;
+}
+
 /* Each entry that cannot be used has its message, in order, and no other has one. */
 static void check_entries(const struct config *config, char *const *environment)
 {
 	size_t errors = 0, warnings = 0;
 	const char *value;
 
-	for (; *environment; environment++) {
-		const struct config_variable *v = variable_of(*environment, &value);
-		const char *equals = strchr(*environment, '=');
+	for (char *const *entry = environment; *entry; entry++) {
+		const struct config_variable *v = variable_of(*entry, &value);
+		const char *equals = strchr(*entry, '=');
 
 		if (v && !is_allowed(v->name + strlen(PREFIX), value) &&
 		    errors < CONFIG_MESSAGES_MAX) {
@@ -139,12 +164,18 @@ static void check_entries(const struct config *config, char *const *environment)
 			ENSURE(names(config->error[errors], v->name, strlen(v->name), value));
 			ENSURE(strstr(config->error[errors++], v->allowed));
 		}
-		if (v || !equals || strncmp(*environment, PREFIX, strlen(PREFIX)) ||
+		if (v || !equals || strncmp(*entry, PREFIX, strlen(PREFIX)) ||
 		    warnings == CONFIG_MESSAGES_MAX)
 			continue;
 		ENSURE(warnings < config->warnings);
-		ENSURE(names(config->warning[warnings++], *environment,
-			     (size_t)(equals - *environment), equals + 1));
+		ENSURE(names(config->warning[warnings++], *entry, (size_t)(equals - *entry),
+			     equals + 1));
+	}
+	if (check_prefetch(config, environment) && warnings < CONFIG_MESSAGES_MAX) {
+		ENSURE(warnings < config->warnings);
+		ENSURE(names(config->warning[warnings], PREFIX "AHEAD", strlen(PREFIX "AHEAD"),
+			     last_value(environment, "AHEAD", "")));
+		ENSURE(strstr(config->warning[warnings++], PREFIX "PREFETCH"));
 	}
 	ENSURE(warnings == config->warnings);
 	/* Two sizes that are not the same come last. */

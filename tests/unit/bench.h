@@ -26,7 +26,7 @@
 #define BENCH_WRITES 2u /* RDMACHUNK_WRITES=on */
 #define BENCH_ZEROS  4u /* RDMACHUNK_ZEROS=on */
 #define BENCH_MODES  8
-/* RDMACHUNK_AHEAD=on; not one of the rounds, for it changes what is on the wire. */
+/* RDMACHUNK_PREFETCH=on; not one of the rounds, for it changes what is on the wire. */
 #define BENCH_PREFETCH 8u
 
 struct bench {

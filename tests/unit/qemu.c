@@ -31,7 +31,7 @@ void qemu_receive_ready(struct qemu *q)
 	struct message ready;
 
 	message_begin(&ready, WIRE_READY, 1);
-	source_receive(&q->source, ready.data, ready.len);
+	source_receive(&q->source, ready.data, ready.len, 0);
 	q->credits++;
 }
 
@@ -144,7 +144,7 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	q->sent++;
 	q->credits--;
 	if (reply->len)
-		source_receive(&q->source, reply->data, reply->len);
+		source_receive(&q->source, reply->data, reply->len, 0);
 	qemu_receive_ready(q);
 	return verdict;
 }

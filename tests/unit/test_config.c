@@ -30,7 +30,7 @@ START_TEST(the_defaults)
 		ck_assert_uint_eq(cfg.shift, 30);
 		ck_assert(cfg.writes);
 		ck_assert(cfg.zeros);
-		ck_assert(cfg.ahead);
+		ck_assert(cfg.prefetch);
 		ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 		ck_assert_ptr_null(cfg.log_file);
 		ck_assert_ptr_null(cfg.stats);
@@ -142,6 +142,11 @@ static const struct {
 	{"RDMACHUNK_ZEROS=0", SWITCH_ALLOWED},
 	{"RDMACHUNK_ZEROS=onn", SWITCH_ALLOWED},
 	{"RDMACHUNK_ZEROS=on,off", SWITCH_ALLOWED},
+	{"RDMACHUNK_PREFETCH=", SWITCH_ALLOWED},
+	{"RDMACHUNK_PREFETCH=On", SWITCH_ALLOWED},
+	{"RDMACHUNK_PREFETCH=1", SWITCH_ALLOWED},
+	{"RDMACHUNK_PREFETCH=off ", SWITCH_ALLOWED},
+	{"RDMACHUNK_PREFETCH=64M", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=On", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=1", SWITCH_ALLOWED},
@@ -177,7 +182,7 @@ START_TEST(each_bad_value_is_named)
 	ck_assert_uint_eq(cfg.shift, 30);
 	ck_assert(cfg.writes);
 	ck_assert(cfg.zeros);
-	ck_assert(cfg.ahead);
+	ck_assert(cfg.prefetch);
 	ck_assert_int_eq(cfg.poster, CONFIG_POSTER_AUTO);
 	ck_assert_int_eq(cfg.log_level, CONFIG_LOG_WARN);
 	ck_assert_ptr_null(cfg.log_file);
@@ -188,28 +193,28 @@ END_TEST
 /* Each by itself, and neither turns the whole off. */
 START_TEST(the_switches)
 {
-	char writes[32], zeros[32], ahead[32];
+	char writes[32], zeros[32], prefetch[32];
 	struct config cfg;
 
 	for (int i = 0; i < 8; i++) {
 		snprintf(writes, sizeof(writes), "RDMACHUNK_WRITES=%s", i & 1 ? "on" : "off");
 		snprintf(zeros, sizeof(zeros), "RDMACHUNK_ZEROS=%s", i & 2 ? "on" : "off");
-		snprintf(ahead, sizeof(ahead), "RDMACHUNK_AHEAD=%s", i & 4 ? "on" : "off");
-		config_parse(&cfg, (char *const[]){writes, zeros, ahead, NULL});
+		snprintf(prefetch, sizeof(prefetch), "RDMACHUNK_PREFETCH=%s", i & 4 ? "on" : "off");
+		config_parse(&cfg, (char *const[]){writes, zeros, prefetch, NULL});
 		ck_assert(cfg.enabled);
 		ck_assert_uint_eq(cfg.errors, 0);
 		ck_assert_uint_eq(cfg.warnings, 0);
 		ck_assert(cfg.writes == !!(i & 1));
 		ck_assert(cfg.zeros == !!(i & 2));
-		ck_assert(cfg.ahead == !!(i & 4));
+		ck_assert(cfg.prefetch == !!(i & 4));
 		parse_one(&cfg, writes);
 		ck_assert(cfg.writes == !!(i & 1));
-		ck_assert(cfg.zeros && cfg.ahead);
+		ck_assert(cfg.zeros && cfg.prefetch);
 		parse_one(&cfg, zeros);
 		ck_assert(cfg.zeros == !!(i & 2));
-		ck_assert(cfg.writes && cfg.ahead);
-		parse_one(&cfg, ahead);
-		ck_assert(cfg.ahead == !!(i & 4));
+		ck_assert(cfg.writes && cfg.prefetch);
+		parse_one(&cfg, prefetch);
+		ck_assert(cfg.prefetch == !!(i & 4));
 		ck_assert(cfg.writes && cfg.zeros);
 	}
 }
@@ -266,6 +271,58 @@ START_TEST(both_spellings_must_agree)
 	config_parse(&cfg, (char *const[]){off, other, NULL});
 	ck_assert(!cfg.enabled);
 	ck_assert_uint_eq(cfg.errors, 0);
+}
+END_TEST
+
+/* Alone it is as good as the new name, with the new name it is ignored. */
+START_TEST(the_old_name_of_prefetch)
+{
+	static char new_names[][32] = {"PATH=/bin", "RDMACHUNK_PREFETCH=off",
+				       "RDMACHUNK_PREFETCH=on"};
+	static char old_names[][32] = {"PATH=/bin", "RDMACHUNK_AHEAD=off", "RDMACHUNK_AHEAD=on"};
+	static const char rest[] = "contradicts RDMACHUNK_PREFETCH, its new name: ignored";
+	char expected[CONFIG_MESSAGE_LEN];
+	struct config cfg;
+
+	for (int i = 0; i < 18; i++) {
+		int newer = i % 3, older = i / 3 % 3, differ = newer && older && newer != older;
+		char *entries[] = {new_names[newer], old_names[older], new_names[newer], NULL};
+
+		/* The order of the two does not matter. */
+		config_parse(&cfg, (char *const[]){entries[i / 9], entries[i / 9 + 1], NULL});
+		ck_assert(cfg.enabled);
+		ck_assert_uint_eq(cfg.errors, 0);
+		ck_assert_int_eq(cfg.prefetch, (newer ? newer : older) != 1);
+		ck_assert_uint_eq(cfg.warnings, differ);
+		if (differ) {
+			snprintf(expected, sizeof(expected), "%s %s", old_names[older], rest);
+			ck_assert_str_eq(cfg.warning[0], expected);
+		}
+	}
+}
+END_TEST
+
+/* The one that cannot be used is named, whatever the other says. */
+START_TEST(a_bad_value_of_either_name_of_prefetch)
+{
+	static char bad_new[] = "RDMACHUNK_PREFETCH=1", bad_old[] = "RDMACHUNK_AHEAD=0";
+	static char good_new[] = "RDMACHUNK_PREFETCH=off", good_old[] = "RDMACHUNK_AHEAD=off";
+	struct config cfg;
+
+	config_parse(&cfg, (char *const[]){bad_old, good_new, NULL});
+	ck_assert(!cfg.enabled);
+	ck_assert_uint_eq(cfg.errors, 1);
+	ck_assert_uint_eq(cfg.warnings, 0);
+	ck_assert_str_eq(cfg.error[0], "RDMACHUNK_AHEAD=0 " SWITCH_ALLOWED);
+	config_parse(&cfg, (char *const[]){bad_new, good_old, NULL});
+	ck_assert(!cfg.enabled);
+	ck_assert_uint_eq(cfg.errors, 1);
+	ck_assert_uint_eq(cfg.warnings, 0);
+	ck_assert_str_eq(cfg.error[0], "RDMACHUNK_PREFETCH=1 " SWITCH_ALLOWED);
+	config_parse(&cfg, (char *const[]){bad_new, bad_old, NULL});
+	ck_assert_uint_eq(cfg.errors, 2);
+	ck_assert_str_eq(cfg.error[0], "RDMACHUNK_PREFETCH=1 " SWITCH_ALLOWED);
+	ck_assert_str_eq(cfg.error[1], "RDMACHUNK_AHEAD=0 " SWITCH_ALLOWED);
 }
 END_TEST
 
@@ -383,9 +440,9 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE",	 "RDMACHUNK_WRITES",
-		"RDMACHUNK_ZEROS", "RDMACHUNK_AHEAD",	 "RDMACHUNK_POSTER",
-		"RDMACHUNK_LOG",   "RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS"};
+		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	  "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
+		"RDMACHUNK_PREFETCH", "RDMACHUNK_POSTER", "RDMACHUNK_LOG",    "RDMACHUNK_LOG_FILE",
+		"RDMACHUNK_STATS",    "RDMACHUNK_AHEAD"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
@@ -456,6 +513,8 @@ int main(void)
 	tcase_add_test(tc, the_poster);
 	tcase_add_test(tc, off_is_no_error);
 	tcase_add_test(tc, both_spellings_must_agree);
+	tcase_add_test(tc, the_old_name_of_prefetch);
+	tcase_add_test(tc, a_bad_value_of_either_name_of_prefetch);
 	tcase_add_test(tc, the_other_variables);
 	tcase_add_test(tc, unknown_variables_are_a_warning);
 	tcase_add_test(tc, more_complaints_than_there_is_room_for);

@@ -89,7 +89,7 @@ static void registered(uint64_t queue_ns, uint64_t there, uint64_t here)
 {
 	prefetch_asked(&p, now, queue_ns);
 	now += queue_ns + there;
-	prefetch_there(&p, now);
+	prefetch_measured(&p, now);
 	prefetch_answered(&p, &blocks, 42);
 	prefetch_here(&p, p.asked.end - p.asked.start, here);
 }
@@ -146,13 +146,13 @@ START_TEST(the_queue_is_not_the_ends_time)
 	add(0, MIB);
 	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){MIB, 5 * MIB}));
 	prefetch_asked(&p, now, 30 * MS);
-	prefetch_there(&p, now + 31 * MS);
+	prefetch_measured(&p, now + 31 * MS);
 	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
 	ck_assert_uint_eq(p.there.ns, 2 * MS);
 	/* It came sooner than it could: nothing is learnt. */
 	prefetch_asked(&p, now, 30 * MS);
-	prefetch_there(&p, now + 30 * MS);
-	prefetch_there(&p, now + 7 * MS);
+	prefetch_measured(&p, now + 30 * MS);
+	prefetch_measured(&p, now + 7 * MS);
 	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
 	ck_assert_uint_eq(p.there.ns, 2 * MS);
 }

@@ -222,7 +222,7 @@ START_TEST(a_request_is_not_answered_without_receives)
 	qemu_request(&q, &m, 0, 50, 0);
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_NOTHING, &own), SOURCE_FORWARD);
 	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &reply), SLOTS_DONE);
-	source_receive(&q.source, reply.data, reply.len);
+	source_receive(&q.source, reply.data, reply.len, 0);
 	/* The chunk has an MR of its own there; the extent goes on as before. */
 	ck_assert_ptr_nonnull(qemu_register(&q, 0, 50, &(struct range){0, 0}));
 	ck_assert(q.source.widening);
@@ -303,7 +303,7 @@ START_TEST(other_messages_pass)
 
 	source_init(&source, &(struct source_options){.shift = 30});
 	message_begin(&m, WIRE_READY, 1);
-	source_receive(&source, m.data, m.len);
+	source_receive(&source, m.data, m.len, 0);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		message_begin(&m, types[i], 1);
 		ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own),
@@ -419,21 +419,21 @@ START_TEST(unexpected_answers_change_nothing)
 	qemu_write(&q, 0, 0, 0);
 	/* A result nobody asked for. */
 	message_result(&m, 4711, 42);
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].host_addr, REMOTE(0));
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	/* Malformed, and of no interest. */
-	source_receive(&q.source, m.data, m.len - 1);
-	source_receive(&q.source, m.data, 0);
+	source_receive(&q.source, m.data, m.len - 1, 0);
+	source_receive(&q.source, m.data, 0, 0);
 	message_begin(&m, WIRE_ERROR, 1);
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(q.source.widening);
 
 	/* A second list of RAM blocks is not believed. */
 	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
 	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &list), SLOTS_DONE);
-	source_receive(&q.source, list.data, list.len);
+	source_receive(&q.source, list.data, list.len, 0);
 	ck_assert(!q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	q.source.widening = true;
@@ -443,7 +443,7 @@ START_TEST(unexpected_answers_change_nothing)
 	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_REPLACE);
 	message_result(&m, 4711, REMOTE(0));
 	m.data[11] = 2;
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(!q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	source_clear(&q.source);
@@ -459,7 +459,7 @@ START_TEST(a_malformed_list_stops_widening)
 	source_init(&source, &(struct source_options){.shift = 30});
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put64(&m, 1);
-	source_receive(&source, m.data, m.len);
+	source_receive(&source, m.data, m.len, 0);
 	ck_assert(!source.widening);
 	message_register(&m, WIRE_REGISTER_REQUEST, 0, 0, 0);
 	ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);

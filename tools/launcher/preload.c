@@ -9,31 +9,37 @@
 
 #include "util/config.h"
 
-#define SHIFT "RDMACHUNK_SHIFT"
-#define SIZE  "RDMACHUNK_SIZE"
+/* Two variables for one setting. */
+static const char *const spellings[][2] = {
+	{"RDMACHUNK_SHIFT", "RDMACHUNK_SIZE"},
+	{"RDMACHUNK_PREFETCH", "RDMACHUNK_AHEAD"},
+};
 
-/* The two spellings of the region's size: the one given on the command line counts alone. */
-static void forget_other_spelling(const struct options *options)
+static bool is_option(const struct options *options, const char *variable)
 {
-	bool shift = false, size = false;
+	for (size_t i = 0; config_variables[i].name; i++)
+		if (!strcmp(config_variables[i].name, variable))
+			return options->variable[i] != NULL;
+	return false;
+}
 
-	for (size_t i = 0; config_variables[i].name; i++) {
-		if (!options->variable[i])
-			continue;
-		shift = shift || !strcmp(config_variables[i].name, SHIFT);
-		size = size || !strcmp(config_variables[i].name, SIZE);
+/* Of two spellings the one given on the command line counts alone. */
+static void forget_other_spellings(const struct options *options)
+{
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+		bool first = is_option(options, spellings[i][0]);
+		bool second = is_option(options, spellings[i][1]);
+
+		if (first != second)
+			unsetenv(spellings[i][first ? 1 : 0]);
 	}
-	if (shift && !size)
-		unsetenv(SIZE);
-	if (size && !shift)
-		unsetenv(SHIFT);
 }
 
 bool preload_set_variables(const struct options *options)
 {
 	struct config config;
 
-	forget_other_spelling(options);
+	forget_other_spellings(options);
 	for (size_t i = 0; config_variables[i].name; i++) {
 		if (options->variable[i] &&
 		    setenv(config_variables[i].name, options->variable[i], 1) != 0) {

@@ -44,7 +44,7 @@ expect "completion: programs behind --check" "$(complete_words rdmachunk --check
 expect "completion: behind the program its own" \
 	"$(complete_words rdmachunk --log info qemu-system-planted "$tmp/path/st")" "$tmp/path/statistics "
 # Each value that is offered is one that is taken.
-for option in shift size log writes zeros; do
+for option in shift size log writes zeros prefetch ahead; do
 	for value in $(complete_words rdmachunk "--$option" ''); do
 		run "$launcher" --lib "$library" "--$option" "$value" "$qemu"
 		[ "$status" -eq 0 ] || not_ok "completion: --$option $value" "$err"

@@ -36,6 +36,8 @@ done
 for value in yes ON "" 1; do
 	refused "--writes '$value'" "RDMACHUNK_WRITES=$value is not allowed: use on or off" "--writes=$value"
 	refused "--zeros '$value'" "RDMACHUNK_ZEROS=$value is not allowed: use on or off" "--zeros=$value"
+	refused "--prefetch '$value'" "RDMACHUNK_PREFETCH=$value is not allowed: use on or off" "--prefetch=$value"
+	refused "--ahead '$value'" "RDMACHUNK_AHEAD=$value is not allowed: use on or off" "--ahead=$value"
 done
 refused "--stats ''" "RDMACHUNK_STATS= is not allowed: use a path (%p is the process id) or stderr" \
 	--stats=
@@ -75,6 +77,23 @@ expect "--shift wins over the variable of --size" "$(sort <<<"$out")" "LD_PRELOA
 RDMACHUNK_SHIFT=off"
 RDMACHUNK_SIZE=1M run "${launch[@]}" -- "$qemu"
 launched "the environment is kept" RDMACHUNK_SIZE=1M
+run "${launch[@]}" --prefetch off -- "$qemu"
+launched "prefetch" RDMACHUNK_PREFETCH=off
+run "${launch[@]}" --ahead off -- "$qemu"
+expect "prefetch by its old name: standard error" "$err" ""
+launched "prefetch by its old name" RDMACHUNK_AHEAD=off
+RDMACHUNK_AHEAD=on run "${launch[@]}" --prefetch off -- "$qemu"
+expect "--prefetch wins over the old variable: standard error" "$err" ""
+expect "--prefetch wins over the old variable" "$(sort <<<"$out")" "LD_PRELOAD=$library
+RDMACHUNK_PREFETCH=off"
+RDMACHUNK_PREFETCH=on run "${launch[@]}" --ahead off -- "$qemu"
+expect "--ahead wins over the new variable: standard error" "$err" ""
+expect "--ahead wins over the new variable" "$(sort <<<"$out")" "LD_PRELOAD=$library
+RDMACHUNK_AHEAD=off"
+run "${launch[@]}" --prefetch on --ahead off -- "$qemu"
+expect "--prefetch and --ahead: a warning" "$err" \
+	"rdmachunk: RDMACHUNK_AHEAD=off contradicts RDMACHUNK_PREFETCH, its new name: ignored"
+expect "--prefetch and --ahead: QEMU is started" "$status" 0
 
 # libc is in each process anyway.
 libc=$(sed -n 's|^[^/]*\(/.*/libc[.-].*so.*\)|\1|p' /proc/self/maps | head -n 1)

@@ -79,14 +79,27 @@ case_ahead_answered_wrongly()
 
 case_ahead_off()
 {
+	local new=RDMACHUNK_PREFETCH old=RDMACHUNK_AHEAD settings
+
 	need jq
-	run_shim RDMACHUNK_AHEAD=off RDMACHUNK_STATS="$PWD/stats" "$client" ahead none
-	must_exit shim 0
-	must_be_silent shim
-	# Two chunks, and all that has data at once
-	one_line shim.out '^requests 3 mrs 3$'
-	[[ $(count '^ibv_reg_mr .*length=8388608 access=0' shim.log) == 1 ]] || fail "$(<shim.log)"
-	jq -e '.requests_ahead == 0 and .registrations_ahead == 0' stats >/dev/null || fail "$(<stats)"
+	# By its old name, too, which does not count beside the new one
+	for settings in $new=off $old=off "$new=off $old=off" "$new=off $old=on"; do
+		rm -f stats
+		# shellcheck disable=SC2086 # one or two
+		run_shim $settings RDMACHUNK_STATS="$PWD/stats" "$client" ahead none
+		must_exit shim 0
+		if [[ $settings == *=on ]]; then
+			one_line shim.err "^rdmachunk: $old=on contradicts $new,"
+		else
+			must_be_silent shim
+		fi
+		# Two chunks, and all that has data at once
+		one_line shim.out '^requests 3 mrs 3$'
+		[[ $(count '^ibv_reg_mr .*length=8388608 access=0' shim.log) == 1 ]] ||
+			fail "$settings: $(<shim.log)"
+		jq -e '.requests_ahead == 0 and .registrations_ahead == 0' stats >/dev/null ||
+			fail "$settings: $(<stats)"
+	done
 }
 
 # The smallest region: everything as QEMU does it by itself

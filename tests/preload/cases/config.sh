@@ -47,6 +47,29 @@ case_config_bad_log()
 	refused '^rdmachunk: RDMACHUNK_LOG_FILE= is not allowed: use ' RDMACHUNK_LOG_FILE=
 }
 
+case_config_bad_prefetch()
+{
+	local name
+
+	for name in PREFETCH AHEAD; do
+		refused "^rdmachunk: RDMACHUNK_$name=1 is not allowed: use on or off;" RDMACHUNK_$name=1
+	done
+	refused '^rdmachunk: RDMACHUNK_AHEAD=1 is not allowed: use on or off;' \
+		RDMACHUNK_PREFETCH=on RDMACHUNK_AHEAD=1
+}
+
+# The new name counts, and a contradiction is said.
+case_config_both_names_of_prefetch()
+{
+	run_shim RDMACHUNK_PREFETCH=on RDMACHUNK_AHEAD=on "$client" ahead found
+	must_exit shim 0
+	must_be_silent shim
+	run_shim RDMACHUNK_PREFETCH=on RDMACHUNK_AHEAD=off "$client" ahead found
+	must_exit shim 0
+	one_line shim.out '^registered ahead$'
+	one_line shim.err '^rdmachunk: RDMACHUNK_AHEAD=off contradicts RDMACHUNK_PREFETCH,'
+}
+
 # A bad value is said even when nothing else would be.
 case_config_bad_shift_with_log_off()
 {
@@ -75,7 +98,7 @@ case_config_shift_sets_the_region()
 	local shift
 
 	for shift in 20 21 22 23 30; do
-		run_shim RDMACHUNK_SHIFT=$shift RDMACHUNK_AHEAD=off "$client" migrate 192.0.2.7 source
+		run_shim RDMACHUNK_SHIFT=$shift RDMACHUNK_PREFETCH=off "$client" migrate 192.0.2.7 source
 		must_exit shim 0
 		must_be_silent shim
 		# Of 8 MiB: the first chunk, the rest of its region, and the others

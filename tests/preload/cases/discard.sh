@@ -4,7 +4,7 @@
 
 run_discard()
 {
-	run_shim RDMACHUNK_SHIFT=22 RDMACHUNK_AHEAD=off "$@"
+	run_shim RDMACHUNK_SHIFT=22 RDMACHUNK_PREFETCH=off "$@"
 	must_exit shim 0
 }
 
