@@ -178,6 +178,20 @@ START_TEST(the_slower_end_decides)
 }
 END_TEST
 
+/* Nothing was registered there yet, or here. */
+START_TEST(an_end_that_is_not_known_holds_nothing_up)
+{
+	p.there = (struct piece){.bytes = 64 * MIB, .ns = 10 * MS};
+	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	p.here = p.there;
+	piece_init(&p.there);
+	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	ck_assert_uint_eq(prefetch_ns(&p), 10 * MS);
+}
+END_TEST
+
 /* The wire is idle for what it takes, so each has less of a fixed cost. */
 START_TEST(when_qemu_had_to_wait_pieces_take_twice_as_long)
 {
@@ -482,6 +496,7 @@ int main(void)
 	tcase_add_test(tc, behind_a_queue_of_8_ms_for_three_times_that_more);
 	tcase_add_test(tc, the_queue_is_not_the_ends_time);
 	tcase_add_test(tc, the_slower_end_decides);
+	tcase_add_test(tc, an_end_that_is_not_known_holds_nothing_up);
 	tcase_add_test(tc, when_qemu_had_to_wait_pieces_take_twice_as_long);
 	tcase_add_test(tc, enough_is_two_pieces_and_20_ms_of_the_rate);
 	tcase_add_test(tc, no_more_is_asked_for_when_enough_is_ahead);

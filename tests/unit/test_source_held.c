@@ -124,6 +124,32 @@ START_TEST(qemus_own_request_becomes_one_of_ours)
 }
 END_TEST
 
+/* What the destination takes for QEMU's own requests tells of it as well; of one chunk, or of what
+ * nobody knows when it was posted, nothing. */
+START_TEST(a_request_of_qemus_is_measured)
+{
+	const uint64_t ms = 1000000;
+	const struct piece *there = &q.source.prefetch.there;
+	struct wire_message own;
+	struct message m, reply;
+
+	start();
+	if (_i == 1)
+		qemu_hole(&q, 0, 2 * MIB, 150 * MIB);
+	qemu_request(&q, &m, 0, 1, 0);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own),
+			 _i == 1 ? SOURCE_FORWARD : SOURCE_REPLACE);
+	/* Behind WRITEs of 30 ms */
+	if (_i < 2)
+		source_posted(&q.source, 100 * ms, 30 * ms);
+	message_result(&reply, 42, REMOTE(0));
+	source_receive(&q.source, reply.data, reply.len, 140 * ms);
+	ck_assert_uint_eq(there->ns, _i ? 0 : 20 * ms);
+	ck_assert_uint_eq(there->bytes, _i ? PIECE : 2 * PIECE);
+	source_clear(&q.source);
+}
+END_TEST
+
 START_TEST(it_stays_qemus_own_where_it_must)
 {
 	struct wire_message own;
@@ -237,6 +263,7 @@ int main(void)
 
 	tcase_add_test(tc, a_request_is_held_until_the_result_comes);
 	tcase_add_test(tc, qemus_own_request_becomes_one_of_ours);
+	tcase_add_loop_test(tc, a_request_of_qemus_is_measured, 0, 3);
 	tcase_add_loop_test(tc, it_stays_qemus_own_where_it_must, 0, 6);
 	tcase_add_test(tc, what_cannot_be_answered_is_sent);
 	tcase_add_test(tc, a_held_request_that_qemu_gives_up);
