@@ -9,6 +9,7 @@
 
 #include "conn_caller.h"
 #include "core/verbs_values.h"
+#include "driver_mr.h"
 #include "message.h"
 
 #define EVENTS_MAX 2000
@@ -176,8 +177,8 @@ static void send_message(struct caller *c)
 	wr.data = qemu->data;
 	wr.local_addr = (uintptr_t)qemu->data;
 	if (conn_expects_message(c->conn)) {
-		caller_drain(c, CONN_RECV_CQ, 16);
-		caller_run(c);
+		driver_drain(c->driver, CONN_RECV_CQ);
+		driver_run(c->driver);
 	}
 	ret = conn_post_send(c->conn, &wr);
 	ENSURE(ret <= 0);
@@ -187,7 +188,7 @@ static void send_message(struct caller *c)
 				      (message_is_whole(wr.data, length) &&
 				       (message_type(wr.data) == WIRE_READY ||
 					message_type(wr.data) == WIRE_ERROR)));
-	caller_run(c);
+	driver_run(c->driver);
 }
 
 static void post_write(struct caller *c, struct conn_wr wr)
@@ -209,7 +210,7 @@ static void post_write(struct caller *c, struct conn_wr wr)
 		ENSURE(c->open[QEMU_WRITE] || conn_count_due(c->conn, CONN_SEND_CQ));
 	if (!ret)
 		caller_accept(c, qemu, false);
-	caller_run(c);
+	driver_run(c->driver);
 }
 
 /* Some, one behind the other. */
@@ -228,8 +229,8 @@ static void send_writes(struct caller *c)
 	if (wr.length > MIB << 10)
 		wr.length = MIB << 10;
 	/* Of an MR that QEMU has. */
-	if (c->handles && key & 1)
-		wr.lkey = c->handle[key / 2 % c->handles]->real.lkey;
+	if (c->driver->handles && key & 1)
+		wr.lkey = c->driver->handle[key / 2 % c->driver->handles]->real.lkey;
 	for (unsigned int n = how; n > 0 && !c->inside; n -= n < 4 ? n : 4) {
 		post_write(c, wr);
 		wr.local_addr += wr.length;
@@ -256,41 +257,30 @@ static void post_recv(struct caller *c)
 	if (!qemu)
 		return;
 	request.addr = qemu->data;
-	if (posts) {
+	if (posts)
 		ret = conn_post_recv(c->conn, &request);
-		ENSURE(ret == 0 || ret == -ENOMEM);
-		if (!ret)
-			caller_accept(c, qemu, false);
-		if (conn_state(c->conn) >= CONN_ACTIVE)
-			caller_run(c);
-		return;
-	}
-	caller_accept(c, qemu, false);
-	c->rq[c->rq_count++] = (struct conn_recv){
-		.wr_id = request.wr_id,
-		.addr = (uintptr_t)request.addr,
-		.length = request.length,
-	};
+	else
+		ret = driver_post_recv(c->driver, &request);
+	ENSURE(ret == 0 || ret == -ENOMEM);
+	if (!ret)
+		caller_accept(c, qemu, false);
+	if (posts && conn_state(c->conn) >= CONN_ACTIVE)
+		driver_run(c->driver);
 }
 
 static void message_comes(struct caller *c)
 {
 	uint32_t length = build_message(c);
-	void *buffer = caller_receive_begin(c, length);
 
-	if (!buffer)
-		return;
-	memcpy(buffer, scratch.data, length);
-	caller_receive_end(c, length);
+	caller_receive(c, scratch.data, length);
 }
 
 static void arm(struct caller *c)
 {
 	uint8_t how = input_8(&c->in);
-	enum conn_cq cq = how & 1 && !c->options.one_cq ? CONN_RECV_CQ : CONN_SEND_CQ;
+	enum conn_cq cq = how & 1 && !c->world.settings.one_cq ? CONN_RECV_CQ : CONN_SEND_CQ;
 
-	conn_arm(c->conn, cq);
-	caller_run(c);
+	driver_arm(c->driver, cq);
 	if (how & 2)
 		caller_poll(c, cq, 1);
 }
@@ -315,7 +305,7 @@ static void fail_wr(struct caller *c)
 	if (status & 1)
 		caller_complete(c, 1 + status / 2);
 	else
-		caller_fail_recv(c, 1 + status / 2);
+		nic_fail_recv(&c->world, c->qp, 1 + status / 2);
 }
 
 static void complete_nonsense(struct caller *c)
@@ -336,7 +326,7 @@ static void complete_nonsense(struct caller *c)
 	if (caller_is_outstanding(c, wc.wr_id))
 		return;
 	conn_completed(c->conn, &wc);
-	caller_run(c);
+	driver_run(c->driver);
 }
 
 static void register_memory(struct caller *c)
@@ -354,7 +344,7 @@ static void register_memory(struct caller *c)
 	unsigned int calls = 0;
 	int ret;
 
-	if (c->handles == CALLER_HANDLES)
+	if (c->driver->handles == CALLER_HANDLES)
 		return;
 	while ((ret = conn_register(c->conn, &want, &mr)) == CONN_AGAIN) {
 		ENSURE(++calls < CALLS_MAX);
@@ -362,15 +352,18 @@ static void register_memory(struct caller *c)
 		if (!wait_meanwhile(c))
 			want.last = true;
 	}
-	caller_run(c);
+	driver_run(c->driver);
 	ENSURE(ret <= 0 && (!ret || !mr));
 	if (mr)
-		c->handle[c->handles++] = mr;
+		c->driver->handle[c->driver->handles++] = mr;
 }
 
 static void put_handle(struct caller *c)
 {
-	caller_put(c, input_8(&c->in));
+	uint8_t which = input_8(&c->in);
+
+	if (c->driver->handles)
+		driver_mr_put(c->driver, which % c->driver->handles);
 }
 
 /* How it ends what is done next. */
@@ -409,13 +402,12 @@ static void give_up(struct caller *c)
 		conn_disconnected(c->conn);
 	else if (how < 72)
 		conn_stop_prefetch(c->conn);
-	caller_run(c);
+	driver_run(c->driver);
 }
 
 static void settle(struct caller *c)
 {
-	for (unsigned int n = c->sq_count; n > 0; n--)
-		caller_complete(c, VERBS_WC_SUCCESS);
+	caller_complete_all(c);
 	while (caller_poll(c, CONN_SEND_CQ, 8) || caller_poll(c, CONN_RECV_CQ, 8))
 		;
 }
@@ -424,8 +416,8 @@ static void drain(struct caller *c)
 {
 	uint8_t how = input_8(&c->in);
 
-	caller_drain(c, how & 1 ? CONN_RECV_CQ : CONN_SEND_CQ, 16);
-	caller_run(c);
+	driver_drain(c->driver, how & 1 ? CONN_RECV_CQ : CONN_SEND_CQ);
+	driver_run(c->driver);
 }
 
 /* From `FIRST_OF_OTHERS` on those that are not of the thread that calls for QEMU. */
@@ -457,7 +449,7 @@ static void (*const events[])(struct caller *c) = {
 static bool wait_meanwhile(struct caller *c)
 {
 	c->inside = true;
-	caller_run(c);
+	driver_run(c->driver);
 	for (int i = 0; i < STEPS_MEANWHILE && c->in.left; i++) {
 		if (conn_waits(c->conn) == CONN_WAITS_FOR_NOTHING)
 			break;
@@ -474,9 +466,9 @@ static bool wait_meanwhile(struct caller *c)
 /* ---- One input ---- */
 
 /* The connection is made, or passes through. False when it cannot be made. */
-static bool make(struct caller *c)
+static bool make(struct caller *c, uint8_t how)
 {
-	uint8_t how = input_8(&c->in), also = input_8(&c->in);
+	uint8_t also = input_8(&c->in);
 	uint64_t max_message = UINT64_C(1) << (20 + (also & 15));
 
 	for (uint8_t n = also >> 4; n > 0; n--)
@@ -488,36 +480,58 @@ static bool make(struct caller *c)
 		conn_keep_recvs(c->conn);
 	else if (!(how & 2))
 		conn_take_over(c->conn, caller_memory(), 7);
-	if (!caller_run(c)) {
+	if (!driver_run(c->driver)) {
 		/* The rest passes through, if nothing was given to the NIC. */
-		if (how & 1 || c->rq_count)
+		if (how & 1 || c->qp->rq_count)
 			return false;
 		how |= 2;
 	}
 	if (how & 2) {
 		conn_pass_through(c->conn);
-		return caller_run(c);
+		return driver_run(c->driver);
 	}
 	if (conn_wants_help(c->conn) && how & 16)
 		conn_forgo_help(c->conn);
 	if (how & 32)
 		conn_ask_singly(c->conn);
 	conn_start(c->conn, max_message);
-	return caller_run(c);
+	return driver_run(c->driver);
+}
+
+static struct conn_options input_options(struct caller *c, uint8_t flags)
+{
+	return (struct conn_options){
+		.one_cq = flags & 2,
+		.writes = flags & 4,
+		.zeros = flags & 8,
+		.prefetch = flags & 16,
+		.limited = flags & 32,
+		.shift = 20 + input_8(&c->in) % 11,
+	};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct qemu_wr wrs[CALLER_WRS];
-	static struct caller caller = {.wr = wrs};
+	static struct caller caller;
 	struct caller *c = &caller;
-	uint8_t end;
+	struct conn_options options;
+	uint8_t flags, end, how;
 
-	caller_init(c, data, size);
+	/* The rest is looked at only as far as it is used. */
+	memset(c, 0, offsetof(struct caller, world) + offsetof(struct world, physical));
+	c->in = (struct input){data, size};
+	flags = input_8(&c->in);
+	options = input_options(c, flags);
+	c->data = UINT64_C(0x0101010101010101) * (uint8_t)~input_8(&c->in);
 	end = input_8(&c->in);
-	if (make(c) && conn_state(c->conn) != CONN_PASSTHROUGH) {
-		for (int i = 0; i < EVENTS_MAX && c->in.left; i++)
+	how = input_8(&c->in);
+	caller_init(c, how & 1 ? CONN_DESTINATION : CONN_SOURCE, &options);
+	c->driver->poster = flags & 1;
+	if (make(c, how) && conn_state(c->conn) != CONN_PASSTHROUGH) {
+		for (int i = 0; i < EVENTS_MAX && c->in.left; i++) {
 			events[input_8(&c->in) % EVENTS](c);
+			caller_look(c);
+		}
 		caller_flush(c, end & 1);
 	}
 	caller_end(c, end >> 1);

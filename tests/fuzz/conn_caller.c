@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 
 #include "core/verbs_values.h"
+#include "driver_mr.h"
 
 #if defined(__has_include) && __has_include(<sanitizer/asan_interface.h>)
 #include <sanitizer/asan_interface.h>
@@ -12,11 +14,6 @@
 #define ASAN_POISON_MEMORY_REGION(addr, size)	((void)(addr), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(addr, size) ((void)(addr), (void)(size))
 #endif
-
-/* What only a thread does. */
-#define LISTEN	 CONN_KIND(CONN_LISTEN)
-#define PREFETCH (CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER))
-#define WRITES	 CONN_KIND(CONN_POST_WRITES)
 
 /* No loop of a caller's goes on for longer. */
 #define STEPS_MAX 100000
@@ -34,19 +31,35 @@ void *caller_memory(void)
 	return memory;
 }
 
-static uint8_t *buffer_of(const struct conn_recv *recv)
-{
-	return (uint8_t *)(uintptr_t)recv->addr;
-}
-
 static bool is_own(const void *p)
 {
 	return (const uint8_t *)p >= memory && (const uint8_t *)p < memory + sizeof(memory);
 }
 
-static enum conn_cq real_cq(const struct caller *c, enum conn_cq cq)
+/* ---- What the model leaves to us: nobody acts but as the input says ---- */
+
+void world_yield(struct world *w)
 {
-	return c->options.one_cq ? CONN_SEND_CQ : cq;
+	(void)w;
+}
+
+bool world_step(struct world *w)
+{
+	(void)w;
+	return false;
+}
+
+void world_fail(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	(void)w;
+	fputs("does not hold: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	abort();
 }
 
 /* ---- The guest's memory and its registrations ---- */
@@ -64,64 +77,30 @@ static bool has_data(void *context, uint64_t addr, uint64_t length, uint64_t *bu
 	return c->data >> (addr >> 20) % 64 & 1;
 }
 
-static int reg(void *context, uint64_t addr, uint64_t length, int access, struct mrs_real *real)
-{
-	struct caller *c = context;
-	struct real_mr *mr;
-
-	(void)addr;
-	(void)access;
-	ENSURE(length);
-	if (c->reg_error && length > c->reg_limit)
-		return -c->reg_error;
-	mr = calloc(1, sizeof(*mr));
-	ENSURE(mr);
-	mr->lkey = CALLER_LKEYS + ++c->lkeys;
-	mr->next = c->mrs;
-	c->mrs = mr;
-	c->mrs_live++;
-	*real = (struct mrs_real){mr, mr->lkey};
-	if (c->reg_discards)
-		caller_discard(c);
-	return 0;
-}
-
-/* By QEMU, which says when; or by the connection: then no WRITE uses it. */
-static void give_back(struct caller *c, void *real)
-{
-	struct real_mr *mr = real;
-
-	ENSURE(!mr->given_back);
-	mr->given_back = true;
-	c->mrs_live--;
-}
-
-static void dereg(void *context, void *real)
-{
-	const struct real_mr *mr = real;
-	struct caller *c = context;
-
-	for (unsigned int i = 0; i < c->sq_count; i++)
-		ENSURE(c->sq[i].done || c->sq[i].wr.lkey != mr->lkey);
-	/* Of those that a thread posts the NIC may have taken some. */
-	if (c->post.state != LATE_NOTHING)
-		for (unsigned int i = c->post.result.posted; i < c->post.action.post.count; i++)
-			ENSURE(c->post.action.post.wr[i].lkey != mr->lkey);
-	give_back(c, real);
-}
-
-static int watch(void *context, struct ram_blocks *blocks, struct ram_block *block)
+static int reg(void *context, uint64_t length)
 {
 	const struct caller *c = context;
-	int ret;
 
-	ENSURE(blocks == conn_blocks(c->conn));
-	if (c->watch_fails || block->length > WATCHED_MAX)
-		return -ENOMEM;
-	ret = discard_map_init(&block->discards, block->length);
-	if (!ret)
-		block->watched = true;
-	return ret;
+	ENSURE(length);
+	/* The model keeps them all. */
+	if (c->world.nic.mrs > NIC_MRS / 2)
+		return ENOMEM;
+	return length > c->reg_limit ? c->reg_error : 0;
+}
+
+static void registered(void *context)
+{
+	struct caller *c = context;
+
+	if (c->reg_discards)
+		caller_discard(c);
+}
+
+static bool can_watch(void *context, const struct ram_block *block)
+{
+	const struct caller *c = context;
+
+	return !c->watch_fails && block->length <= WATCHED_MAX;
 }
 
 void caller_discard(struct caller *c)
@@ -146,28 +125,6 @@ void caller_discard(struct caller *c)
 
 /* ---- The NIC ---- */
 
-static void push_cqe(struct caller *c, enum conn_cq cq, const struct completion *wc)
-{
-	cq = real_cq(c, cq);
-	ENSURE(c->cq_count[cq] < sizeof(c->cq[0]) / sizeof(c->cq[0][0]));
-	c->cq[cq][c->cq_count[cq]++] = *wc;
-}
-
-static void pop_cqe(struct caller *c, enum conn_cq cq, struct completion *wc)
-{
-	*wc = c->cq[cq][0];
-	memmove(c->cq[cq], c->cq[cq] + 1, --c->cq_count[cq] * sizeof(*wc));
-	/* It frees its place on the send queue, and those before it. */
-	for (unsigned int i = 0; i < c->sq_count; i++) {
-		if (c->sq[i].wr.wr_id != wc->wr_id)
-			continue;
-		ENSURE(c->sq[i].done);
-		c->sq_count -= i + 1;
-		memmove(c->sq, c->sq + i + 1, c->sq_count * sizeof(c->sq[0]));
-		break;
-	}
-}
-
 /* What the NIC reads of a message is one of ours, or the one that QEMU has just posted. */
 static void check_message(struct caller *c, const struct conn_send *wr)
 {
@@ -187,246 +144,138 @@ static void check_message(struct caller *c, const struct conn_send *wr)
 	c->wr[i - 1].posted = true;
 }
 
-static void nic_post(struct caller *c, const struct conn_send *wr)
+static bool is_on_send_queue(const struct nic_qp *qp, uint64_t wr_id)
 {
-	ENSURE(c->sq_count < ORDER_SEND_QUEUE);
-	for (unsigned int i = 0; i < c->sq_count; i++)
-		ENSURE(c->sq[i].wr.wr_id != wr->wr_id);
+	for (uint64_t i = qp->freed; i < qp->posted; i++)
+		if (qp->sq[i % NIC_SEND_QUEUE].wr_id == wr_id)
+			return true;
+	return false;
+}
+
+static int post_send(void *context, const struct conn_send *wr)
+{
+	struct caller *c = context;
+	int error = c->post_error;
+
+	if (error && !c->post_takes--) {
+		c->post_error = 0;
+		return error;
+	}
+	ENSURE(!is_on_send_queue(c->qp, wr->wr_id));
 	if (wr->message)
 		check_message(c, wr);
-	c->sq[c->sq_count++] = (struct nic_entry){.wr = *wr};
+	return 0;
 }
 
-static void post(struct caller *c, const struct conn_action *action, struct conn_result *result)
+static const struct nic_recv *recv_at(const struct nic_qp *qp, unsigned int i)
 {
-	ENSURE(action->post.count && action->post.count <= ORDER_BATCH);
-	ENSURE(action->kind == CONN_POST_WRITES || action->post.count == 1);
-	for (; result->posted < action->post.count; result->posted++) {
-		const struct conn_send *wr = &action->post.wr[result->posted];
-
-		if (c->post_error && !c->post_takes--) {
-			result->error = c->post_error;
-			c->post_error = 0;
-			return;
-		}
-		ENSURE(wr->message == (action->kind == CONN_POST_MESSAGE));
-		nic_post(c, wr);
-	}
+	return &qp->rq[(qp->rq_head + i) % NIC_RECVS];
 }
 
-static void post_recv(struct caller *c, const struct conn_recv *recv, struct conn_result *result)
+static int post_recv(void *context, const struct conn_recv *recv)
 {
-	unsigned int bit;
+	void *buffer = (void *)(uintptr_t)recv->addr;
+	struct caller *c = context;
+	int error = c->recv_error;
 
-	c->recv_refused = c->recv_error && !c->recv_takes--;
-	if (c->recv_refused) {
-		result->error = c->recv_error;
+	if (error && !c->recv_takes--) {
 		c->recv_error = 0;
-		return;
+		return error;
 	}
-	ENSURE(c->rq_count < CALLER_RECVS);
-	c->rq[c->rq_count++] = *recv;
-	if (!is_own(buffer_of(recv)))
-		return;
-	bit = 1u << (unsigned int)((buffer_of(recv) - memory) / (ptrdiff_t)WIRE_MESSAGE_MAX);
-	ENSURE(bit < 1u << RECV_QUEUE_BUFFERS && !(c->own_buffers & bit));
-	c->own_buffers |= bit;
-	c->used_buffers |= bit;
+	if (!is_own(buffer))
+		return 0;
+	for (unsigned int i = 0; i < c->qp->rq_count; i++)
+		ENSURE(recv_at(c->qp, i)->data != buffer);
+	c->used_buffers |=
+		1u << (unsigned int)(((uint8_t *)buffer - memory) / (ptrdiff_t)WIRE_MESSAGE_MAX);
+	ENSURE(c->used_buffers < 1u << RECV_QUEUE_BUFFERS);
 	/* It is the NIC's now. */
-	ASAN_POISON_MEMORY_REGION(buffer_of(recv), WIRE_MESSAGE_MAX);
+	ASAN_POISON_MEMORY_REGION(buffer, WIRE_MESSAGE_MAX);
+	return 0;
 }
 
-static void pop_recv(struct caller *c, struct conn_recv *recv)
+/* The WR that tells of a failure tells of none that was posted before it. */
+static void complete(struct caller *c)
 {
-	*recv = c->rq[0];
-	memmove(c->rq, c->rq + 1, --c->rq_count * sizeof(c->rq[0]));
-	if (is_own(buffer_of(recv)))
-		c->own_buffers &= ~(1u << (unsigned int)((buffer_of(recv) - memory) /
-							 (ptrdiff_t)WIRE_MESSAGE_MAX));
+	bool tells = c->qp->sq[c->qp->completed % NIC_SEND_QUEUE].wr_id != posting_nothing().wr_id;
+	unsigned int before = c->qp->send_cq->count;
+
+	nic_complete_send(&c->world, c->qp);
+	if (c->qp->send_cq->count == before)
+		c->silent = true;
+	else if (tells)
+		c->silent = false;
 }
 
 void caller_complete(struct caller *c, uint32_t status)
 {
-	struct completion wc = {.status = c->qp_error ? VERBS_WC_WR_FLUSH_ERR : status};
-
-	for (unsigned int i = 0; i < c->sq_count; i++) {
-		if (c->sq[i].done)
-			continue;
-		c->sq[i].done = true;
-		wc.wr_id = c->sq[i].wr.wr_id;
-		wc.opcode = c->sq[i].wr.message ? VERBS_WC_SEND : VERBS_WC_RDMA_WRITE;
-		c->qp_error = wc.status != VERBS_WC_SUCCESS;
-		if (c->sq[i].wr.signaled || c->qp_error)
-			push_cqe(c, CONN_SEND_CQ, &wc);
+	if (c->qp->completed == c->qp->posted)
 		return;
-	}
+	if (status != VERBS_WC_SUCCESS)
+		nic_fail(&c->world, c->qp, status);
+	complete(c);
 }
 
-void *caller_receive_begin(struct caller *c, uint32_t room)
+void caller_complete_all(struct caller *c)
 {
-	if (!c->rq_count || c->qp_error)
-		return NULL;
-	if (room > c->rq[0].length)
-		return NULL;
-	if (is_own(buffer_of(&c->rq[0])))
-		ASAN_UNPOISON_MEMORY_REGION(buffer_of(&c->rq[0]), room);
-	return buffer_of(&c->rq[0]);
+	while (c->qp->completed < c->qp->posted)
+		complete(c);
 }
 
-void caller_receive_end(struct caller *c, uint32_t length)
+static struct qemu_wr *find_wr(struct caller *c, uint64_t wr_id)
 {
-	struct completion wc = {.opcode = VERBS_WC_RECV, .byte_len = length};
-	struct conn_recv recv;
+	uint64_t number = wr_id >> 16;
 
-	pop_recv(c, &recv);
-	wc.wr_id = recv.wr_id;
-	/* What is behind the message is nobody's. */
-	if (is_own(buffer_of(&recv))) {
-		ASAN_POISON_MEMORY_REGION(buffer_of(&recv), WIRE_MESSAGE_MAX);
-		ASAN_UNPOISON_MEMORY_REGION(buffer_of(&recv), length);
-	}
-	push_cqe(c, CONN_RECV_CQ, &wc);
+	return number && number <= c->wrs ? &c->wr[number - 1] : NULL;
 }
 
-void caller_fail_recv(struct caller *c, uint32_t status)
+void caller_receive(struct caller *c, const void *data, uint32_t length)
 {
-	struct completion wc = {.status = c->qp_error ? VERBS_WC_WR_FLUSH_ERR : status};
-	struct conn_recv recv;
+	const struct nic_recv *recv = recv_at(c->qp, 0);
+	void *buffer = recv->data;
+	bool own = is_own(buffer);
 
-	if (!c->rq_count)
+	if (!c->qp->rq_count || c->qp->error)
 		return;
-	wc.opcode = VERBS_WC_RECV;
-	pop_recv(c, &recv);
-	wc.wr_id = recv.wr_id;
-	push_cqe(c, CONN_RECV_CQ, &wc);
-	c->qp_error = true;
+	if (length > (own ? WIRE_MESSAGE_MAX : find_wr(c, recv->wr_id)->length))
+		return;
+	/* What is behind the message stays nobody's. */
+	if (own)
+		ASAN_UNPOISON_MEMORY_REGION(buffer, length);
+	nic_receive(&c->world, c->qp, data, length);
 }
 
-/* ---- Actions ---- */
-
-static void abort_qp(struct caller *c, const struct conn_action *action)
-{
-	struct completion wc = {.wr_id = action->abort.wr.wr_id, .status = VERBS_WC_WR_FLUSH_ERR};
-
-	ENSURE(action->abort.error > 0 && action->abort.cause >= 0 && action->abort.reason[0]);
-	ENSURE(action->abort.wr.signaled && !action->abort.wr.length);
-	ENSURE(conn_error(c->conn) < 0 && conn_error(c->conn) != -ENOMEM);
-	c->qp_error = true;
-	push_cqe(c, CONN_SEND_CQ, &wc);
-}
-
-static void perform(struct caller *c, const struct conn_action *action, struct conn_result *result)
-{
-	switch (action->kind) {
-	case CONN_ABORT:
-		abort_qp(c, action);
-		break;
-	case CONN_POST_RECV:
-		post_recv(c, &action->recv, result);
-		break;
-	case CONN_POST_MESSAGE:
-	case CONN_POST_WRITES:
-		post(c, action, result);
-		break;
-	case CONN_DEREGISTER:
-		dereg(c, action->mr);
-		break;
-	case CONN_LISTEN:
-		caller_drain(c, action->cq, 16);
-		break;
-	case CONN_SCAN:
-		result->found = prefetch_find(&action->scan);
-		break;
-	case CONN_REGISTER:
-		result->error = -reg(c, action->memory.addr, action->memory.length,
-				     action->memory.access, &result->mr);
-		break;
-	case CONN_SHUN:
-	case CONN_KINDS:
-		break;
-	}
-}
-
-bool caller_run(struct caller *c)
-{
-	unsigned int kinds = CONN_ALL_KINDS & ~(LISTEN | PREFETCH), steps = 0;
-	struct conn_action action;
-
-	if (c->poster)
-		kinds &= ~WRITES;
-	while (conn_next(c->conn, kinds, &action)) {
-		struct conn_result result = {.posted = 0};
-
-		ENSURE(++steps < STEPS_MAX);
-		perform(c, &action, &result);
-		conn_done(c->conn, &action, &result);
-		if (c->recv_refused && conn_state(c->conn) < CONN_ACTIVE) {
-			c->recv_refused = false;
-			return false;
-		}
-	}
-	c->listens = conn_next(c->conn, LISTEN, &c->listen);
-	ENSURE(!c->listens || !c->options.one_cq);
-	/* The thread that posts has not got to it. */
-	if (c->post.state == LATE_NOTHING && !conn_has(c->conn, WRITES))
-		ENSURE(!conn_check(c->conn));
-	return true;
-}
+/* ---- The threads ---- */
 
 void caller_listen(struct caller *c)
 {
-	const struct conn_result result = {.posted = 0};
-
-	if (!c->listens)
-		return;
-	perform(c, &c->listen, &(struct conn_result){.posted = 0});
-	conn_done(c->conn, &c->listen, &result);
-	caller_run(c);
+	if (c->driver->listens)
+		driver_listen(c->driver);
 }
 
-static void step_thread(struct caller *c, struct late *late, unsigned int kinds)
-{
-	struct conn_result nothing = {.posted = 0};
-
-	switch (late->state) {
-	case LATE_NOTHING:
-		if (!conn_next(c->conn, kinds, &late->action))
-			break;
-		late->state = LATE_TAKEN;
-		late->result = nothing;
-		break;
-	case LATE_TAKEN:
-		perform(c, &late->action, &late->result);
-		late->state = LATE_DONE;
-		break;
-	case LATE_DONE:
-		late->state = LATE_NOTHING;
-		conn_done(c->conn, &late->action, &late->result);
-		caller_run(c);
-		break;
-	}
-}
-
+/* Others may act before the connection learns of what it has posted. */
 void caller_step_poster(struct caller *c)
 {
-	if (c->poster)
-		step_thread(c, &c->post, WRITES);
+	struct driver *d = c->driver;
+
+	if (!d->poster)
+		return;
+	d->locked = d->post.busy && !d->post.performed;
+	driver_post(d);
+	d->locked = 0;
 }
 
 void caller_step_prefetcher(struct caller *c)
 {
-	step_thread(c, &c->prefetch, PREFETCH);
+	driver_prefetch(c->driver);
 }
 
-void caller_drain(struct caller *c, enum conn_cq cq, unsigned int max)
+static void end_threads(struct caller *c)
 {
-	struct completion wc;
-
-	cq = real_cq(c, cq);
-	for (; max && c->cq_count[cq]; max--) {
-		pop_cqe(c, cq, &wc);
-		conn_completed(c->conn, &wc);
-	}
+	while (c->driver->post.busy)
+		caller_step_poster(c);
+	while (c->driver->prefetch.busy)
+		caller_step_prefetcher(c);
 }
 
 /* ---- QEMU ---- */
@@ -447,13 +296,6 @@ struct qemu_wr *caller_new_wr(struct caller *c, enum qemu_kind kind, uint32_t le
 	return wr;
 }
 
-static struct qemu_wr *find_wr(const struct caller *c, uint64_t wr_id)
-{
-	uint64_t number = wr_id >> 16;
-
-	return number && number <= c->wrs ? &c->wr[number - 1] : NULL;
-}
-
 void caller_accept(struct caller *c, struct qemu_wr *wr, bool urgent)
 {
 	/* QEMU has given up on what has not gone. */
@@ -465,28 +307,34 @@ void caller_accept(struct caller *c, struct qemu_wr *wr, bool urgent)
 	c->open[wr->kind]++;
 }
 
+static bool is_completed(const struct nic_cq *cq, uint64_t wr_id)
+{
+	for (unsigned int i = 0; i < cq->count; i++)
+		if (cq->ring[(cq->head + i) % NIC_CQ].wc.wr_id == wr_id)
+			return true;
+	return false;
+}
+
 bool caller_is_outstanding(const struct caller *c, uint64_t wr_id)
 {
-	for (unsigned int i = 0; i < c->sq_count; i++)
-		if (c->sq[i].wr.wr_id == wr_id)
+	const struct worker *post = &c->driver->post;
+
+	if (is_on_send_queue(c->qp, wr_id) || is_completed(c->qp->send_cq, wr_id) ||
+	    is_completed(c->qp->recv_cq, wr_id))
+		return true;
+	for (unsigned int i = 0; i < c->qp->rq_count; i++)
+		if (recv_at(c->qp, i)->wr_id == wr_id)
 			return true;
-	for (unsigned int i = 0; i < c->rq_count; i++)
-		if (c->rq[i].wr_id == wr_id)
+	for (unsigned int i = 0; post->busy && i < post->action.post.count; i++)
+		if (post->action.post.wr[i].wr_id == wr_id)
 			return true;
-	for (unsigned int cq = 0; cq < CONN_CQS; cq++)
-		for (unsigned int i = 0; i < c->cq_count[cq]; i++)
-			if (c->cq[cq][i].wr_id == wr_id)
-				return true;
-	if (c->post.state != LATE_NOTHING)
-		for (unsigned int i = 0; i < c->post.action.post.count; i++)
-			if (c->post.action.post.wr[i].wr_id == wr_id)
-				return true;
-	return find_wr(c, wr_id) != NULL;
+	return wr_id >> 16 && wr_id >> 16 <= c->wrs;
 }
 
 /* QEMU sees this completion. */
 static void told(struct caller *c, enum conn_cq cq, const struct completion *wc)
 {
+	const struct settings *s = &c->world.settings;
 	struct qemu_wr *wr = find_wr(c, wc->wr_id);
 	bool failed = wc->status != VERBS_WC_SUCCESS;
 
@@ -496,12 +344,11 @@ static void told(struct caller *c, enum conn_cq cq, const struct completion *wc)
 		return;
 	}
 	ENSURE((wc->wr_id & 0xffff) == WR_ID_TYPE(wr->kind));
-	ENSURE(c->options.one_cq || (cq == CONN_RECV_CQ) == (wr->kind == QEMU_RECV));
+	ENSURE(s->one_cq || (cq == CONN_RECV_CQ) == (wr->kind == QEMU_RECV));
 	if (wr->kind == QEMU_RECV && !failed)
 		ENSURE(wc->byte_len <= wr->length);
 	/* QEMU has been told of an early one when it fails on the wire: once. */
-	if (wr->kind == QEMU_WRITE && c->options.writes && failed &&
-	    (wr->completed || !wr->accepted)) {
+	if (wr->kind == QEMU_WRITE && s->writes && failed && (wr->completed || !wr->accepted)) {
 		ENSURE(!c->told_again);
 		c->told_again = true;
 		return;
@@ -514,60 +361,52 @@ static void told(struct caller *c, enum conn_cq cq, const struct completion *wc)
 unsigned int caller_poll(struct caller *c, enum conn_cq cq, unsigned int max)
 {
 	struct completion wc[8];
-	unsigned int n, steps = 0;
+	unsigned int n = driver_poll_some(c->driver, cq, wc, max < 8 ? max : 8);
 
-	if (max > 8)
-		max = 8;
-	conn_polls(c->conn, cq);
-	c->listens = conn_next(c->conn, LISTEN, &c->listen);
-	do {
-		ENSURE(++steps < STEPS_MAX);
-		if (!conn_count_due(c->conn, cq)) {
-			if (!c->cq_count[real_cq(c, cq)])
-				return 0;
-			caller_drain(c, cq, 1);
-		}
-		n = conn_take_due(c->conn, cq, wc, max);
-		caller_run(c);
-	} while (!n);
 	for (unsigned int i = 0; i < n; i++)
 		told(c, cq, &wc[i]);
 	return n;
 }
 
-/* ---- Beginning and end ---- */
-
-void caller_init(struct caller *c, const uint8_t *data, size_t size)
+void caller_look(struct caller *c)
 {
-	struct qemu_wr *wr = c->wr;
-	uint8_t flags;
-
-	memset(c, 0, sizeof(*c));
-	c->wr = wr;
-	c->in = (struct input){data, size};
-	flags = input_8(&c->in);
-	c->poster = flags & 1;
-	c->options = (struct conn_options){
-		.one_cq = flags & 2,
-		.writes = flags & 4,
-		.zeros = flags & 8,
-		.prefetch = flags & 16,
-		.limited = flags & 32,
-		.shift = 20 + input_8(&c->in) % 11,
-		.memory = {has_data, c},
-		.mrs = {reg, dereg, watch, c},
-	};
-	c->data = UINT64_C(0x0101010101010101) * (uint8_t)~input_8(&c->in);
-	c->conn = conn_new(&c->options);
-	ENSURE(c->conn);
+	for (unsigned int cq = 0; cq < CONN_CQS; cq++)
+		if (conn_count_due(c->conn, (enum conn_cq)cq) == COMPLETION_QUEUE_ROOM)
+			c->overrun = true;
 }
 
-static void end_threads(struct caller *c)
+/* ---- Beginning and end ---- */
+
+void caller_init(struct caller *c, enum conn_role role, const struct conn_options *options)
 {
-	while (c->post.state != LATE_NOTHING)
-		caller_step_poster(c);
-	while (c->prefetch.state != LATE_NOTHING)
-		caller_step_prefetcher(c);
+	struct conn_options all = *options;
+	struct world *w = &c->world;
+	bool source = role != CONN_DESTINATION;
+
+	all.memory = (struct guest_memory){has_data, c};
+	c->hooks = (struct driver_hooks){post_send, post_recv, reg, registered, can_watch, c};
+	w->settings.one_cq = all.one_cq;
+	w->settings.writes = all.writes;
+	w->settings.hostile = true;
+	/* Whatever goes wrong has a reason. */
+	w->fault_fired = true;
+	nic_init(w);
+	w->nic.mrs = CALLER_LKEYS;
+	c->qp = source ? &w->nic.source : &w->nic.destination;
+	if (all.one_cq)
+		c->qp->recv_cq = c->qp->send_cq;
+	c->driver = source ? &w->source_driver : &w->destination_driver;
+	c->driver->hooks = &c->hooks;
+	driver_init(w, c->driver, c->qp, &all);
+	c->conn = c->driver->conn;
+}
+
+static void drain(struct caller *c, enum conn_cq cq)
+{
+	const struct nic_cq *real = cq == CONN_SEND_CQ ? c->qp->send_cq : c->qp->recv_cq;
+
+	while (real->count)
+		driver_drain(c->driver, cq);
 }
 
 void caller_finish(struct caller *c)
@@ -576,12 +415,12 @@ void caller_finish(struct caller *c)
 	for (int round = 0; round < 2 * ORDER_WINDOW_WRITES; round++) {
 		caller_step_poster(c);
 		end_threads(c);
-		for (unsigned int n = c->sq_count; n > 0; n--)
-			caller_complete(c, VERBS_WC_SUCCESS);
-		caller_drain(c, CONN_SEND_CQ, UINT_MAX);
-		caller_drain(c, CONN_RECV_CQ, UINT_MAX);
-		caller_run(c);
-		if (!c->sq_count && c->post.state == LATE_NOTHING && !conn_has(c->conn, WRITES))
+		caller_complete_all(c);
+		drain(c, CONN_SEND_CQ);
+		drain(c, CONN_RECV_CQ);
+		driver_run(c->driver);
+		if (c->qp->freed == c->qp->posted && !c->driver->post.busy &&
+		    !conn_has(c->conn, CONN_KIND(CONN_POST_WRITES)))
 			break;
 	}
 }
@@ -590,74 +429,61 @@ void caller_finish(struct caller *c)
  * to wait for one before it. */
 #define FLUSHES 12
 
+/* False when there was nothing to flush. */
+static bool flush(struct caller *c)
+{
+	bool any = c->qp->completed < c->qp->posted || c->qp->rq_count;
+
+	caller_complete_all(c);
+	while (c->qp->rq_count)
+		nic_flush_recv(&c->world, c->qp);
+	while (caller_poll(c, CONN_SEND_CQ, 8) || caller_poll(c, CONN_RECV_CQ, 8))
+		;
+	return any;
+}
+
+/* Each WR of QEMU's has completed, but for what it has given up, or had no room for. A NIC that had
+ * none to flush tells nobody that it fails: then QEMU learns it from the CM, and stops waiting for
+ * what had to wait. */
+static void check_ledger(const struct caller *c, bool flushed)
+{
+	bool lost = c->overrun && conn_state(c->conn) == CONN_FAILED;
+
+	for (unsigned int i = 0; i < c->wrs; i++) {
+		const struct qemu_wr *wr = &c->wr[i];
+		bool left = !flushed && wr->kind == QEMU_SEND && !wr->posted;
+
+		ENSURE(!wr->accepted || wr->completed || wr->abandoned || lost || left);
+	}
+}
+
 void caller_flush(struct caller *c, bool gives_up)
 {
 	struct conn_figures figures;
+	bool flushed = false;
 
 	end_threads(c);
 	if (gives_up || c->too_many)
 		conn_fail(c->conn, EIO, "the input says so");
-	c->qp_error = true;
+	nic_fail(&c->world, c->qp, VERBS_WC_WR_FLUSH_ERR);
 	for (int round = 0; round < FLUSHES; round++) {
-		caller_run(c);
+		driver_run(c->driver);
 		caller_step_poster(c);
 		end_threads(c);
-		for (unsigned int n = c->sq_count; n > 0; n--)
-			caller_complete(c, VERBS_WC_WR_FLUSH_ERR);
-		for (unsigned int n = c->rq_count; n > 0; n--)
-			caller_fail_recv(c, VERBS_WC_WR_FLUSH_ERR);
-		while (caller_poll(c, CONN_SEND_CQ, 8) || caller_poll(c, CONN_RECV_CQ, 8))
-			;
+		flushed |= flush(c);
 	}
-	for (unsigned int i = 0; i < c->wrs; i++)
-		ENSURE(!c->wr[i].accepted || c->wr[i].completed || c->wr[i].abandoned);
+	check_ledger(c, flushed);
 	conn_figures(c->conn, &figures);
-	/* What was silent before the QP failed nobody will speak for. */
-	if (!c->sq_count)
+	/* What was silent before the QP failed nobody will speak for. What waits behind a message
+	 * waits on, where nobody was told. */
+	if (!c->silent && flushed)
 		ENSURE(!figures.window_writes && !figures.window_bytes);
-}
-
-void caller_put(struct caller *c, unsigned int which)
-{
-	struct mr *mr;
-	void *real;
-
-	if (!c->handles)
-		return;
-	which %= c->handles;
-	mr = c->handle[which];
-	c->handle[which] = c->handle[--c->handles];
-	real = mrs_put(mr);
-	if (real)
-		give_back(c, real);
-}
-
-static void put_handles(struct caller *c)
-{
-	while (c->handles)
-		caller_put(c, 0);
 }
 
 void caller_end(struct caller *c, unsigned int order)
 {
-	struct real_mr *mr;
-	void *real;
-
 	end_threads(c);
-	if (order % 3 == 0)
-		put_handles(c);
-	while ((real = conn_end(c->conn)))
-		give_back(c, real);
-	if (order % 3 == 1)
-		put_handles(c);
-	conn_free(c->conn);
-	put_handles(c);
-	ENSURE(!c->mrs_live);
-	while ((mr = c->mrs)) {
-		c->mrs = mr->next;
-		ENSURE(mr->given_back);
-		free(mr);
-	}
+	driver_end(c->driver, (enum driver_puts)(order % 3));
 	for (unsigned int i = 0; i < c->wrs; i++)
 		free(c->wr[i].data);
 	for (unsigned int i = 0; i < RECV_QUEUE_BUFFERS; i++)

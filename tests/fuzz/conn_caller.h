@@ -2,20 +2,19 @@
 #ifndef RDMACHUNK_TESTS_FUZZ_CONN_CALLER_H
 #define RDMACHUNK_TESTS_FUZZ_CONN_CALLER_H
 
-#include "core/conn.h"
 #include "fuzz.h"
+#include "world.h"
 
 /*
- * The caller of a connection, with all that it has: a NIC that does what the input says and no
- * more, registrations, the threads that do actions late, and a ledger of what QEMU has posted.
- * Here is what must hold whatever comes.
+ * A connection in the model's driver and on its NIC, which do what the input says and no more, and
+ * a ledger of what QEMU has posted. Here is what must hold whatever comes, beside what the model
+ * asks of each shim.
  */
 
 #define CALLER_WRS	 16384 /* that QEMU posts */
-#define CALLER_RECVS	 32    /* that the NIC takes */
 #define CALLER_QEMU_RECV 3     /* QEMU has posted at most */
 #define CALLER_HANDLES	 64
-#define CALLER_LKEYS	 0x1000u /* those of real MRs are above */
+#define CALLER_LKEYS	 256 /* from here on those of real MRs; QEMU makes up others */
 
 enum qemu_kind { QEMU_SEND, QEMU_WRITE, QEMU_RECV, QEMU_KINDS };
 
@@ -30,46 +29,17 @@ struct qemu_wr {
 	void *data; /* QEMU's memory, for a message */
 };
 
-struct real_mr {
-	uint32_t lkey;
-	bool given_back;
-	struct real_mr *next;
-};
-
-/* A thread of the engine's: it takes an action, does it, and says so, with other events in
- * between. */
-struct late {
-	enum { LATE_NOTHING, LATE_TAKEN, LATE_DONE } state;
-	struct conn_action action;
-	struct conn_result result;
-};
-
-struct nic_entry {
-	struct conn_send wr;
-	bool done; /* it has completed, if only silently */
-};
-
 struct caller {
-	struct conn *conn;
 	struct input in;
-	struct conn_options options;
+	struct driver *driver;
+	struct conn *conn; /* the driver's */
+	struct nic_qp *qp;
+	struct driver_hooks hooks;
 	uint64_t data; /* which of the guest's memory has any */
-	bool poster;   /* a thread posts the WRITEs */
 	bool inside;   /* a call of QEMU's has not returned */
-	struct late post, prefetch;
-	bool listens;
-	struct conn_action listen;
-
-	/* The NIC. WRs that have completed are on the send queue until that was polled. */
-	struct nic_entry sq[ORDER_SEND_QUEUE + 1];
-	unsigned int sq_count;
-	struct conn_recv rq[CALLER_RECVS];
-	unsigned int rq_count;
-	struct completion cq[CONN_CQS][ORDER_SEND_QUEUE + CALLER_RECVS + 1];
-	unsigned int cq_count[CONN_CQS];
-	bool qp_error;
-	unsigned int own_buffers;  /* on the receive queue, by number; */
-	unsigned int used_buffers; /* that have been */
+	bool silent;   /* WRs have completed without a word, and none behind them with one */
+	/* Our own receive buffers that the NIC has had, by number. */
+	unsigned int used_buffers;
 
 	/* How the next actions end, and registrations. */
 	unsigned int post_takes; /* this many WRs; */
@@ -81,21 +51,19 @@ struct caller {
 	bool watch_fails;
 	bool reg_discards; /* memory is discarded while it is registered */
 
-	struct qemu_wr *wr; /* of CALLER_WRS */
 	unsigned int wrs;
 	unsigned int open[QEMU_KINDS]; /* that were taken and have not completed */
 	bool told_again;	       /* a WRITE that had completed has failed */
 	bool too_many;		       /* QEMU has posted more RECVs than it can */
-	bool recv_refused;	       /* the last CONN_POST_RECV failed */
-	struct real_mr *mrs;
-	uint32_t lkeys;
-	unsigned int mrs_live;
-	struct mr *handle[CALLER_HANDLES];
-	unsigned int handles;
+	bool overrun;		       /* and polled so little that a CQ has overrun */
+
+	struct world world;
+	/* Nor is this cleared. */
+	struct qemu_wr wr[CALLER_WRS];
 };
 
 /* A connection as the first bytes of the input want it. */
-void caller_init(struct caller *c, const uint8_t *data, size_t size);
+void caller_init(struct caller *c, enum conn_role role, const struct conn_options *options);
 
 /* Gives back what QEMU has of the connection's, and frees all. */
 void caller_end(struct caller *c, unsigned int order);
@@ -103,25 +71,17 @@ void caller_end(struct caller *c, unsigned int order);
 /* Our own receive buffers and messages: POSTING_MEMORY_LEN bytes. */
 void *caller_memory(void);
 
-/* All that is to be done now but by threads. False when it had to stop: a RECV of a
- * candidate's could not be posted. */
-bool caller_run(struct caller *c);
-
 void caller_listen(struct caller *c);
 
 /* One step of a thread. */
 void caller_step_poster(struct caller *c);
 void caller_step_prefetcher(struct caller *c);
 
-/* The NIC: its oldest WR completes, with `status` where that is an error; a message comes, of
- * which *len bytes are in *msg; the oldest RECV fails. All of them do nothing when they cannot. */
+/* The NIC: its oldest WR completes, with `status` where that is an error; or all of them do,
+ * without; a message comes. All of them do nothing when they cannot. */
 void caller_complete(struct caller *c, uint32_t status);
-void *caller_receive_begin(struct caller *c, uint32_t room);
-void caller_receive_end(struct caller *c, uint32_t length);
-void caller_fail_recv(struct caller *c, uint32_t status);
-
-/* Takes in what has completed: at most `max`. */
-void caller_drain(struct caller *c, enum conn_cq cq, unsigned int max);
+void caller_complete_all(struct caller *c);
+void caller_receive(struct caller *c, const void *data, uint32_t length);
 
 /* QEMU polls until it gets something, or nothing is there. Returns how many it got. */
 unsigned int caller_poll(struct caller *c, enum conn_cq cq, unsigned int max);
@@ -137,15 +97,15 @@ struct qemu_wr *caller_new_wr(struct caller *c, enum qemu_kind kind, uint32_t le
 /* The connection has taken it. `urgent`: QEMU does not wait any more for what it sent before. */
 void caller_accept(struct caller *c, struct qemu_wr *wr, bool urgent);
 
-/* QEMU deregisters one. */
-void caller_put(struct caller *c, unsigned int which);
-
 /* The threads end what they do, and what the NIC has completes and is taken in. */
 void caller_finish(struct caller *c);
 
 /* The threads end, the QP fails and flushes all, and QEMU polls all: then everything that it
  * posted has completed. `gives_up`: the connection fails, too. */
 void caller_flush(struct caller *c, bool gives_up);
+
+/* After each event: was there room for all that QEMU is due? */
+void caller_look(struct caller *c);
 
 /* Discards a part of a block that is watched. */
 void caller_discard(struct caller *c);

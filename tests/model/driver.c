@@ -12,7 +12,8 @@
 /* Completions taken in one go from a CQ that QEMU is not looking at. */
 #define DRAIN 16
 /* No call is made as often. */
-#define WAITS_MAX 100000
+#define WAITS_MAX   100000
+#define ACTIONS_MAX 100000
 
 /* What only a thread does. */
 #define LISTEN	 CONN_KIND(CONN_LISTEN)
@@ -40,10 +41,12 @@ static struct nic_wr compose(const struct conn_send *send)
 }
 
 /* The source's NIC turns WRs away as the seed says. */
-static int post_fails(struct driver *d)
+static int post_fails(struct driver *d, const struct conn_send *wr)
 {
 	struct world *w = d->world;
 
+	if (d->hooks)
+		return d->hooks->post_send(d->hooks->context, wr);
 	if (d != &w->source_driver)
 		return 0;
 	if (world_fault(w, FAULT_POST))
@@ -60,11 +63,17 @@ static void post(struct driver *d, const struct conn_action *action, struct conn
 	struct world *w = d->world;
 	struct nic_wr wr;
 
+	world_expect(w, action->post.count && action->post.count <= ORDER_BATCH, "%u WRs at a time",
+		     action->post.count);
 	for (; result->posted < action->post.count; result->posted++) {
-		result->error = post_fails(d);
+		const struct conn_send *send = &action->post.wr[result->posted];
+
+		world_expect(w, send->message == (action->kind == CONN_POST_MESSAGE),
+			     "a SEND or a WRITE is called the other");
+		result->error = post_fails(d, send);
 		if (result->error)
 			return;
-		wr = compose(&action->post.wr[result->posted]);
+		wr = compose(send);
 		world_expect(w, nic_post_send(w, d->qp, &wr), "the send queue overruns");
 		rules_posted(d, &wr);
 	}
@@ -78,19 +87,29 @@ static void fail_qp(struct driver *d, const struct conn_action *action)
 	world_trace(w, "shim", "fails: %s", action->abort.reason);
 	world_expect(w, w->fault_fired || w->settings.busy_percent, "the shim gives up: %s",
 		     action->abort.reason);
+	world_expect(w, action->abort.error > 0 && action->abort.cause >= 0,
+		     "the shim gives up with error %d for %d", action->abort.error,
+		     action->abort.cause);
+	world_expect(w, wr.signaled && !wr.length, "what tells of the failure is no empty WR");
+	world_expect(w, conn_error(d->conn) < 0 && conn_error(d->conn) != -ENOMEM,
+		     "QEMU is told to wait on a connection that has failed");
 	w->fault_fired = true;
 	nic_fail(w, d->qp, VERBS_WC_WR_FLUSH_ERR);
 	nic_post_send(w, d->qp, &wr);
 }
 
-static void post_recv(struct driver *d, const struct conn_action *action)
+static void post_recv(struct driver *d, const struct conn_action *action,
+		      struct conn_result *result)
 {
 	struct nic_recv recv = {
 		.wr_id = action->recv.wr_id,
 		.data = (void *)(uintptr_t)action->recv.addr,
 	};
 
-	nic_post_recv(d->world, d->qp, &recv);
+	if (d->hooks)
+		result->error = d->hooks->post_recv(d->hooks->context, &action->recv);
+	if (!result->error)
+		nic_post_recv(d->world, d->qp, &recv);
 }
 
 void driver_time(struct driver *d)
@@ -120,7 +139,7 @@ void driver_perform(struct driver *d, const struct conn_action *action, struct c
 		d->shunned = true;
 		break;
 	case CONN_POST_RECV:
-		post_recv(d, action);
+		post_recv(d, action, result);
 		break;
 	case CONN_POST_MESSAGE:
 	case CONN_POST_WRITES:
@@ -173,20 +192,22 @@ void driver_start(struct driver *d, enum conn_role role, void *memory)
 	driver_run(d);
 }
 
-void driver_end(struct driver *d, bool late)
+void driver_end(struct driver *d, enum driver_puts puts)
 {
 	void *mr;
 
 	driver_mr_finish(d);
-	if (!late)
+	if (puts == DRIVER_PUTS_FIRST)
 		driver_mr_put_handles(d);
 	while ((mr = conn_end(d->conn)))
-		driver_mr_give_back(d, mr);
-	if (late)
+		driver_mr_give_back_last(d, mr);
+	if (puts == DRIVER_PUTS_LATE)
 		driver_mr_put_handles(d);
-	world_expect(d->world, !d->registered, "%u registrations are left behind", d->registered);
 	conn_free(d->conn);
 	d->conn = NULL;
+	if (puts == DRIVER_PUTS_LAST)
+		driver_mr_put_handles(d);
+	world_expect(d->world, !d->registered, "%u registrations are left behind", d->registered);
 }
 
 void driver_clear(struct driver *d)
@@ -201,9 +222,9 @@ void driver_clear(struct driver *d)
 	d->conn = NULL;
 }
 
-void driver_run(struct driver *d)
+bool driver_run(struct driver *d)
 {
-	unsigned int kinds = CONN_ALL_KINDS & ~(LISTEN | PREFETCH);
+	unsigned int kinds = CONN_ALL_KINDS & ~(LISTEN | PREFETCH), actions = 0;
 	struct conn_action action;
 
 	if (d->poster)
@@ -211,14 +232,21 @@ void driver_run(struct driver *d)
 	while (conn_next(d->conn, kinds, &action)) {
 		struct conn_result result = {.posted = 0};
 
+		world_expect(d->world, ++actions < ACTIONS_MAX, "there is always more to be done");
 		driver_perform(d, &action, &result);
 		driver_time(d);
 		conn_done(d->conn, &action, &result);
+		/* The caller knows whether it can do without. */
+		if (action.kind == CONN_POST_RECV && result.error && !conn_error(d->conn))
+			return false;
 	}
 	if (d->poster && conn_has(d->conn, WRITES))
 		d->post.woken = true;
 	d->listens = conn_next(d->conn, LISTEN, &d->listen);
+	world_expect(d->world, !d->listens || d->qp->send_cq != d->qp->recv_cq,
+		     "somebody listens on the one CQ");
 	rules_check(d);
+	return true;
 }
 
 int driver_post_recv(struct driver *d, const struct recv_request *request)
@@ -276,11 +304,12 @@ int driver_post_send(struct driver *d, const struct conn_wr *wr)
 	return -ret;
 }
 
-bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
+unsigned int driver_poll_some(struct driver *d, enum conn_cq cq, struct completion *wc,
+			      unsigned int max)
 {
 	struct world *w = d->world;
 	struct nic_cqe cqe;
-	bool taken;
+	unsigned int taken;
 
 	conn_polls(d->conn, cq);
 	/* Two that poll one CQ would get its completions out of order. */
@@ -288,7 +317,7 @@ bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
 	do {
 		if (!conn_count_due(d->conn, cq)) {
 			if (!nic_poll(real_cq(d, cq), &cqe))
-				return false;
+				return 0;
 			/* The lock is only taken now. */
 			if (d == &w->source_driver)
 				world_yield(w);
@@ -296,11 +325,17 @@ bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
 			driver_time(d);
 			conn_completed(d->conn, &cqe.wc);
 		}
-		taken = conn_take_due(d->conn, cq, wc, 1) > 0;
+		taken = conn_take_due(d->conn, cq, wc, max);
 		driver_run(d);
 	} while (!taken);
-	rules_told(d, cq, wc);
-	return true;
+	for (unsigned int i = 0; i < taken; i++)
+		rules_told(d, cq, &wc[i]);
+	return taken;
+}
+
+bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc)
+{
+	return driver_poll_some(d, cq, wc, 1) > 0;
 }
 
 void driver_arm(struct driver *d, enum conn_cq cq)

@@ -9,7 +9,22 @@
 #include "memory.h"
 #include "nic.h"
 
+struct driver;
 struct world;
+
+/*
+ * What somebody else than the seed has to say, and wants to see. Errors are positive errnos, 0 for
+ * none. `post_send` is asked before the NIC gets a WR, `post_recv` before it gets a RECV of the
+ * core's, `reg` for memory that is about to be registered, of which `registered` tells then.
+ */
+struct driver_hooks {
+	int (*post_send)(void *context, const struct conn_send *wr);
+	int (*post_recv)(void *context, const struct conn_recv *recv);
+	int (*reg)(void *context, uint64_t length);
+	void (*registered)(void *context);
+	bool (*can_watch)(void *context, const struct ram_block *block);
+	void *context;
+};
 
 /*
  * A shim: the core under test, and in the place of src/engine the one switch that does what
@@ -30,7 +45,8 @@ struct driver {
 	struct world *world;
 	struct conn *conn;
 	struct nic_qp *qp;
-	bool poster; /* a thread posts the WRITEs */
+	const struct driver_hooks *hooks; /* set before driver_init(), or NULL */
+	bool poster;			  /* a thread posts the WRITEs */
 	struct worker post, prefetch;
 	bool listens; /* one does, so: */
 	struct conn_action listen;
@@ -66,9 +82,15 @@ void driver_init(struct world *w, struct driver *d, struct nic_qp *qp,
 /* The connection is made. `memory`: POSTING_MEMORY_LEN bytes for a source. */
 void driver_start(struct driver *d, enum conn_role role, void *memory);
 
-/* QEMU gives back its registrations and destroys the QP; `late`: the other way around. Nothing
- * may be left. */
-void driver_end(struct driver *d, bool late);
+/* When QEMU gives back its registrations. */
+enum driver_puts {
+	DRIVER_PUTS_FIRST, /* before it destroys the QP */
+	DRIVER_PUTS_LATE,
+	DRIVER_PUTS_LAST, /* when the connection has been freed, too */
+};
+
+/* It does that, and destroys the QP. Nothing may be left. */
+void driver_end(struct driver *d, enum driver_puts puts);
 
 /* After a rule has been broken: frees what is left. */
 void driver_clear(struct driver *d);
@@ -76,8 +98,9 @@ void driver_clear(struct driver *d);
 /* Tells the core the time, where the seed has it know that. */
 void driver_time(struct driver *d);
 
-/* All that is to be done now, but what the threads have. Each call below ends with it. */
-void driver_run(struct driver *d);
+/* All that is to be done now, but what the threads have. Each call below ends with it. False when
+ * a RECV of a candidate's could not be posted, which ends it. */
+bool driver_run(struct driver *d);
 
 /* The one switch: does it. */
 void driver_perform(struct driver *d, const struct conn_action *action, struct conn_result *result);
@@ -93,6 +116,8 @@ void driver_wait(struct driver *d);
 int driver_post_send(struct driver *d, const struct conn_wr *wr);
 int driver_post_recv(struct driver *d, const struct recv_request *request);
 bool driver_poll(struct driver *d, enum conn_cq cq, struct completion *wc);
+unsigned int driver_poll_some(struct driver *d, enum conn_cq cq, struct completion *wc,
+			      unsigned int max);
 void driver_arm(struct driver *d, enum conn_cq cq);
 int driver_register(struct driver *d, uint64_t addr, uint64_t length, int access, uint32_t *lkey);
 

@@ -26,6 +26,8 @@ static int fails(struct driver *d, uint64_t length)
 	struct world *w = d->world;
 	bool none = w->settings.fault == FAULT_LOCAL_REGISTRATION && w->fault_fired;
 
+	if (d->hooks)
+		return -d->hooks->reg(d->hooks->context, length);
 	if (!is_source(d))
 		return 0;
 	if (d->refuse)
@@ -60,17 +62,56 @@ static int reg(void *context, uint64_t addr, uint64_t length, int access, struct
 	count(d, length);
 	while (nic_pin(w, key))
 		discard_meanwhile(w, d);
+	if (d->hooks)
+		d->hooks->registered(d->hooks->context);
 	*real = (struct mrs_real){mr_of(key), key};
 	return 0;
+}
+
+/* Of a batch that a thread posts the NIC may have taken some. */
+static bool is_being_posted(const struct driver *d, uint32_t key)
+{
+	const struct worker *p = &d->post;
+
+	for (unsigned int i = p->result.posted; p->busy && i < p->action.post.count; i++)
+		if (p->action.post.wr[i].lkey == key)
+			return true;
+	return false;
+}
+
+static void take_back(struct driver *d, uint32_t key)
+{
+	nic_deregister(d->world, key);
+	d->registered--;
+	d->pinned -= d->world->mr[key].length;
 }
 
 void driver_mr_give_back(struct driver *d, void *mr)
 {
 	uint32_t key = (uint32_t)(uintptr_t)mr;
 
-	nic_deregister(d->world, key);
-	d->registered--;
-	d->pinned -= d->world->mr[key].length;
+	world_expect(d->world, !nic_uses(d->qp, key), "an MR goes that a WRITE on the wire uses");
+	world_expect(d->world, !is_being_posted(d, key), "an MR goes that a WRITE is to use");
+	take_back(d, key);
+}
+
+void driver_mr_give_back_last(struct driver *d, void *mr)
+{
+	if (d->qp->error)
+		take_back(d, (uint32_t)(uintptr_t)mr);
+	else
+		driver_mr_give_back(d, mr);
+}
+
+void driver_mr_put(struct driver *d, unsigned int which)
+{
+	struct mr *mr = d->handle[which];
+	void *real;
+
+	d->handle[which] = d->handle[--d->handles];
+	real = mrs_put(mr);
+	if (real)
+		take_back(d, (uint32_t)(uintptr_t)real);
 }
 
 void driver_mr_put_handles(struct driver *d)
@@ -79,9 +120,9 @@ void driver_mr_put_handles(struct driver *d)
 
 	while (d->handles)
 		if ((mr = mrs_put(d->handle[--d->handles])))
-			driver_mr_give_back(d, mr);
+			driver_mr_give_back_last(d, mr);
 	while (d->owns)
-		driver_mr_give_back(d, mr_of(d->own[--d->owns]));
+		driver_mr_give_back_last(d, mr_of(d->own[--d->owns]));
 }
 
 static void dereg(void *context, void *real)
@@ -96,7 +137,9 @@ static int watch(void *context, struct ram_blocks *blocks, struct ram_block *blo
 	struct world *w = d->world;
 	struct discards *discards = &w->discards;
 
-	(void)blocks;
+	world_expect(w, blocks == conn_blocks(d->conn), "a block of nobody's is watched");
+	if (d->hooks && !d->hooks->can_watch(d->hooks->context, block))
+		return -ENOMEM;
 	if (discards->scarce && random_percent(&discards->random, discards->scarce)) {
 		world_trace(w, "shim", "cannot watch a block");
 		return -ENOMEM;
@@ -156,12 +199,16 @@ out:
 }
 
 /* Does what is registered ahead of QEMU fail? */
-static bool fails_ahead(struct driver *d)
+static int fails_ahead(struct driver *d, const struct conn_action *action)
 {
 	struct world *w = d->world;
 
+	if (d->hooks)
+		return d->hooks->reg(d->hooks->context, action->memory.length);
 	return is_source(d) && (random_percent(&w->random, w->settings.wide_fail_percent) ||
-				(d->limit && d->pinned > d->limit));
+				(d->limit && d->pinned > d->limit))
+		       ? ENOMEM
+		       : 0;
 }
 
 void driver_mr_register(struct driver *d, const struct conn_action *action,
@@ -176,13 +223,15 @@ void driver_mr_register(struct driver *d, const struct conn_action *action,
 	}
 	d->pinning = 0;
 	world_trace(w, is_source(d) ? "ahead" : "dahead", "has registered memory");
-	if (fails_ahead(d)) {
+	result->error = fails_ahead(d, action);
+	if (result->error) {
 		driver_mr_give_back(d, mr_of(key));
-		result->error = ENOMEM;
 		return;
 	}
 	result->mr = (struct mrs_real){mr_of(key), key};
 	result->ns = w->clock - d->pinning_since;
+	if (d->hooks)
+		d->hooks->registered(d->hooks->context);
 }
 
 /* The lock may be let go between what is done here and what is below. */

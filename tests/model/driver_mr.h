@@ -15,7 +15,14 @@ void driver_mr_register(struct driver *d, const struct conn_action *action,
 /* The thread that registers ahead of QEMU ends what it is at. */
 void driver_mr_finish(struct driver *d);
 
+/* No WRITE may use it that is on the wire, or on its way there. */
 void driver_mr_give_back(struct driver *d, void *mr);
+
+/* Where the QP goes, too: in error it reads nothing any more. */
+void driver_mr_give_back_last(struct driver *d, void *mr);
+
+/* QEMU puts one, the `which`th that it has registered through the core, whatever uses it. */
+void driver_mr_put(struct driver *d, unsigned int which);
 
 /* QEMU gives back all that it has registered. */
 void driver_mr_put_handles(struct driver *d);

@@ -80,14 +80,16 @@ uint32_t nic_register(struct world *w, uint64_t addr, uint64_t length)
 
 void nic_deregister(struct world *w, uint32_t key)
 {
-	const struct nic_qp *qp = &w->nic.source;
-
-	for (uint64_t i = qp->executed; !qp->error && i < qp->posted; i++)
-		world_expect(w,
-			     qp->sq[i % NIC_SEND_QUEUE].message ||
-				     qp->sq[i % NIC_SEND_QUEUE].lkey != key,
-			     "an MR goes that a WRITE on the wire uses");
+	world_expect(w, !w->mr[key].gone, "an MR is given back twice");
 	w->mr[key].gone = true;
+}
+
+bool nic_uses(const struct nic_qp *qp, uint32_t key)
+{
+	for (uint64_t i = qp->executed; i < qp->posted; i++)
+		if (!qp->sq[i % NIC_SEND_QUEUE].message && qp->sq[i % NIC_SEND_QUEUE].lkey == key)
+			return true;
+	return false;
 }
 
 bool nic_covers(const struct world *w, uint32_t key, uint64_t addr, uint64_t length)
@@ -277,11 +279,9 @@ bool nic_can_complete(const struct nic_qp *qp)
 	return qp->completed < qp->executed;
 }
 
-void nic_flush_recv(struct world *w, struct nic_qp *qp)
+static void end_recv(struct world *w, struct nic_qp *qp, uint32_t status)
 {
-	struct nic_cqe cqe = {
-		.wc = {.status = VERBS_WC_WR_FLUSH_ERR, .opcode = VERBS_WC_RECV},
-	};
+	struct nic_cqe cqe = {.wc = {.status = status, .opcode = VERBS_WC_RECV}};
 	struct nic_recv recv;
 
 	if (!pop_recv(qp, &recv))
@@ -289,6 +289,19 @@ void nic_flush_recv(struct world *w, struct nic_qp *qp)
 	cqe.wc.wr_id = recv.wr_id;
 	world_trace(w, qp->name, "RECV flushed");
 	push(w, qp->recv_cq, &cqe);
+}
+
+void nic_flush_recv(struct world *w, struct nic_qp *qp)
+{
+	end_recv(w, qp, VERBS_WC_WR_FLUSH_ERR);
+}
+
+void nic_fail_recv(struct world *w, struct nic_qp *qp, uint32_t status)
+{
+	if (!qp->rq_count)
+		return;
+	end_recv(w, qp, qp->error ? VERBS_WC_WR_FLUSH_ERR : status);
+	nic_fail(w, qp, VERBS_WC_WR_FLUSH_ERR);
 }
 
 void nic_complete_send(struct world *w, struct nic_qp *qp)

@@ -21,11 +21,13 @@ struct world;
  */
 
 #define NIC_SEND_QUEUE ORDER_SEND_QUEUE
-#define NIC_RECVS      8
-#define NIC_CQ	       2048
-#define NIC_MRS	       16384
-#define NIC_PINS       (1 << 20) /* pages of all MRs */
-#define NIC_MESSAGE    256	 /* bytes of a message at most */
+#ifndef NIC_RECVS
+#define NIC_RECVS 8 /* that the NIC takes */
+#endif
+#define NIC_CQ	    2048
+#define NIC_MRS	    16384
+#define NIC_PINS    (1 << 20) /* pages of all MRs */
+#define NIC_MESSAGE 256	      /* bytes of a message at most */
 
 /* More verbs values than the core needs. */
 enum {
@@ -118,8 +120,11 @@ uint32_t nic_register_begin(struct world *w, uint64_t addr, uint64_t length);
 bool nic_pin(struct world *w, uint32_t key);
 bool nic_pins(const struct world *w, uint32_t key);
 
-/* No WR that is not done may use it. */
+/* Once, and whatever uses it: see nic_uses(). */
 void nic_deregister(struct world *w, uint32_t key);
+
+/* Does a WRITE that has not been executed read memory under this key? */
+bool nic_uses(const struct nic_qp *qp, uint32_t key);
 
 bool nic_covers(const struct world *w, uint32_t key, uint64_t addr, uint64_t length);
 
@@ -137,9 +142,10 @@ bool nic_can_complete(const struct nic_qp *qp);
 void nic_complete(struct world *w, struct nic_qp *qp);
 
 /* The parts of those: its oldest WR completes; its oldest RECV
- * is flushed; a message comes, and there is a RECV for it. */
+ * is flushed, or fails, and the QP with it; a message comes, and there is a RECV for it. */
 void nic_complete_send(struct world *w, struct nic_qp *qp);
 void nic_flush_recv(struct world *w, struct nic_qp *qp);
+void nic_fail_recv(struct world *w, struct nic_qp *qp, uint32_t status);
 bool nic_receive(struct world *w, struct nic_qp *qp, const void *data, size_t len);
 
 /* The oldest WR fails so, when there is one, and the QP with it. */

@@ -44,6 +44,7 @@ struct settings {
 	bool writes, zeros, ahead, one_cq;
 	bool poster;	      /* a thread posts the WRITEs */
 	bool swallows;	      /* QEMU forgets an error that it polls between pages */
+	bool hostile;	      /* QEMU and the peer say what they like */
 	uint64_t max_message; /* of the port's, bytes */
 	unsigned int zero_percent;
 	unsigned int guest_writes;  /* pages at most, times those it has */

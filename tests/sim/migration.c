@@ -149,9 +149,10 @@ static void migrate(struct world *w)
 	else
 		end_badly(w);
 	conn_figures(w->source_driver.conn, &w->figures);
-	driver_end(&w->source_driver, w->seed & 1);
+	driver_end(&w->source_driver, w->seed & 1 ? DRIVER_PUTS_LATE : DRIVER_PUTS_FIRST);
 	if (w->destination_driver.conn)
-		driver_end(&w->destination_driver, w->seed & 2);
+		driver_end(&w->destination_driver,
+			   w->seed & 2 ? DRIVER_PUTS_LATE : DRIVER_PUTS_FIRST);
 }
 
 void world_fail(struct world *w, const char *format, ...)
