@@ -45,3 +45,8 @@ uint64_t piece_within(const struct piece *p, uint64_t ns)
 {
 	return p->ns > ns ? scale(p->bytes, ns, p->ns) : p->bytes;
 }
+
+uint64_t piece_ns(const struct piece *p, uint64_t bytes)
+{
+	return scale(p->ns, bytes, p->bytes);
+}

@@ -59,6 +59,11 @@ uint64_t prefetch_ns(const struct prefetch *p)
 	return most(p->there.ns, p->here.ns);
 }
 
+uint64_t prefetch_planned_ns(const struct prefetch *p)
+{
+	return piece_ns(&p->there, p->planned.end - p->planned.start);
+}
+
 uint64_t prefetch_enough(const struct prefetch *p)
 {
 	uint64_t ns = 2 * prefetch_ns(p) + PREFETCH_AHEAD_NS;

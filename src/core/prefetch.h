@@ -87,6 +87,9 @@ uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
 /* What the slower end will need for the next piece, in ns; 0 while that is not known. */
 uint64_t prefetch_ns(const struct prefetch *p);
 
+/* What the destination will need for what is planned, likewise. */
+uint64_t prefetch_planned_ns(const struct prefetch *p);
+
 /* The bytes that should be registered in front of QEMU. */
 uint64_t prefetch_enough(const struct prefetch *p);
 

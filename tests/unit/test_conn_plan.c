@@ -170,20 +170,18 @@ static uint64_t asked_when_left(uint64_t left)
 START_TEST(it_fits_the_rest_of_the_round)
 {
 	static const struct {
-		uint64_t left, asked;
-	} cases[] = {{55, 8}, {40, 8}, {39, 7}, {30, 6}, {24, 4}, {20, 4}};
+		uint64_t left, asked, then;
+	} cases[] = {{55, 8, 0}, {40, 8, 0}, {39, 7, 1}, {30, 6, 2}, {24, 4, 0}, {20, 4, 0}};
+	uint64_t rest = 8 - cases[_i].asked - cases[_i].then;
 
 	ck_assert_uint_eq(asked_when_left(cases[_i].left * MS), cases[_i].asked);
-	/* The rest is for later, unless it fits as well then. */
-	if (cases[_i].asked == 7) {
-		registered(18 * MS);
-		ck_assert_uint_eq(asked(), 1);
-	} else if (cases[_i].asked < 8) {
-		registered(18 * MS);
-		ck_assert_uint_eq(asked(), 0);
+	/* What was left of it, if that fits as well then, and else in the next round. */
+	registered(18 * MS);
+	ck_assert_uint_eq(asked(), cases[_i].then);
+	if (rest) {
 		end_round();
 		begin_round();
-		ck_assert_uint_eq(asked(), 8 - cases[_i].asked);
+		ck_assert_uint_eq(asked(), rest);
 	}
 	bench_end(&b);
 }
