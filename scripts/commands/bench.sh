@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# help: measure, by suite: hooks, fabric, seed, guest ("bench --list"); reports stay in _build/bench
+# help: measure, by suite: hooks, fabric, seed, scale, guest ("bench --list"); reports stay in _build/bench
 
 # NAME | TITLE
 readonly BENCH_SUITES='
 hooks  | nanoseconds for each hooked verb, with the shim and without
 fabric | stock and shim on the software fabric: a SIMULATION, presets and guest sizes
 seed   | regions of 1 MiB, 32 MiB, 1 GiB on the fabric, costs fitted to the QEMU patch: a SIMULATION
+scale  | core with guests of 12 TiB and of 1 TiB in 2 MiB regions: processor time and memory for a chunk
 guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
 model  | adapters of 100 and 200 Gbit/s at a scale of 1:48 on the fabric, with limits: a SIMULATION
 '
@@ -51,6 +52,14 @@ on_fabric() {
 
 bench_hooks() {
 	"$SOURCE_DIR/tests/bench/run-hooks" "$BENCH_TREE"
+}
+
+bench_scale() {
+	local failed=0
+
+	"$BENCH_TREE/tests/bench/scale" 12 30 || failed=1
+	"$BENCH_TREE/tests/bench/scale" 1 21 || failed=1
+	return "$failed"
 }
 
 # Both ends have their memory beforehand: on one host it takes the kernel longer to provide it than

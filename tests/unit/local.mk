@@ -24,6 +24,7 @@ unit_programs = \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
 	tests/unit/test_piece \
+	tests/unit/test_pool \
 	tests/unit/test_post_cost \
 	tests/unit/test_rate \
 	tests/unit/test_ram_blocks \
@@ -106,6 +107,8 @@ tests_unit_test_piece_CFLAGS = $(unit_cflags)
 tests_unit_test_piece_LDADD = $(unit_ldadd)
 tests_unit_test_rate_CFLAGS = $(unit_cflags)
 tests_unit_test_rate_LDADD = $(unit_ldadd)
+tests_unit_test_pool_CFLAGS = $(unit_cflags)
+tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
 tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)

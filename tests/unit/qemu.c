@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "extents.h"
+
 static enum slots_verdict give_rkey(void *context, unsigned int block, struct range range,
 				    uint32_t *rkey)
 {
@@ -251,15 +253,15 @@ void qemu_check_extents(const struct qemu *q, uint64_t round)
 {
 	for (unsigned int b = 0; b < q->source.blocks.count; b++) {
 		const struct extent_map *map = &q->source.blocks.block[b].remote;
+		struct extents_shape shape;
+		const struct extent *e;
 
-		for (size_t i = 0; i < map->count; i++) {
-			struct range r = map->extent[i].range;
-
-			expect(!i || map->extent[i - 1].range.end <= r.start, "overlap", round);
-			expect(map->extent[i].value == PREFETCH_NO_RKEY_YET
+		expect(!extents_check(map, &shape), "the map is as it should be", round);
+		for (e = extent_map_first(map, 0); e; e = extent_map_first(map, e->range.end)) {
+			expect(e->value == PREFETCH_NO_RKEY_YET
 				       ? q->asked
-				       : slots_cover(&q->destination, b,
-						     (uint32_t)map->extent[i].value, r),
+				       : slots_cover(&q->destination, b, (uint32_t)e->value,
+						     e->range),
 			       "an extent is what its rkey allows", round);
 		}
 	}
