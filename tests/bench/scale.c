@@ -49,6 +49,12 @@
 #define DISCARD_PASS 5
 #define DISCARDED    64
 
+/* An adapter of 100 Gbit/s: a WRITE of a MiB, a message, a registration and a page of it. */
+#define WRITE_NS   84000
+#define MESSAGE_NS 50000
+#define REG_NS	   50000
+#define PAGE_NS	   1
+
 #define LIMIT_CPU_NS   2000
 #define LIMIT_EVENT_NS 50000
 #define LIMIT_BYTES    150
@@ -59,11 +65,6 @@ typedef unsigned long long ull;
 struct handle {
 	struct mr *mr;
 	char rest[HANDLE_BYTES - sizeof(struct mr *)];
-};
-
-struct message {
-	uint8_t data[1024];
-	size_t len;
 };
 
 /* An event that took longer than it may. */
@@ -101,6 +102,7 @@ struct bench {
 	uint64_t recv_head, recv_tail;
 	struct message incoming[QUEUE];
 	uint64_t in_head, in_tail;
+	uint64_t now; /* ns: an adapter's time, not ours */
 	uint8_t own[POSTING_MEMORY_LEN];
 	uint8_t buffer[2][1024];
 	uint8_t message[256]; /* that QEMU sends */
@@ -200,18 +202,17 @@ static void answer(struct bench *b, const void *data, size_t len)
 
 static void answer_blocks(struct bench *b)
 {
-	uint8_t body[(SMALL_BLOCKS + 1) * 32] = {0}, msg[sizeof(body) + WIRE_HEADER_LEN];
 	uint64_t offset = 0;
+	struct message m;
 
+	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	for (unsigned int i = 0; i <= SMALL_BLOCKS; i++) {
 		uint64_t length = i < SMALL_BLOCKS ? SMALL_LENGTH : b->length;
 
-		message_put64(body + 32 * i, REMOTE + offset);
-		message_put64(body + 32 * i + 8, offset);
-		message_put64(body + 32 * i + 16, length);
+		message_put_block(&m, REMOTE + offset, offset, length);
 		offset += length;
 	}
-	answer(b, msg, message_build(msg, WIRE_RAM_BLOCKS_RESULT, body, sizeof(body)));
+	answer(b, m.data, m.len);
 }
 
 static uint64_t ram_offset(void)
@@ -252,6 +253,13 @@ static void post(struct bench *b, const struct conn_action *a, struct conn_resul
 	}
 }
 
+/* What that takes, in ns. */
+static uint64_t reg_ahead(struct bench *b, const struct conn_action *a, struct mrs_real *mr)
+{
+	reg(b, a->memory.addr, a->memory.length, a->memory.access, mr);
+	return REG_NS + a->memory.length / 4096 * PAGE_NS;
+}
+
 static void perform(struct bench *b, unsigned int kinds)
 {
 	struct conn_result result;
@@ -266,7 +274,7 @@ static void perform(struct bench *b, unsigned int kinds)
 		else if (a.kind == CONN_SCAN)
 			result.found = prefetch_find(&a.scan);
 		else if (a.kind == CONN_REGISTER)
-			reg(b, a.memory.addr, a.memory.length, a.memory.access, &result.mr);
+			result.ns = reg_ahead(b, &a, &result.mr);
 		else
 			must(a.kind == CONN_DEREGISTER, "the connection fails");
 		conn_done(b->conn, &a, &result);
@@ -299,11 +307,14 @@ static bool nic_step(struct bench *b)
 		memcpy((void *)(uintptr_t)recv->addr, m->data, m->len);
 		wc.wr_id = recv->wr_id;
 		wc.byte_len = (uint32_t)m->len;
+		b->now += MESSAGE_NS;
 	} else if (b->done_head < b->done_tail) {
 		wc = b->done[b->done_head++ % QUEUE];
+		b->now += WRITE_NS;
 	} else {
 		return false;
 	}
+	conn_time(b->conn, b->now);
 	conn_completed(b->conn, &wc);
 	run(b);
 	return true;
