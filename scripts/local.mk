@@ -17,5 +17,6 @@ EXTRA_DIST += \
 	scripts/lib/roots.sh \
 	scripts/lib/steps.sh \
 	scripts/lint.mk \
+	scripts/model-table \
 	scripts/seed-table \
 	scripts/structure

@@ -34,6 +34,7 @@ util_sources = \
 	src/util/error_text.c src/util/error_text.h \
 	src/util/log.c src/util/log.h \
 	src/util/monotonic.h \
+	src/util/pool.c src/util/pool.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 

@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# help: measure, by suite: hooks, fabric, seed, guest ("bench --list"); reports stay in _build/bench
+# help: measure, by suite: hooks, fabric, seed, scale, guest ("bench --list"); reports stay in _build/bench
 
 # NAME | TITLE
 readonly BENCH_SUITES='
 hooks  | nanoseconds for each hooked verb, with the shim and without
 fabric | stock and shim on the software fabric: a SIMULATION, presets and guest sizes
 seed   | regions of 1 MiB, 32 MiB, 1 GiB on the fabric, costs fitted to the QEMU patch: a SIMULATION
+scale  | core with guests of 12 TiB and of 1 TiB in 2 MiB regions: processor time and memory for a chunk
 guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
+model  | adapters of 100 and 200 Gbit/s at a scale of 1:48 on the fabric, with limits: a SIMULATION
 '
+
+bench_usage() {
+	cat <<END
+Usage: ./run bench [SUITE...]
+       ./run bench model [--rounds N] [--size SIZE] [--json FILE]
+       ./run bench --list
+All suites without a SUITE:
+
+$(sed '/^$/d' <<<"$BENCH_SUITES")
+
+The options are for the suite model:
+  --rounds N   rounds, in each of which all are measured once; 3 by default
+  --size SIZE  the guest's RAM, 1G by default; with less, what does not depend on it weighs more
+  --json FILE  also write what the table says, and the limits, to FILE
+END
+}
 
 BENCH_TREE=$BUILD_DIR/default
 
@@ -34,6 +52,14 @@ on_fabric() {
 
 bench_hooks() {
 	"$SOURCE_DIR/tests/bench/run-hooks" "$BENCH_TREE"
+}
+
+bench_scale() {
+	local failed=0
+
+	"$BENCH_TREE/tests/bench/scale" 12 30 || failed=1
+	"$BENCH_TREE/tests/bench/scale" 1 21 || failed=1
+	return "$failed"
 }
 
 # Both ends have their memory beforehand: on one host it takes the kernel longer to provide it than
@@ -99,6 +125,46 @@ bench_root() {
 		base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
 }
 
+# model_rows BED ROOT: the scale model's migrations; ROOT has QEMU 11.1.
+model_rows() {
+	local bed=$1 root=$2 threads='' variant
+	local -a variants=()
+
+	# rdmachunk-ab refuses a variable that the library does not know.
+	if "$BENCH_TREE/man/list-variables" | grep -q '^RDMACHUNK_THREADS	'; then
+		threads=RDMACHUNK_THREADS=4
+	elif [ "$bed" = 200 ]; then
+		say "this library does not know RDMACHUNK_THREADS: as many threads as it has"
+	fi
+	while IFS= read -r variant; do
+		variants+=(--variant "$variant")
+	done < <("$SOURCE_DIR/scripts/model-table" --variants "$bed" "$root" "$threads")
+	[ "$bed" != 200 ] || local -x RDMAFABRIC_BANDWIDTH=4G
+	on_fabric model100g ab "model/$bed" --size "$BENCH_SIZE" --zero-fraction 0 --prealloc \
+		--rounds "$BENCH_ROUNDS" --warmup 0 \
+		--title "A scale model of an adapter with $bed Gbit/s${RDMAFABRIC_BANDWIDTH:+ (BANDWIDTH=$RDMAFABRIC_BANDWIDTH)}" \
+		"${variants[@]}"
+}
+
+# A migration that failed is no reason to leave the table out: what has no median keeps no limit.
+bench_model() {
+	local bed root status=0
+
+	root=$(bench_root forky) || die "QEMU of Debian forky could not be had"
+	mkdir -p "$BENCH_DIR/model"
+	for bed in 100 200; do
+		heading "As an adapter with $bed Gbit/s (a simulation)"
+		rm -f "$BENCH_DIR/model/$bed/result.json"
+		model_rows "$bed" "$root" || status=1
+	done
+	heading "The scale model (a simulation)"
+	"$SOURCE_DIR/scripts/model-table" "$BENCH_DIR/model"/{100,200}/result.json \
+		"$BENCH_DIR/model/model.json" >"$BENCH_DIR/model/table.md" || status=1
+	cat "$BENCH_DIR/model/table.md"
+	[ -z "$BENCH_JSON" ] || cp "$BENCH_DIR/model/model.json" "$BENCH_JSON" || status=1
+	return "$status"
+}
+
 bench_guest() {
 	local root
 
@@ -111,15 +177,47 @@ bench_guest() {
 		--qemu-root "$root" --rounds 6 --variant param=1G --variant shim --variant stock
 }
 
+# bench_options ARGUMENT...: sets wanted, and what the options say.
+bench_options() {
+	local model_option='' variable
+
+	BENCH_ROUNDS=3 BENCH_SIZE=1G BENCH_JSON=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--rounds | --size | --json)
+			[ $# -ge 2 ] || die "$1 needs a value; try ./run bench --help"
+			model_option=$1
+			variable=${1#--}
+			printf -v "BENCH_${variable^^}" '%s' "$2"
+			shift
+			;;
+		-*) die "no option $1; try ./run bench --help" ;;
+		*) wanted+=("$1") ;;
+		esac
+		shift
+	done
+	[[ $BENCH_ROUNDS =~ ^[1-9][0-9]*$ ]] || die "--rounds needs a number"
+	# A path of the caller's, who was elsewhere perhaps.
+	[[ -z $BENCH_JSON || $BENCH_JSON = /* ]] || BENCH_JSON=$OLDPWD/$BENCH_JSON
+	[ ${#wanted[@]} -gt 0 ] || mapfile -t wanted < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$BENCH_SUITES")
+	[[ -z $model_option || " ${wanted[*]} " == *' model '* ]] || die "$model_option is for the suite model"
+}
+
 command_main() {
 	local name
-	local -a wanted=("$@")
+	local -a wanted=()
 
-	if [ "${1:-}" = --list ]; then
+	case ${1:-} in
+	--list)
 		sed '/^$/d' <<<"$BENCH_SUITES"
 		return 0
-	fi
-	[ $# -gt 0 ] || mapfile -t wanted < <(awk -F'|' 'NF { gsub(/ /, "", $1); print $1 }' <<<"$BENCH_SUITES")
+		;;
+	--help)
+		bench_usage
+		return 0
+		;;
+	esac
+	bench_options "$@"
 	for name in "${wanted[@]}"; do
 		grep -q "^$name *|" <<<"$BENCH_SUITES" || die "no suite '$name'; try ./run bench --list"
 	done

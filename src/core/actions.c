@@ -14,7 +14,7 @@ static bool needs_help(const struct conn *c, enum conn_cq asleep)
 		return false;
 	/* Besides what waits for that READY itself, there is the next request of our own. */
 	if (asleep == CONN_SEND_CQ)
-		return order_expects_ready(&c->order);
+		return c->order.qp == ORDER_QP_WORKS && order_expects_ready(&c->order);
 	/* The NIC's send queue was full when our request should have gone. */
 	return c->source.request.stage == SOURCE_REQUEST_HELD && order_waits_for_room(&c->order);
 }
@@ -129,16 +129,24 @@ bool conn_has(struct conn *c, unsigned int kinds)
 }
 
 /* Of those that were given to the NIC in this batch. */
-static void count_own(struct conn *c, unsigned int posted)
+static void note_posted(struct conn *c, unsigned int posted)
 {
 	for (unsigned int i = 0; i < posted; i++) {
-		if (c->posting.out[i].kind == ORDER_ZERO) {
+		switch (c->posting.out[i].kind) {
+		case ORDER_WRITE:
+			break;
+		case ORDER_ZERO:
 			c->counters.sent[WIRE_COMPRESS]++;
-		} else if (c->posting.out[i].kind == ORDER_REQUEST) {
+			break;
+		case ORDER_REQUEST:
 			c->counters.sent[WIRE_REGISTER_REQUEST]++;
 			c->counters.requests_prefetched++;
 			prefetch_asked(&c->source.prefetch, c->order.now,
 				       order_queue_ns(&c->order));
+			break;
+		case ORDER_MESSAGE:
+			source_posted(&c->source, c->order.now, order_queue_ns(&c->order));
+			break;
 		}
 	}
 }
@@ -147,7 +155,7 @@ static void posted(struct conn *c, const struct conn_result *result)
 {
 	unsigned int count = result->error ? result->posted : c->posting.count;
 
-	count_own(c, count);
+	note_posted(c, count);
 	if (!posting_done(&c->posting, &c->order, count, result->error == ENOMEM))
 		conn_fail(c, result->error ? result->error : EPROTO, "posting to the send queue");
 	/* It has failed meanwhile: what came back from the NIC is lost as well. */
@@ -175,8 +183,9 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		break;
 	case CONN_REGISTER:
 		if (!result->error)
-			prefetch_here(&c->source.prefetch, c->order.now, action->memory.length,
-				      result->ns, c->mrs.comings == 1);
+			prefetch_here_part(&c->source.prefetch, c->order.now,
+					   action->memory.length, result->ns,
+					   c->mrs.comings == 1);
 		mrs_end(&c->mrs, action->memory.mr, result->error ? NULL : &result->mr);
 		break;
 	default:

@@ -419,7 +419,7 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 		return;
 	}
 	order_request_answered(&c->order);
-	prefetch_there(&c->source.prefetch, c->order.now);
+	prefetch_measured(&c->source.prefetch, c->order.now);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);
@@ -451,7 +451,7 @@ static void message_came(struct conn *c, unsigned int buffer, uint32_t len)
 
 	count_message(c->counters.received, msg, len);
 	if (!swallow(c, msg, len)) {
-		source_receive(&c->source, msg, len);
+		source_receive(&c->source, msg, len, c->order.now);
 		if (!answer_recv(c, msg, len)) {
 			deliver(c, recv_queue_arrive(&c->delivery.recvs, &arrival));
 			return;

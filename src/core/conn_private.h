@@ -2,7 +2,6 @@
 #ifndef RDMACHUNK_CORE_CONN_PRIVATE_H
 #define RDMACHUNK_CORE_CONN_PRIVATE_H
 
-#include "core/conn.h"
 #include "core/conn_types.h"
 #include "core/delivery.h"
 #include "core/destination.h"
@@ -62,6 +61,8 @@ struct conn {
 	bool prefetched;
 	struct conn_counters counters;
 };
+
+struct conn_action;
 
 /* core/plan.c: what is registered ahead of QEMU, and when. */
 

@@ -13,6 +13,9 @@
  *      0        1M                        64M         length
  *      |--------|=======extent A==========|===B===|.....|
  *                                                  ^gap
+ *
+ * Every call takes O(log n) steps, besides one for each extent that extent_map_replace() and
+ * extent_map_remove_value() look at.
  */
 
 /* [start, end) */
@@ -31,18 +34,40 @@ struct extent {
 	uint64_t value; /* the owner's: an rkey, or the address of an MR */
 };
 
-/* All zero is an empty map. */
-struct extent_map {
-	struct extent *extent;
-	size_t count;
-	size_t room;
+/* The extents of a leaf at most; any two neighbours have more than one could hold. */
+#ifndef EXTENT_MAP_LEAF
+#define EXTENT_MAP_LEAF 32
+#endif
+
+/* For extent_map.c, and tests of its shape. */
+struct extent_leaf {
+	struct extent_leaf *left, *right;
+	uint64_t own; /* bytes of its extents */
+	uint64_t all; /* and of those in the leaves below it */
+	uint32_t priority;
+	uint32_t count;
+	struct extent extent[EXTENT_MAP_LEAF];
 };
 
-/* Free the array; the values are the owner's to release first. */
+/* All zero is an empty map. */
+struct extent_map {
+	struct extent_leaf *root;
+	size_t count;	 /* extents */
+	uint32_t random; /* the last number drawn */
+};
+
+/* Free all of it; the values are the owner's to release first. */
 void extent_map_clear(struct extent_map *map);
 
 /* The extent that holds all of `range`, or NULL. Valid until the next change. */
 const struct extent *extent_map_find(const struct extent_map *map, struct range range);
+
+/*
+ * The first extent that ends after `at`, or NULL. Valid until the next change. All of them:
+ *
+ *      for (e = extent_map_first(map, 0); e; e = extent_map_first(map, e->range.end))
+ */
+const struct extent *extent_map_first(const struct extent_map *map, uint64_t at);
 
 /*
  * The widest free range inside `bounds` around `range`, which must lie in it.
@@ -54,10 +79,10 @@ bool extent_map_gap(const struct extent_map *map, struct range bounds, struct ra
 /* The first address from `at` on that no extent holds. */
 uint64_t extent_map_free_at(const struct extent_map *map, uint64_t at);
 
-/* The first extent that ends after `at`; false when there is none. */
+/* The range of extent_map_first(); false when there is none. */
 bool extent_map_next(const struct extent_map *map, uint64_t at, struct range *extent);
 
-/* How many bytes of `range` the extents hold. */
+/* How many bytes of `range` the extents hold. One step for [0, UINT64_MAX), which is all. */
 uint64_t extent_map_bytes(const struct extent_map *map, struct range range);
 
 /* 0; -EINVAL for an empty range; -EEXIST when it overlaps an extent; -ENOMEM. */

@@ -225,19 +225,19 @@ static void give_up(struct mrs *s, struct ram_blocks *blocks, const struct room_
 
 	for (unsigned int i = 0; i < blocks->count; i++) {
 		struct ram_block *block = &blocks->block[i];
-		struct extent_map *map = &block->local;
+		const struct extent *extent;
+		uint64_t at = 0;
 
-		for (size_t n = 0; !block->on_demand && n < map->count;) {
-			struct mr *mr = (void *)(uintptr_t)map->extent[n].value;
+		while (!block->on_demand && (extent = extent_map_first(&block->local, at))) {
+			struct mr *mr = (void *)(uintptr_t)extent->value;
 
-			if (registration_is_coming(map->extent[n].value) ||
-			    !which(want, block, &map->extent[n])) {
-				n++;
+			at = extent->range.end;
+			if (registration_is_coming(extent->value) || !which(want, block, extent))
 				continue;
-			}
+			/* Of those before it some may be gone, or share what counts as
+			 * discarded now. */
+			at = discard_map_round(&block->discards, mr->range).start;
 			cut(&context, mr, registration_give_up(block, mr->range, mr));
-			/* Those before it may have gone as well. */
-			n = 0;
 		}
 	}
 	/* A WRITE's lkey may be of one of these from now on. */

@@ -32,13 +32,13 @@ struct mrs_real {
 
 /* `users`, `real` and `lkey` are for whoever has a handle, serialised as all of core. */
 struct mr {
-	enum mr_state state;
-	struct mrs_real real;
-	uint64_t length;    /* bytes pinned */
-	unsigned int users; /* handles of QEMU's */
+	enum mr_state state : 8;
 	bool kept;	    /* by the connection, until its end */
 	bool needed;	    /* QEMU has it, or a WRITE of QEMU's */
-	struct mrs *owner;  /* NULL when the connection is over */
+	unsigned int users; /* handles of QEMU's */
+	struct mrs_real real;
+	uint64_t length;   /* bytes pinned */
+	struct mrs *owner; /* NULL when the connection is over */
 	struct ram_block *block;
 	struct range range;
 	uint64_t mapped; /* bytes of the range that are in block->local */

@@ -6,10 +6,12 @@ void piece_init(struct piece *p)
 	*p = (struct piece){.bytes = PIECE_FIRST};
 }
 
-/* Neither factor is beyond 2^40: the quotient of doubles is exact enough. */
+/* Exact enough as a quotient of doubles; what is beyond 64 bits is as long as can be. */
 static uint64_t scale(uint64_t value, uint64_t by, uint64_t of)
 {
-	return (uint64_t)((double)value * (double)by / (double)of);
+	double scaled = (double)value * (double)by / (double)of;
+
+	return scaled < (double)INT64_MAX ? (uint64_t)scaled : INT64_MAX;
 }
 
 void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, uint64_t most)
@@ -42,4 +44,9 @@ void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, u
 uint64_t piece_within(const struct piece *p, uint64_t ns)
 {
 	return p->ns > ns ? scale(p->bytes, ns, p->ns) : p->bytes;
+}
+
+uint64_t piece_ns(const struct piece *p, uint64_t bytes)
+{
+	return scale(p->ns, bytes, p->bytes);
 }

@@ -55,15 +55,16 @@ static bool lasts(const struct conn *c, uint64_t ns)
  */
 static uint64_t may_ask(const struct conn *c)
 {
-	const struct piece *there = &c->source.prefetch.there;
+	const struct prefetch *p = &c->source.prefetch;
 	uint64_t end = c->round.began + c->round.ns + PLAN_MARGIN_NS;
 	uint64_t arrives = c->order.now + order_queue_ns(&c->order);
+	uint64_t ns = prefetch_planned_ns(p);
 
-	if (!c->round.ns || c->order.now >= end || arrives + there->ns <= end)
+	if (!c->round.ns || c->order.now >= end || arrives + ns <= end)
 		return UINT64_MAX;
-	if (arrives + there->ns / 2 <= end)
-		return piece_within(there, end - arrives);
-	return lasts(c, there->ns) ? 0 : UINT64_MAX;
+	if (arrives + ns / 2 <= end)
+		return piece_within(&p->there, end - arrives);
+	return lasts(c, ns) ? 0 : UINT64_MAX;
 }
 
 void plan_ask(struct conn *c)

@@ -161,7 +161,8 @@ bool posting_done(struct posting *p, struct order *t, unsigned int posted, bool 
 		order_posted(t, p->out, posted);
 	else if (posted < p->count && order_take_back(t, p->out, posted, p->count))
 		ok = false;
-	if (p->state == POSTING_WRITES && posted && !t->rate.busy)
+	/* Unless all of them have completed meanwhile. */
+	if (p->state == POSTING_WRITES && t->writes_in_flight && !t->rate.busy)
 		rate_begin(&t->rate, t->now);
 	p->state = POSTING_NOTHING;
 	if (posted < p->count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
-/* Data is looked for this far ahead of QEMU, in bytes. */
+/* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
 /* A piece takes so many times longer than its request waits for. */
@@ -34,9 +34,24 @@ static uint64_t region(const struct prefetch *p)
 	return UINT64_C(1) << p->shift;
 }
 
+/* An end that is not known yet does not hold the other up. */
+static uint64_t of_both(const struct prefetch *p, uint64_t there, uint64_t here)
+{
+	if (!p->here.ns)
+		here = there;
+	else if (!p->there.ns)
+		there = here;
+	return least(least(there, here), region(p));
+}
+
 uint64_t prefetch_bytes(const struct prefetch *p)
 {
-	uint64_t bytes = least(p->there.bytes, p->here.bytes), window = PIECE_LEAST;
+	return of_both(p, p->there.bytes, p->here.bytes);
+}
+
+uint64_t prefetch_window(const struct prefetch *p)
+{
+	uint64_t bytes = prefetch_bytes(p), window = PIECE_LEAST;
 
 	/* The next one, up or down. */
 	while (window < region(p) && bytes >= window + window / 2)
@@ -46,12 +61,17 @@ uint64_t prefetch_bytes(const struct prefetch *p)
 
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
 {
-	return least(least(piece_within(&p->there, ns), piece_within(&p->here, ns)), region(p));
+	return of_both(p, piece_within(&p->there, ns), piece_within(&p->here, ns));
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)
 {
 	return most(p->there.ns, p->here.ns);
+}
+
+uint64_t prefetch_planned_ns(const struct prefetch *p)
+{
+	return piece_ns(&p->there, p->planned.end - p->planned.start);
 }
 
 uint64_t prefetch_enough(const struct prefetch *p)
@@ -63,9 +83,9 @@ uint64_t prefetch_enough(const struct prefetch *p)
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */
-static uint64_t chunk_start(const struct prefetch *p, uint64_t chunk_size)
+static uint64_t chunk_start(uint64_t position, uint64_t chunk_size)
 {
-	return p->position & ~(chunk_size - 1);
+	return position & ~(chunk_size - 1);
 }
 
 uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks)
@@ -119,7 +139,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 		   struct prefetch_scan *scan)
 {
 	const struct ram_block *block;
-	uint64_t position, start, limit;
+	uint64_t position, start, limit, ahead;
 	struct range gap;
 
 	if (!p->on || !p->known || !is_empty(p->planned))
@@ -127,12 +147,12 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 	block = &blocks->block[p->block];
 	if (!block->local_known || block->passed)
 		return false;
-	position = chunk_start(p, chunk_size);
+	position = chunk_start(p->position, chunk_size);
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
+	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
-	if (start >= block->length || start - position >= limit ||
-	    extent_map_bytes(&block->remote, (struct range){position, start}) >=
-		    prefetch_enough(p) ||
+	if (start >= block->length || ahead >= prefetch_enough(p) ||
+	    start - position - ahead >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;
@@ -142,7 +162,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 		.end = gap.end,
 		.position = p->position,
 		.place = {.memory = &p->memory, .addr = block->local_addr, .chunk = chunk_size},
-		.window = most(prefetch_bytes(p), chunk_size),
+		.window = most(prefetch_window(p), chunk_size),
 		.bridge = prefetch_bridges(p, block),
 	};
 	return true;
@@ -245,9 +265,7 @@ static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t n
 	double wire = (double)p->per_second / 1e9, there = (double)bytes / (double)ns;
 	double enough;
 
-	if (!p->per_second)
-		return least(PIECE_WINDOW, region(p));
-	if (there <= wire)
+	if (!p->per_second || there <= wire)
 		return region(p);
 	enough = 2 * wire * (double)p->queue_ns / (1 - wire / there);
 	if (enough >= (double)region(p))
@@ -255,17 +273,25 @@ static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t n
 	return least(most((uint64_t)enough, PIECE_WINDOW), region(p));
 }
 
-void prefetch_there(struct prefetch *p, uint64_t now)
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)
 {
-	uint64_t bytes = p->asked.end - p->asked.start, ns = now - p->asked_at;
-
-	if (p->late)
-		p->late--;
-	if (now > p->asked_at)
-		piece_took(&p->there, bytes, ns, wanted(p), long_enough(p, bytes, ns));
+	piece_took(&p->there, bytes, ns, wanted(p), long_enough(p, bytes, ns));
 }
 
-void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last)
+void prefetch_measured(struct prefetch *p, uint64_t now)
+{
+	if (now > p->asked_at)
+		prefetch_there(p, p->asked.end - p->asked.start, now - p->asked_at);
+	if (p->late)
+		p->late--;
+}
+
+void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	piece_took(&p->here, bytes, ns, wanted(p), region(p));
+}
+
+void prefetch_here_part(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last)
 {
 	if (!p->here_works)
 		p->here_since = now - ns;
@@ -273,7 +299,7 @@ void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns
 	p->here_bytes += bytes;
 	if (!last && p->here_bytes < p->here.bytes)
 		return;
-	piece_took(&p->here, p->here_bytes, now - p->here_since, wanted(p), region(p));
+	prefetch_here(p, p->here_bytes, now - p->here_since);
 	p->here_since = now;
 	p->here_bytes = 0;
 }
@@ -297,11 +323,11 @@ static bool next_of_remote(const struct ram_block *block, uint64_t position, str
 }
 
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		    struct ram_block **block, struct range *range)
+		    uint64_t from, struct ram_block **block, struct range *range)
 {
 	if (!p->known || !chunk_size)
 		return false;
 	*block = &blocks->block[p->block];
 	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, chunk_start(p, chunk_size), range);
+	       next_of_remote(*block, chunk_start(from, chunk_size), range);
 }

@@ -84,14 +84,19 @@ struct prefetch_scan {
 
 void prefetch_init(struct prefetch *p, unsigned int shift);
 
-/* Bytes of the next piece at most, a power of two: it does not reach over a multiple of it (see
- * PIECE_WINDOW); and of one that takes no longer than `ns`. Never more than 2^shift; may be less
- * than a chunk. */
+/* Bytes of the next piece, as far as time goes; and of one that takes no longer than `ns`. Never more
+ * than 2^shift; may be less than a chunk. */
 uint64_t prefetch_bytes(const struct prefetch *p);
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
 
+/* The power of two next to prefetch_bytes(): no piece reaches over a multiple of it (PIECE_WINDOW). */
+uint64_t prefetch_window(const struct prefetch *p);
+
 /* What the slower end will need for the next piece, in ns; 0 while that is not known. */
 uint64_t prefetch_ns(const struct prefetch *p);
+
+/* What the destination will need for what is planned, likewise. */
+uint64_t prefetch_planned_ns(const struct prefetch *p);
 
 /* The bytes that should be registered in front of QEMU. */
 uint64_t prefetch_enough(const struct prefetch *p);
@@ -133,17 +138,22 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
 /* QEMU waits for what the destination is asked for. */
 void prefetch_waited(struct prefetch *p);
 
-/* The destination has registered what it was asked for. */
-void prefetch_there(struct prefetch *p, uint64_t now);
+/* The destination has answered our request: it is as prefetch_there(). */
+void prefetch_measured(struct prefetch *p, uint64_t now);
 
-/* One of the threads of this end took `ns` to register `bytes`; `last`: none is at it any more.
- * What counts is what they do together. */
-void prefetch_here(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last);
+/* The destination took `ns` to register `bytes`; this end did. */
+void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
+void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
-/* What to register next in this process: a part of *block that the destination has been
- * asked for, and that is watched. False when there is none. */
+/* One of the threads of this end took `ns`; `last`: none is at it any more. It is as prefetch_here()
+ * for what they do together. */
+void prefetch_here_part(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last);
+
+/* What to register next in this process: a part of *block, the one that QEMU is in, from the
+ * chunk at `from` on, that the destination has been asked for, and that is watched. False when
+ * there is none. */
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		    struct ram_block **block, struct range *range);
+		    uint64_t from, struct ram_block **block, struct range *range);
 
 /* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
  * guest that writes there again finds no other: it is ended (SIGBUS). */

@@ -9,27 +9,28 @@ void rate_begin(struct rate *r, uint64_t now)
 {
 	r->busy = true;
 	r->since = now;
-	r->bytes = 0;
 }
 
 void rate_completed(struct rate *r, uint64_t bytes, bool idle, uint64_t now)
 {
-	uint64_t elapsed = now - r->since, reading;
+	uint64_t reading;
 
 	if (!r->busy)
 		return;
-	r->bytes += bytes;
 	r->busy = !idle;
-	if (elapsed < RATE_NS)
+	r->ns += now - r->since;
+	r->since = now;
+	r->bytes += bytes;
+	if (r->ns < RATE_NS)
 		return;
-	reading = (uint64_t)((double)r->bytes * 1e9 / (double)elapsed);
+	reading = (uint64_t)((double)r->bytes * 1e9 / (double)r->ns);
 	if (!r->per_second)
 		r->per_second = reading;
 	else if (reading > r->per_second)
 		r->per_second += (reading - r->per_second) / QUICKLY;
 	else
 		r->per_second -= (r->per_second - reading) / SLOWLY;
-	r->since = now;
+	r->ns = 0;
 	r->bytes = 0;
 }
 

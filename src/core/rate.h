@@ -17,8 +17,9 @@
 struct rate {
 	uint64_t per_second; /* bytes; 0 while nothing is known */
 	bool busy;
-	uint64_t since; /* ns */
-	uint64_t bytes; /* that have completed since */
+	uint64_t since; /* ns, when it is busy */
+	uint64_t ns;	/* and before that, of this reading */
+	uint64_t bytes; /* that have completed in this reading */
 };
 
 /* The wire was idle, and has work from now on. */

@@ -139,7 +139,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 {
 	struct data_run_place place = place_in(s, block);
 	uint64_t bytes =
-		s->prefetch.on ? prefetch_bytes(&s->prefetch) : UINT64_C(1) << s->options.shift;
+		s->prefetch.on ? prefetch_window(&s->prefetch) : UINT64_C(1) << s->options.shift;
 	struct range run;
 
 	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
@@ -324,7 +324,23 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len,
 	return verdict;
 }
 
-static void receive_result(struct source *s, const void *msg, size_t len)
+void source_posted(struct source *s, uint64_t now, uint64_t queue_ns)
+{
+	if (s->request.stage == SOURCE_REQUEST_SENT)
+		s->request.asked_at = now + queue_ns;
+}
+
+/* A request of QEMU's tells as much of the destination as one of ours, if it is long enough. */
+static void measure(struct source *s, uint64_t now)
+{
+	const struct source_request *request = &s->request;
+	uint64_t bytes = request->range.end - request->range.start;
+
+	if (request->asked_at && now > request->asked_at && bytes > s->chunk_size)
+		prefetch_there(&s->prefetch, bytes, now - request->asked_at);
+}
+
+static void receive_result(struct source *s, const void *msg, size_t len, uint64_t now)
 {
 	struct wire_result result;
 	struct ram_block *block;
@@ -339,13 +355,14 @@ static void receive_result(struct source *s, const void *msg, size_t len)
 	s->request.stage = SOURCE_REQUEST_ANSWERED;
 	if (s->request.recorded)
 		return;
+	measure(s, now);
 	s->request.rkey = result.rkey;
 	block->host_addr = result.host_addr;
 	if (s->request.range.end)
 		record(s, block);
 }
 
-void source_receive(struct source *s, const void *msg, size_t len)
+void source_receive(struct source *s, const void *msg, size_t len, uint64_t now)
 {
 	struct wire_header header;
 
@@ -353,7 +370,7 @@ void source_receive(struct source *s, const void *msg, size_t len)
 		return;
 	switch (header.type) {
 	case WIRE_REGISTER_RESULT:
-		receive_result(s, msg, len);
+		receive_result(s, msg, len, now);
 		break;
 	case WIRE_RAM_BLOCKS_RESULT:
 		/* The list comes once, before any registration. */
@@ -411,7 +428,9 @@ bool source_scan(const struct source *s, struct prefetch_scan *scan)
 
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found)
 {
-	prefetch_scanned(&s->prefetch, scan, found);
+	/* QEMU may have left the block meanwhile, and come back. */
+	if (!s->blocks.block[scan->block].passed)
+		prefetch_scanned(&s->prefetch, scan, found);
 }
 
 bool source_has_planned(const struct source *s)
@@ -460,7 +479,13 @@ int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
 
 bool source_prefetch_local(const struct source *s, struct ram_block **block, struct range *range)
 {
+	const struct prefetch *p = &s->prefetch;
+	uint64_t from = p->position;
+
+	/* What it waits for is at hand then when the answer comes. */
+	if (s->request.stage == SOURCE_REQUEST_HELD)
+		from = s->request.offset;
 	/* What QEMU registers next is its own to register, in one. */
 	return s->request.stage != SOURCE_REQUEST_ANSWERED &&
-	       prefetch_local(&s->prefetch, &s->blocks, s->chunk_size, block, range);
+	       prefetch_local(p, &s->blocks, s->chunk_size, from, block, range);
 }

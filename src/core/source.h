@@ -39,6 +39,7 @@ struct source_request {
 	/* The extent exists already: nothing is to be recorded. */
 	bool recorded;
 	uint32_t rkey;
+	uint64_t asked_at; /* ns: when it got there, 0: it has not */
 };
 
 /*
@@ -99,9 +100,13 @@ struct source_can {
 enum source_verdict source_send(struct source *s, const void *msg, size_t len,
 				struct source_can can, struct wire_message *reply);
 
-/* The control message `msg` has come from the destination. Call it before QEMU
+/* What source_send() made of QEMU's message has been posted, behind WRITEs that take
+ * `queue_ns`. */
+void source_posted(struct source *s, uint64_t now, uint64_t queue_ns);
+
+/* The control message `msg` has come from the destination, at `now` (ns). Call it before QEMU
  * is given the message. */
-void source_receive(struct source *s, const void *msg, size_t len);
+void source_receive(struct source *s, const void *msg, size_t len, uint64_t now);
 
 /* QEMU sends a COMPRESS. True when it is of memory that we know: sets *run. */
 bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run *run);

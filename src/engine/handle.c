@@ -2,13 +2,12 @@
 #include "engine/handle.h"
 
 #include <errno.h>
-#include <search.h>
-#include <stdlib.h>
 
 #include "engine/driver.h"
 #include "engine/limits.h"
 #include "engine/sessions.h"
 #include "util/log.h"
+#include "util/pool.h"
 
 struct handle {
 	struct ibv_mr mr; /* what QEMU holds; its address is the key */
@@ -19,28 +18,21 @@ struct handle {
 };
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static void *table; /* of struct handle, by address: tsearch(3) */
+static struct pool table = POOL_OF(struct handle);
+_Static_assert(sizeof(void *) != 8 || sizeof(struct handle) == HANDLE_BYTES,
+	       "there are millions of them");
 /* So that a process without handles never takes the lock to deregister. */
 static atomic_uint handles;
-
-static int compare(const void *a, const void *b)
-{
-	return (a > b) - (a < b);
-}
-
-/* It does not know that a tree keeps what tsearch() is given. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
 
 /* For [addr, addr + length) of `shared`, of which QEMU is a user. Lock held. NULL when
  * there is no memory. */
 static struct ibv_mr *make(struct session *s, struct mr *shared, void *addr, size_t length)
 {
-	struct handle *handle = calloc(1, sizeof(*handle));
-	void *node;
+	struct handle *handle;
 
+	pthread_mutex_lock(&table_lock);
+	handle = pool_take(&table);
+	pthread_mutex_unlock(&table_lock);
 	if (!handle)
 		return NULL;
 	handle->mr = *(const struct ibv_mr *)shared->real.mr;
@@ -48,35 +40,23 @@ static struct ibv_mr *make(struct session *s, struct mr *shared, void *addr, siz
 	handle->mr.length = length;
 	handle->session = s;
 	handle->shared = shared;
-	pthread_mutex_lock(&table_lock);
-	node = tsearch(handle, &table, compare);
-	pthread_mutex_unlock(&table_lock);
-	if (!node) {
-		free(handle);
-		return NULL;
-	}
 	atomic_fetch_add(&handles, 1);
 	return &handle->mr;
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
-/* Out of the table; NULL when it is no handle. */
-static struct handle *take(struct ibv_mr *mr)
+/* Out of the table, to *handle; false when it is no handle. */
+static bool take(struct ibv_mr *mr, struct handle *handle)
 {
 	bool found;
 
 	if (!atomic_load(&handles))
-		return NULL;
+		return false;
 	pthread_mutex_lock(&table_lock);
-	found = tdelete(mr, &table, compare);
+	found = pool_give(&table, mr, handle);
 	pthread_mutex_unlock(&table_lock);
-	if (!found)
-		return NULL;
-	atomic_fetch_sub(&handles, 1);
-	return (struct handle *)mr;
+	if (found)
+		atomic_fetch_sub(&handles, 1);
+	return found;
 }
 
 /* QEMU is a user no more. 0 or a negative errno. */
@@ -188,17 +168,12 @@ struct ibv_mr *handle_register(enum verbs_register with, struct ibv_pd *pd, void
 
 int handle_deregister(struct ibv_mr *mr)
 {
-	struct handle *handle = take(mr);
-	struct session *s;
-	struct mr *shared;
+	struct handle handle;
 	int ret;
 
-	if (!handle)
+	if (!take(mr, &handle))
 		return verbs_real()->dereg_mr(mr);
-	s = handle->session;
-	shared = handle->shared;
-	free(handle);
-	ret = put(s, shared);
+	ret = put(handle.session, handle.shared);
 	/* Not what verbs promise, but QEMU prints it. */
 	if (ret)
 		errno = -ret;

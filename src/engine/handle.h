@@ -13,6 +13,9 @@
  * A handle may outlive its session: QEMU may deregister in any order.
  */
 
+/* What one takes, where pointers have 64 bits. */
+#define HANDLE_BYTES 64
+
 /* Returns and errno as ibv_reg_mr(3); `with` is the function that QEMU called. */
 struct ibv_mr *handle_register(enum verbs_register with, struct ibv_pd *pd, void *addr,
 			       size_t length, int access);

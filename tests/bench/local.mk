@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 if HAVE_VERBS
-check_PROGRAMS += tests/bench/hooks
+check_PROGRAMS += tests/bench/hooks tests/bench/scale
 check_LTLIBRARIES += tests/bench/calls.la
 endif
 tests_bench_hooks_SOURCES = \
@@ -25,3 +25,8 @@ tests_bench_calls_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 tests_bench_calls_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
 
 EXTRA_DIST += tests/bench/run-hooks
+
+tests_bench_scale_SOURCES = tests/bench/scale.c $(core_sources) $(util_sources) \
+	tests/model/message.h tests/model/random.h
+tests_bench_scale_CFLAGS = $(AM_CFLAGS) -I$(srcdir)/tests/model $(VERBS_CFLAGS) $(PTHREAD_CFLAGS)
+tests_bench_scale_LDADD = $(PTHREAD_LIBS)

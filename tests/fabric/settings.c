@@ -114,6 +114,13 @@ static const struct preset presets[] = {
 	  {"LATENCY", "1us"},
 	  {"IRQ_LATENCY", "5us"},
 	  {"WR_COST", "380ns"}}},
+	{"model100g",
+	 {{"REG_COST", "2400us"},
+	  {"REG_PAGE_COST", "12us"},
+	  {"BANDWIDTH", "2G"},
+	  {"LATENCY", "48us"},
+	  {"IRQ_LATENCY", "240us"},
+	  {"WR_COST", "18us"}}},
 };
 
 static struct fabric_config config;

@@ -92,6 +92,14 @@ grep -oE '^\| `RDMAFABRIC_[A-Z_0-9]+`' "$here/README.md" | grep -oE '_[A-Z_0-9]+
 [ -s "$scratch/known" ] && cmp -s "$scratch/known" "$scratch/told"
 result readme.settings "$(diff "$scratch/known" "$scratch/told" | tr '\n' ' ')"
 
+# So are its presets.
+grep -oE '^	\{"[a-z0-9]+",' "$here/settings.c" | grep -oE '[a-z0-9]+' | sort >"$scratch/known"
+# shellcheck disable=SC2016
+grep -F '`RDMAFABRIC_PRESET`' "$here/README.md" | cut -d'|' -f4 | grep -oE '`[a-z0-9]+`' | tr -d '`' |
+	sort >"$scratch/told"
+[ -s "$scratch/known" ] && cmp -s "$scratch/known" "$scratch/told"
+result readme.presets "$(diff "$scratch/known" "$scratch/told" | tr '\n' ' ')"
+
 # All symbols resolved at once, and no complaint about versions.
 qemu=$(command -v "${RDMACHUNK_QEMU:-qemu-system-x86_64}")
 if [ -n "$qemu" ]; then

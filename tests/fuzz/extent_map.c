@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/extent_map.h"
+#include "extents.h"
 #include "fuzz.h"
 
 /* Ranges are given as cells. A cell is `unit` bytes, and the first one is at `base`. */
@@ -20,12 +21,12 @@ static struct {
 
 static bool no_memory;
 
-void *__real_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
 
-void *__wrap_realloc(void *p, size_t size)
+void *__wrap_malloc(size_t size)
 {
-	return no_memory ? NULL : __real_realloc(p, size);
+	return no_memory ? NULL : __real_malloc(size);
 }
 
 static uint64_t address(unsigned int cell)
@@ -75,20 +76,24 @@ static void fill(unsigned int from, unsigned int to, unsigned int extent, uint64
 /* The map has the extents of the model, in order, and no others. */
 static void compare(const struct extent_map *map)
 {
+	const struct extent *extent = extent_map_first(map, 0);
+	struct extents_shape shape;
 	unsigned int end;
 	size_t n = 0;
 
+	ENSURE(!extents_check(map, &shape));
 	for (unsigned int i = 0; i < CELLS; i = end) {
 		bounds_of(i, &end);
 		if (!model.extent[i])
 			continue;
-		ENSURE(n < map->count);
-		ENSURE(map->extent[n].range.start == address(i));
-		ENSURE(map->extent[n].range.end == address(end));
-		ENSURE(map->extent[n].value == model.value[i]);
+		ENSURE(extent);
+		ENSURE(extent->range.start == address(i));
+		ENSURE(extent->range.end == address(end));
+		ENSURE(extent->value == model.value[i]);
+		extent = extent_map_first(map, extent->range.end);
 		n++;
 	}
-	ENSURE(n == map->count && map->count <= map->room);
+	ENSURE(n == map->count && !extent);
 }
 
 static void insert(struct extent_map *map, unsigned int from, unsigned int to, uint64_t value)
@@ -289,6 +294,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		call(&map, &in);
 	no_memory = false;
 	extent_map_clear(&map);
-	ENSURE(!map.count && !map.extent);
+	ENSURE(!map.count && !map.root);
 	return 0;
 }

@@ -73,9 +73,11 @@ tests_fuzz_elf_CFLAGS = $(fuzz_cflags)
 tests_fuzz_elf_LDFLAGS = $(fuzz_ldflags)
 
 tests_fuzz_extent_map_SOURCES = tests/fuzz/extent_map.c $(fuzz_main) \
-	src/core/extent_map.c src/core/extent_map.h
-tests_fuzz_extent_map_CFLAGS = $(fuzz_cflags)
-tests_fuzz_extent_map_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=realloc
+	src/core/extent_map.c src/core/extent_map.h \
+	tests/model/extents.c tests/model/extents.h
+# Many leaves, with extents that are few.
+tests_fuzz_extent_map_CFLAGS = $(fuzz_cflags) -I$(srcdir)/tests/model -DEXTENT_MAP_LEAF=3
+tests_fuzz_extent_map_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=malloc
 
 tests_fuzz_proc_SOURCES = tests/fuzz/proc.c tests/fuzz/memfile.h $(fuzz_main) \
 	src/engine/mapping.c src/engine/mapping.h \

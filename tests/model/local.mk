@@ -7,6 +7,7 @@ model_sources = \
 	tests/model/discard.c tests/model/discard.h \
 	tests/model/driver.c tests/model/driver.h \
 	tests/model/driver_mr.c tests/model/driver_mr.h \
+	tests/model/extents.c tests/model/extents.h \
 	tests/model/guest.c tests/model/guest.h \
 	tests/model/memory.c tests/model/memory.h \
 	tests/model/message.h \

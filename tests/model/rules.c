@@ -3,6 +3,7 @@
 
 #include "core/prefetch.h"
 #include "core/verbs_values.h"
+#include "extents.h"
 #include "message.h"
 #include "world.h"
 
@@ -74,11 +75,15 @@ static void check_map(struct world *w, const struct ram_block *block, const stru
 	bool local = map == &block->local;
 	uint64_t base = local ? block->local_addr : block->host_addr;
 
-	for (size_t i = 0; i < map->count; i++) {
-		struct range r = map->extent[i].range;
-		uint32_t key = key_of(&map->extent[i], local);
+	struct extents_shape shape;
+	const char *wrong = extents_check(map, &shape);
+	const struct extent *e;
 
-		world_expect(w, !i || map->extent[i - 1].range.end <= r.start, "extents overlap");
+	world_expect(w, !wrong, "%s", wrong);
+	for (e = extent_map_first(map, 0); e; e = extent_map_first(map, e->range.end)) {
+		struct range r = e->range;
+		uint32_t key = key_of(e, local);
+
 		world_expect(w, r.start < r.end && r.end <= block->length,
 			     "an extent leaves its block");
 		if (!local && w->settings.hostile)
@@ -86,6 +91,16 @@ static void check_map(struct world *w, const struct ram_block *block, const stru
 		world_expect(w, !key || nic_covers(w, key, base + r.start, r.end - r.start),
 			     "an extent is more than its key allows");
 	}
+}
+
+static uint64_t sum_of_map(const struct extent_map *map)
+{
+	uint64_t sum = map->count;
+	const struct extent *e;
+
+	for (e = extent_map_first(map, 0); e; e = extent_map_first(map, e->range.end))
+		sum += e->value;
+	return sum;
 }
 
 /* Changes whenever an extent comes, goes, or gets its key. */
@@ -96,10 +111,7 @@ static uint64_t sum_of(const struct ram_blocks *blocks)
 	for (unsigned int b = 0; b < blocks->count; b++) {
 		const struct ram_block *block = &blocks->block[b];
 
-		for (size_t i = 0; i < block->remote.count; i++)
-			sum += 1 + block->remote.extent[i].value;
-		for (size_t i = 0; i < block->local.count; i++)
-			sum += 1 + block->local.extent[i].value;
+		sum += sum_of_map(&block->remote) + sum_of_map(&block->local);
 	}
 	return sum;
 }
@@ -141,13 +153,13 @@ static void sum_mrs(struct driver *d)
 {
 	const struct ram_blocks *blocks = conn_blocks(d->conn);
 	struct nic_mr *made = d->world->mr;
+	const struct extent *e;
 
 	for (unsigned int b = 0; b < blocks->count; b++) {
 		const struct extent_map *local = &blocks->block[b].local;
 
-		for (size_t i = 0; i < local->count; i++)
-			made[key_of(&local->extent[i], true)].mapped +=
-				local->extent[i].range.end - local->extent[i].range.start;
+		for (e = extent_map_first(local, 0); e; e = extent_map_first(local, e->range.end))
+			made[key_of(e, true)].mapped += e->range.end - e->range.start;
 	}
 	for (unsigned int i = 0; i < d->handles; i++)
 		made[d->handle[i]->real.lkey].private |= d->handle[i]->state == MR_PRIVATE;
@@ -181,14 +193,15 @@ void rules_check_mrs(struct driver *d)
 {
 	const struct ram_blocks *blocks = conn_blocks(d->conn);
 	struct world *w = d->world;
+	const struct extent *e;
 
 	driver_run(d);
 	sum_mrs(d);
 	for (unsigned int b = 0; b < blocks->count; b++) {
 		const struct extent_map *local = &blocks->block[b].local;
 
-		for (size_t i = 0; i < local->count; i++) {
-			const struct mr *mr = (void *)(uintptr_t)local->extent[i].value;
+		for (e = extent_map_first(local, 0); e; e = extent_map_first(local, e->range.end)) {
+			const struct mr *mr = (void *)(uintptr_t)e->value;
 
 			world_expect(w, !mr || w->mr[mr->real.lkey].mapped == mr->mapped,
 				     "an MR is not where it is said to be");

@@ -18,13 +18,13 @@ void interpose_preempt(void)
 }
 
 /* The linker's names. */
-void *__real_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
 bool __real_discard_map_test(const struct discard_map *map, struct range range);
 bool __wrap_discard_map_test(const struct discard_map *map, struct range range);
 
 /* An extent map grows. */
-void *__wrap_realloc(void *p, size_t size)
+void *__wrap_malloc(size_t size)
 {
 	struct discards *d = &world->discards;
 
@@ -32,7 +32,7 @@ void *__wrap_realloc(void *p, size_t size)
 		world_trace(world, "shim", "gets no memory");
 		return NULL;
 	}
-	return __real_realloc(p, size);
+	return __real_malloc(size);
 }
 
 bool __wrap_discard_map_test(const struct discard_map *map, struct range range)

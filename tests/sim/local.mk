@@ -14,7 +14,8 @@ tests_sim_sim_SOURCES = $(core_sources) $(model_sources) \
 	tests/sim/seed.c tests/sim/seed.h \
 	tests/sim/sim.c \
 	tests/sim/totals.c tests/sim/totals.h
-tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O3 -I$(srcdir)/tests/model $(TEST_CFLAGS)
+tests_sim_sim_CFLAGS = $(AM_CFLAGS) -O3 -I$(srcdir)/tests/model $(TEST_CFLAGS) \
+	-DEXTENT_MAP_LEAF=8
 tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=conn_done \
 	-Wl,--wrap=conn_has \
@@ -29,7 +30,7 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=order_ready \
 	-Wl,--wrap=order_write \
 	-Wl,--wrap=ram_blocks_discard \
-	-Wl,--wrap=realloc \
+	-Wl,--wrap=malloc \
 	-Wl,--wrap=registration_end \
 	-Wl,--wrap=registration_get \
 	-Wl,--wrap=registration_renew \
@@ -38,9 +39,9 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=write_queue_push \
 	-Wl,--wrap=zero_queue_fences
 
-# With queues so short that they are full all the time.
+# With queues so short that they are full all the time, and extents that are in many leaves.
 tests_sim_sim_small_SOURCES = $(tests_sim_sim_SOURCES)
-tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -DORDER_WINDOW_WRITES=24 \
+tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -UEXTENT_MAP_LEAF -DEXTENT_MAP_LEAF=3 -DORDER_WINDOW_WRITES=24 \
 	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5 -DPLAN_PART=1048576 \
 	-DPIECE_FIRST=1048576 -DPIECE_WINDOW=2097152 -DDESTINATION_VAIN_PART=2 -DDESTINATION_AHEAD_PART=1
 tests_sim_sim_small_LDFLAGS = $(tests_sim_sim_LDFLAGS)

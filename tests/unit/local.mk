@@ -11,6 +11,7 @@ unit_programs = \
 	tests/unit/test_conn_destination \
 	tests/unit/test_conn_merging \
 	tests/unit/test_conn_mrs \
+	tests/unit/test_conn_plan \
 	tests/unit/test_conn_prefetch \
 	tests/unit/test_conn_recvs \
 	tests/unit/test_data_run \
@@ -22,7 +23,10 @@ unit_programs = \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
+	tests/unit/test_piece \
+	tests/unit/test_pool \
 	tests/unit/test_post_cost \
+	tests/unit/test_rate \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
 	tests/unit/test_registration \
@@ -30,6 +34,7 @@ unit_programs = \
 	tests/unit/test_send_queue \
 	tests/unit/test_sink \
 	tests/unit/test_source \
+	tests/unit/test_source_held \
 	tests/unit/test_source_prefetch \
 	tests/unit/test_order \
 	tests/unit/test_order_messages \
@@ -71,6 +76,8 @@ tests_unit_test_conn_merging_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_merging_LDADD = $(unit_ldadd)
 tests_unit_test_conn_mrs_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_mrs_LDADD = $(unit_ldadd)
+tests_unit_test_conn_plan_CFLAGS = $(unit_cflags)
+tests_unit_test_conn_plan_LDADD = $(unit_ldadd)
 tests_unit_test_conn_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_conn_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_conn_recvs_CFLAGS = $(unit_cflags)
@@ -96,6 +103,12 @@ tests_unit_test_lookup_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_CFLAGS = $(unit_cflags)
 tests_unit_test_mapping_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
+tests_unit_test_piece_CFLAGS = $(unit_cflags)
+tests_unit_test_piece_LDADD = $(unit_ldadd)
+tests_unit_test_rate_CFLAGS = $(unit_cflags)
+tests_unit_test_rate_LDADD = $(unit_ldadd)
+tests_unit_test_pool_CFLAGS = $(unit_cflags)
+tests_unit_test_pool_LDADD = $(unit_ldadd)
 tests_unit_test_post_cost_CFLAGS = $(unit_cflags)
 tests_unit_test_post_cost_LDADD = $(unit_ldadd)
 tests_unit_test_ram_blocks_CFLAGS = $(unit_cflags)
@@ -113,6 +126,8 @@ tests_unit_test_sink_LDADD = $(unit_ldadd)
 tests_unit_test_sink_LDFLAGS = -Wl,--wrap=pthread_create
 tests_unit_test_source_CFLAGS = $(unit_cflags)
 tests_unit_test_source_LDADD = $(unit_ldadd)
+tests_unit_test_source_held_CFLAGS = $(unit_cflags)
+tests_unit_test_source_held_LDADD = $(unit_ldadd)
 tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
 tests_unit_test_order_CFLAGS = $(unit_cflags)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "extents.h"
+
 static enum slots_verdict give_rkey(void *context, unsigned int block, struct range range,
 				    uint32_t *rkey)
 {
@@ -31,16 +33,16 @@ void qemu_receive_ready(struct qemu *q)
 	struct message ready;
 
 	message_begin(&ready, WIRE_READY, 1);
-	source_receive(&q->source, ready.data, ready.len);
+	source_receive(&q->source, ready.data, ready.len, 0);
 	q->credits++;
 }
 
-bool qemu_look(struct qemu *q, uint64_t data)
+bool qemu_plan(struct qemu *q, uint64_t data)
 {
 	struct prefetch_scan look;
 	struct range found;
 
-	if (q->asked || !q->credits || !source_scan(&q->source, &look))
+	if (!source_scan(&q->source, &look))
 		return false;
 	expect(look.range.start < look.range.end, "memory to look at", look.range.start);
 	expect(look.place.addr == LOCAL(look.block), "the block's address", look.place.addr);
@@ -51,9 +53,38 @@ bool qemu_look(struct qemu *q, uint64_t data)
 	found = prefetch_find(&look);
 	if (data > look.range.start)
 		q->memory.holes--;
-	q->asked = source_scanned(&q->source, &look, found, true, &q->ahead);
-	q->credits -= q->asked;
-	return q->asked;
+	source_scanned(&q->source, &look, found);
+	expect(source_has_planned(&q->source) == (found.start < found.end), "what it found",
+	       found.start);
+	return source_has_planned(&q->source);
+}
+
+static void goes_ahead(struct qemu *q, struct wire_register request)
+{
+	expect(!q->asked, "a destination that is free", q->sent);
+	expect(q->credits > 0, "asked without a credit", q->sent);
+	q->ahead = request;
+	q->asked = true;
+	q->credits--;
+}
+
+bool qemu_ask(struct qemu *q, uint64_t most)
+{
+	struct wire_register request;
+
+	if (q->asked || !q->credits || !source_ask(&q->source, most, &request))
+		return false;
+	goes_ahead(q, request);
+	return true;
+}
+
+bool qemu_look(struct qemu *q, uint64_t data)
+{
+	if (q->asked || !q->credits)
+		return false;
+	if (!source_has_planned(&q->source))
+		qemu_plan(q, data);
+	return qemu_ask(q, UINT64_MAX);
 }
 
 void qemu_answer_ahead(struct qemu *q, struct message *reply)
@@ -77,7 +108,8 @@ void qemu_answer_ahead(struct qemu *q, struct message *reply)
 enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struct message *reply)
 {
 	struct wire_message own = {.len = 0};
-	enum source_verdict verdict = source_send(&q->source, m->data, m->len, q->can_answer, &own);
+	struct source_can can = {q->can_answer, q->can_ask && !q->asked && q->credits};
+	enum source_verdict verdict = source_send(&q->source, m->data, m->len, can, &own);
 	struct message none;
 
 	/* What goes out itself does so behind the answer to our own request. */
@@ -86,6 +118,10 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 		expect(!none.len, "answered, though it is sent", q->sent);
 	}
 	switch (verdict) {
+	case SOURCE_ASK:
+		expect(can.ask, "asked when the destination is not free", q->sent);
+		goes_ahead(q, source_asked(&q->source));
+		/* fall through */
 	case SOURCE_HOLD:
 		expect(q->can_answer, "held without room for the answer", q->sent);
 		qemu_answer_ahead(q, reply);
@@ -110,7 +146,7 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 	q->sent++;
 	q->credits--;
 	if (reply->len)
-		source_receive(&q->source, reply->data, reply->len);
+		source_receive(&q->source, reply->data, reply->len, 0);
 	qemu_receive_ready(q);
 	return verdict;
 }
@@ -123,6 +159,7 @@ void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const u
 
 	memset(q, 0, sizeof(*q));
 	q->can_answer = true;
+	q->can_ask = true;
 	q->destination.ops = &ops;
 	q->destination.context = q;
 	q->destination.chunk_size = chunk_size;
@@ -162,7 +199,7 @@ enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
 {
 	struct source copy = q->source;
 
-	return source_send(&copy, m->data, m->len, true, own);
+	return source_send(&copy, m->data, m->len, CAN_ANSWER, own);
 }
 
 struct ram_block *qemu_register(struct qemu *q, unsigned int block, uint64_t chunk,
@@ -216,15 +253,15 @@ void qemu_check_extents(const struct qemu *q, uint64_t round)
 {
 	for (unsigned int b = 0; b < q->source.blocks.count; b++) {
 		const struct extent_map *map = &q->source.blocks.block[b].remote;
+		struct extents_shape shape;
+		const struct extent *e;
 
-		for (size_t i = 0; i < map->count; i++) {
-			struct range r = map->extent[i].range;
-
-			expect(!i || map->extent[i - 1].range.end <= r.start, "overlap", round);
-			expect(map->extent[i].value == PREFETCH_NO_RKEY_YET
+		expect(!extents_check(map, &shape), "the map is as it should be", round);
+		for (e = extent_map_first(map, 0); e; e = extent_map_first(map, e->range.end)) {
+			expect(e->value == PREFETCH_NO_RKEY_YET
 				       ? q->asked
-				       : slots_cover(&q->destination, b,
-						     (uint32_t)map->extent[i].value, r),
+				       : slots_cover(&q->destination, b, (uint32_t)e->value,
+						     e->range),
 			       "an extent is what its rkey allows", round);
 		}
 	}

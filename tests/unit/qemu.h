@@ -25,6 +25,7 @@ struct qemu {
 	uint32_t last_rkey;		    /* of the destination's */
 	uint32_t rkey[SLOTS_BLOCKS][SLOTS]; /* that QEMU has; 0: not registered */
 	bool can_answer;		    /* the next exchange's */
+	bool can_ask;			    /* its own, when the destination is free */
 	/* The source may not know guest memory for what it is, for want of its own. */
 	bool may_lose_track;
 	unsigned int sent; /* messages on the wire */
@@ -34,6 +35,11 @@ struct qemu {
 	bool asked;
 	struct wire_register ahead;
 };
+
+/* What source_send() is told. */
+#define CAN_NOTHING ((struct source_can){.answer = false})
+#define CAN_ANSWER  ((struct source_can){.answer = true})
+#define CAN_ASK	    ((struct source_can){.answer = true, .ask = true})
 
 /* A connection whose RAM block list has been exchanged. */
 void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
@@ -51,7 +57,8 @@ void qemu_receive_ready(struct qemu *q);
 void qemu_request(const struct qemu *q, struct message *m, unsigned int block, uint64_t chunk,
 		  uint64_t within);
 
-/* What would become of a REGISTER_REQUEST, without sending it. */
+/* What would become of a REGISTER_REQUEST, without sending it, while the destination is not free
+ * for one of the source's own. */
 enum source_verdict qemu_judge(const struct qemu *q, const struct message *m,
 			       struct wire_message *own);
 
@@ -64,8 +71,14 @@ void qemu_write(struct qemu *q, unsigned int block, uint64_t chunk, uint64_t wit
 enum source_verdict qemu_unregister(struct qemu *q, unsigned int block, uint64_t chunk);
 
 /* The source looks for data, and the first is `data` bytes from where it looks, or
- * nowhere. True when it makes a request, which is then on the wire. */
+ * nowhere. True when it plans to ask for what it found. */
 #define QEMU_NO_DATA UINT64_MAX
+bool qemu_plan(struct qemu *q, uint64_t data);
+
+/* It asks for what is planned: `most` bytes at most. True when that is on the wire then. */
+bool qemu_ask(struct qemu *q, uint64_t most);
+
+/* Both, unless the destination is not free. */
 bool qemu_look(struct qemu *q, uint64_t data);
 
 /* The destination answers that. *reply is what QEMU gets for it; its len is 0 for

@@ -2,8 +2,11 @@
 #include "core/extent_map.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "extents.h"
+#include "random.h"
 #include "support.h"
 
 static struct range range(uint64_t start, uint64_t end)
@@ -163,7 +166,7 @@ START_TEST(holds_the_ends_of_the_address_space)
 	ck_assert_uint_eq(gap.start, 1);
 	ck_assert_uint_eq(gap.end, UINT64_MAX - 1);
 	extent_map_clear(&map);
-	ck_assert_ptr_null(map.extent);
+	ck_assert_ptr_null(map.root);
 	ck_assert_uint_eq(map.count, 0);
 }
 END_TEST
@@ -242,6 +245,130 @@ START_TEST(replaces_and_removes_by_range_and_value)
 }
 END_TEST
 
+#define MANY 100000
+
+/* 0 to MANY - 1 in random order. */
+static uint64_t *shuffled(void)
+{
+	uint64_t *number = calloc(MANY, sizeof(*number));
+	struct random rng = {1};
+
+	ck_assert_ptr_nonnull(number);
+	for (uint64_t i = 0; i < MANY; i++) {
+		uint64_t other = random_below(&rng, (unsigned int)i + 1);
+
+		number[i] = number[other];
+		number[other] = i;
+	}
+	return number;
+}
+
+/*
+ * A call goes down the tree some five times at most, and then looks at the extents of a leaf or
+ * two: these two numbers are all that it can take.
+ */
+static void check_steps(const struct extent_map *map)
+{
+	unsigned int log2 = 1;
+	struct extents_shape shape;
+
+	ck_assert_ptr_null(extents_check(map, &shape));
+	ck_assert_uint_le(shape.leaves, 2 * map->count / EXTENT_MAP_LEAF + 1);
+	while (shape.leaves >> log2)
+		log2++;
+	ck_assert_uint_le(shape.depth, 3 * log2);
+}
+
+/* Every other ten bytes of one extent that holds them all go, in random order; then what is left
+ * does. */
+START_TEST(splits_one_extent_into_many_in_random_order)
+{
+	uint64_t *order = shuffled();
+	struct extent_map map = {0};
+	struct extent cut;
+
+	ck_assert_int_eq(extent_map_insert(&map, range(0, 20 * MANY + 10), 7), 0);
+	for (uint64_t i = 0; i < MANY; i++) {
+		uint64_t at = 20 * order[i] + 10;
+
+		ck_assert_int_eq(extent_map_cut(&map, range(at, at + 10), &cut), 1);
+		ck_assert_uint_eq(cut.range.end, at + 10);
+		ck_assert_uint_eq(extent_map_bytes(&map, range(0, UINT64_MAX)), 20 * MANY - 10 * i);
+		if (i % 1000 == 0)
+			check_steps(&map);
+	}
+	ck_assert_uint_eq(map.count, MANY + 1);
+	for (uint64_t i = 0; i < MANY; i++) {
+		ck_assert_int_eq(extent_map_remove(&map, 20 * order[i]), 0);
+		if (i % 1000 == 0)
+			check_steps(&map);
+	}
+	ck_assert_uint_eq(map.count, 1);
+	ck_assert_uint_eq(extent_map_bytes(&map, range(0, UINT64_MAX)), 10);
+	extent_map_clear(&map);
+	free(order);
+}
+END_TEST
+
+/* Extents of ten bytes that touch, but for a hole where there is none, in this order. */
+static void insert_many(struct extent_map *map, const uint64_t *order, uint64_t hole)
+{
+	for (uint64_t i = 0; i < MANY; i++) {
+		uint64_t n = order ? order[i] : i;
+
+		if (n != hole)
+			ck_assert_int_eq(extent_map_insert(map, range(10 * n, 10 * n + 10), n), 0);
+	}
+	check_steps(map);
+}
+
+START_TEST(places_among_many_extents)
+{
+	uint64_t *order = shuffled();
+	struct extent_map map = {0};
+	struct random rng = {2};
+	struct range gap;
+
+	insert_many(&map, order, 70000);
+	for (unsigned int i = 0; i < MANY; i++) {
+		uint64_t from = random_below(&rng, 10 * MANY), to = random_below(&rng, 10 * MANY);
+		uint64_t bytes = to > from ? to - from : 0,
+			 end = from < 700000 ? 700000 : 10 * MANY;
+
+		if (from <= 700000 && to >= 700010)
+			bytes -= 10;
+		if ((from >= 700000 && from < 700010) || (to >= 700000 && to < 700010))
+			continue;
+		ck_assert_uint_eq(extent_map_bytes(&map, range(from, to)), bytes);
+		ck_assert_uint_eq(extent_map_free_at(&map, from), end);
+		ck_assert_uint_eq(extent_map_first(&map, from)->value, from / 10);
+	}
+	ck_assert(extent_map_gap(&map, range(0, 10 * MANY), range(700003, 700005), &gap));
+	ck_assert(gap.start == 700000 && gap.end == 700010);
+	ck_assert_uint_eq(extent_map_replace(&map, range(0, 10 * MANY), 9999, 1), 10);
+	extent_map_remove_value(&map, range(0, 10 * MANY), 1);
+	ck_assert_uint_eq(map.count, MANY - 3);
+	ck_assert_uint_eq(extent_map_free_at(&map, 11), 11);
+	ck_assert_uint_eq(extent_map_free_at(&map, 20), 99990);
+	extent_map_clear(&map);
+	free(order);
+}
+END_TEST
+
+/* As QEMU goes through a guest for the first time. */
+START_TEST(extents_in_order_fill_their_leaves)
+{
+	struct extent_map map = {0};
+	struct extents_shape shape;
+
+	insert_many(&map, NULL, MANY);
+	ck_assert_ptr_null(extents_check(&map, &shape));
+	ck_assert_uint_eq(shape.leaves, (MANY + EXTENT_MAP_LEAF - 1) / EXTENT_MAP_LEAF);
+	ck_assert_uint_eq(extent_map_free_at(&map, 0), 10 * MANY);
+	extent_map_clear(&map);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("extent_map");
@@ -257,6 +384,9 @@ int main(void)
 	tcase_add_test(tc, places_in_an_empty_map);
 	tcase_add_test(tc, places_among_extents);
 	tcase_add_test(tc, replaces_and_removes_by_range_and_value);
+	tcase_add_test(tc, splits_one_extent_into_many_in_random_order);
+	tcase_add_test(tc, places_among_many_extents);
+	tcase_add_test(tc, extents_in_order_fill_their_leaves);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

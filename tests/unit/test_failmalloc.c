@@ -7,6 +7,7 @@
 #include "core/extent_map.h"
 #include "core/ram_blocks.h"
 #include "core/registration.h"
+#include "extents.h"
 #include "qemu.h"
 
 /*
@@ -166,7 +167,7 @@ START_TEST(without_memory_nothing_is_asked_for_ahead)
 	map = &q.source.blocks.block[0].remote;
 	do
 		qemu_write(&q, 0, map->count, 0);
-	while (map->count < map->room);
+	while (map->count < EXTENT_MAP_LEAF);
 	ck_assert(source_scan(&q.source, &look));
 	begin(1, false);
 	asked = qemu_look(&q, 0);
@@ -387,6 +388,23 @@ static void discard_chunk(struct ram_block *block, uint64_t chunk)
 	discard_map_set(&block->discards, (struct range){chunk * MIB, (chunk + 1) * MIB});
 }
 
+#define MANY_CHUNKS 80u
+
+/* So many extents that there is room for one more only, in regions that begin with chunks 0, 16,
+ * and so on. Those of chunk 7, and from there to 15, are in one extent. */
+static void fill_map(struct registration_policy *policy, struct ram_block *block)
+{
+	for (uint64_t chunk = 0; chunk < MANY_CHUNKS; chunk += 16)
+		got(policy, block, chunk);
+	for (uint64_t chunk = 1; chunk < MANY_CHUNKS; chunk += 2) {
+		if ((chunk >= 7 && chunk < 16) || (chunk > 36 && chunk != MANY_CHUNKS - 1))
+			continue;
+		discard_chunk(block, chunk);
+		expect(is_renewed(policy, block, chunk), "a new MR", chunk);
+	}
+	expect(block->local.count == EXTENT_MAP_LEAF - 1, "room for one", block->local.count);
+}
+
 /*
  * The map is full when chunk 7 is registered again, so that its next WRITE finds
  * nothing there, and full still when QEMU registers chunk 8, and 7 with it. Of chunk 7
@@ -395,20 +413,17 @@ static void discard_chunk(struct ram_block *block, uint64_t chunk)
 START_TEST(what_could_not_be_recorded_stays_discarded)
 {
 	struct registration_policy policy = {.shift = 24};
-	struct ram_block block = {.length = CHUNKS * MIB, .local_addr = LOCAL(0)};
+	struct ram_block block = {.length = MANY_CHUNKS * MIB, .local_addr = LOCAL(0)};
 	struct registration r;
 	bool fresh;
 
 	mr_count = 0;
 	begin(0, false);
 	expect(!discard_map_init(&block.discards, block.length), "a map", 0);
-	got(&policy, &block, 0);
-	for (uint64_t chunk = 1; chunk < 8; chunk += 2) {
-		if (chunk == 7)
-			begin(1, true);
-		discard_chunk(&block, chunk);
-		expect(is_renewed(&policy, &block, chunk), "a new MR", chunk);
-	}
+	fill_map(&policy, &block);
+	begin(1, true);
+	discard_chunk(&block, 7);
+	expect(is_renewed(&policy, &block, 7), "a new MR", 7);
 	expect(!extent_map_find(&block.local, (struct range){7 * MIB, 8 * MIB}), "no extent", 7);
 	discard_chunk(&block, 8);
 	r = got(&policy, &block, 8);
@@ -426,6 +441,7 @@ END_TEST
 START_TEST(an_extent_map_that_cannot_grow_stays_as_it_was)
 {
 	struct extent_map map = {0}, before;
+	struct extents_shape shape;
 	uint64_t at = 0;
 	int ret;
 
@@ -434,7 +450,7 @@ START_TEST(an_extent_map_that_cannot_grow_stays_as_it_was)
 	account.on = false;
 	ck_assert_int_eq(ret, -ENOMEM);
 	ck_assert_uint_eq(map.count, 0);
-	ck_assert_ptr_null(map.extent);
+	ck_assert_ptr_null(map.root);
 
 	begin(2, false);
 	do {
@@ -445,13 +461,53 @@ START_TEST(an_extent_map_that_cannot_grow_stays_as_it_was)
 	account.on = false;
 	ck_assert_int_eq(ret, -ENOMEM);
 	ck_assert_uint_eq(map.count, before.count);
-	ck_assert_uint_eq(map.room, before.room);
-	ck_assert_ptr_eq(map.extent, before.extent);
+	ck_assert_ptr_null(extents_check(&map, &shape));
+	ck_assert_ptr_eq(map.root, before.root);
 	for (uint64_t i = 0; i < map.count; i++)
 		ck_assert_uint_eq(extent_map_find(&map, (struct range){i, i + 1})->value, i);
 	/* Once there is memory again it goes on. */
 	ck_assert_int_eq(extent_map_insert(&map, (struct range){at, at + 1}, at), 0);
 	extent_map_clear(&map);
+}
+END_TEST
+
+/* Its leaf is full: two parts instead of one need another. Whatever leaves nothing behind, or one
+ * part, needs no memory. */
+START_TEST(an_extent_that_cannot_be_split_stays_whole)
+{
+	const struct range third = {20, 30};
+	struct extent_map map = {0};
+	struct extents_shape shape;
+	struct extent cut = {{1, 2}, 3};
+	bool removed = true;
+	int split, middle;
+
+	for (uint64_t i = 0; i < EXTENT_MAP_LEAF; i++)
+		ck_assert_int_eq(extent_map_insert(&map, (struct range){10 * i, 10 * i + 10}, i),
+				 0);
+	begin(1, true);
+	split = extent_map_cut(&map, (struct range){24, 26}, &cut);
+	middle = account.calls;
+	account.on = false;
+	ck_assert_int_eq(split, -ENOMEM);
+	ck_assert_int_eq(middle, 1);
+	ck_assert(cut.range.start == 1 && cut.range.end == 2 && cut.value == 3);
+	ck_assert_uint_eq(extent_map_find(&map, third)->value, 2);
+	ck_assert_ptr_null(extents_check(&map, &shape));
+
+	begin(1, true);
+	removed &= extent_map_cut(&map, (struct range){20, 25}, &cut) == 1;
+	removed &= extent_map_cut(&map, (struct range){28, 30}, &cut) == 1;
+	removed &= extent_map_cut(&map, third, &cut) == 1 && cut.range.end == 28;
+	extent_map_replace(&map, (struct range){0, 10}, 0, 9);
+	extent_map_remove_value(&map, (struct range){0, 10}, 9);
+	for (uint64_t i = 1; i < EXTENT_MAP_LEAF; i++)
+		removed &= i == 2 || !extent_map_remove(&map, 10 * i);
+	middle = account.calls;
+	account.on = false;
+	ck_assert(removed);
+	ck_assert_int_eq(middle, 0);
+	ck_assert_ptr_null(map.root);
 }
 END_TEST
 
@@ -491,6 +547,7 @@ int main(void)
 	tcase_add_test(tc, no_write_is_sent_stale);
 	tcase_add_test(tc, what_could_not_be_recorded_stays_discarded);
 	tcase_add_test(tc, an_extent_map_that_cannot_grow_stays_as_it_was);
+	tcase_add_test(tc, an_extent_that_cannot_be_split_stays_whole);
 	tcase_add_test(tc, a_list_without_memory_leaves_the_old_one);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/discard_map.h"
+#include "core/posting.h"
 #include "core/verbs_values.h"
 #include "qp.h"
 
@@ -14,9 +15,9 @@
 
 static struct qp n;
 
-#define WINDOW	    ORDER_WINDOW_BYTES
-#define EACH_ALONE  (MIB + 4096) /* a distance at which nothing continues anything */
-#define IN_PROGRESS 2		 /* WRs that keep a NIC busy */
+#define WINDOW	    ORDER_WINDOW_FIRST /* nobody tells the time */
+#define EACH_ALONE  (MIB + 4096)       /* a distance at which nothing continues anything */
+#define IN_PROGRESS 2		       /* WRs that keep a NIC busy */
 
 /* `count` writes of `length` bytes, none continuing another; all accepted. */
 static void write_many(uint64_t first, unsigned int count, uint64_t length)
@@ -96,7 +97,7 @@ START_TEST(silent_writes_on_the_wire_hold_nothing_back)
 					     &(struct write){.wr_id = i,
 							     .local_addr = i * EACH_ALONE,
 							     .remote_addr = i * EACH_ALONE,
-							     .length = MIB},
+							     .length = 4096},
 					     &n.due),
 				 0);
 	ck_assert_uint_eq(order_batch(t, out), count);
@@ -159,11 +160,10 @@ END_TEST
 
 /* Beyond the window one write is accepted and its completion kept back; only then
  * is there something for QEMU to wait for, and only then may it be told to. */
-static void check_window(unsigned int count, uint64_t length)
+static void check_window(uint64_t window, unsigned int count, uint64_t length)
 {
 	struct order_counters before;
 
-	qp_init(&n, GIB);
 	write_many(0, count, length);
 	expect_successes(0, count);
 	write_many(count, 1, length);
@@ -180,11 +180,11 @@ static void check_window(unsigned int count, uint64_t length)
 		ck_assert(qp_complete(&n));
 		if (n.due.count)
 			break;
-		ck_assert(n.order.window_bytes > WINDOW / 2 ||
+		ck_assert(n.order.window_bytes > window / 2 ||
 			  qp_in_flight(&n) + n.order.writes.count > ORDER_WINDOW_WRITES / 2);
 	}
 	qp_expect(&n, count, VERBS_WC_SUCCESS);
-	ck_assert_uint_le(n.order.window_bytes, WINDOW / 2);
+	ck_assert_uint_le(n.order.window_bytes, window / 2);
 	ck_assert_uint_le(qp_in_flight(&n) + n.order.writes.count, ORDER_WINDOW_WRITES / 2);
 	write_many(count + 1, 1, length);
 	expect_successes(count + 1, 1);
@@ -192,13 +192,95 @@ static void check_window(unsigned int count, uint64_t length)
 
 START_TEST(the_window_is_bounded_in_bytes)
 {
-	check_window((unsigned int)(WINDOW / MIB), MIB);
+	qp_init(&n, GIB);
+	check_window(WINDOW, (unsigned int)(WINDOW / MIB), MIB);
 }
 END_TEST
 
 START_TEST(the_window_is_bounded_in_writes)
 {
-	check_window(ORDER_WINDOW_WRITES, 4096);
+	qp_init(&n, GIB);
+	check_window(WINDOW, ORDER_WINDOW_WRITES, 4096);
+}
+END_TEST
+
+/* The wire has shown to be as fast as that, in bytes a second, when QEMU's WRITEs have `length`. */
+static void check_window_of(uint64_t per_second, uint64_t length, uint64_t window)
+{
+	qp_init(&n, GIB);
+	n.order.rate.per_second = per_second;
+	write_many(0, 1, length);
+	while (qp_complete(&n))
+		;
+	expect_successes(0, 1);
+	ck_assert_uint_eq(n.order.window, window);
+	check_window(window, (unsigned int)(window / length), length);
+}
+
+/* What the wire takes in 5 ms: all of it is downtime when the guest is stopped. */
+START_TEST(the_window_is_5_ms_of_the_rate)
+{
+	const uint64_t wire = UINT64_C(12500000000); /* 100 Gbit/s */
+
+	ck_assert_uint_eq(ORDER_WINDOW_NS, 5000000);
+	check_window_of(wire, MIB, 62500000);
+	check_window_of(wire / 4, MIB, 62500000 / 4);
+	/* Never more than 64 MiB, */
+	check_window_of(4 * wire, MIB, 64 * MIB);
+	check_window_of(wire / 48, 40 * MIB, 64 * MIB);
+	/* never less than 2 MiB or two of QEMU's WRITEs: while one is on the wire, QEMU makes
+	 * the next. */
+	check_window_of(wire / 48, 64 * KIB, 2 * MIB);
+	check_window_of(wire / 48, MIB, 2 * MIB);
+	check_window_of(wire / 48, 3 * MIB, 6 * MIB);
+	/* 8 MiB while nothing is known of the wire */
+	check_window_of(0, MIB, 8 * MIB);
+	check_window_of(0, 5 * MIB, 10 * MIB);
+}
+END_TEST
+
+/* What a message that is posted now has to wait for. */
+START_TEST(the_queue_is_what_is_on_the_wire)
+{
+	qp_init(&n, GIB);
+	write_many(0, IN_PROGRESS, MIB);
+	ck_assert_uint_eq(order_queue_ns(&n.order), 0);
+	n.order.rate.per_second = 100 * MIB;
+	ck_assert_uint_eq(order_queue_ns(&n.order), IN_PROGRESS * 10000000);
+	/* It has not been posted: it comes after the message. */
+	write_many(IN_PROGRESS, 1, MIB);
+	ck_assert_uint_eq(n.order.writes.count, 1);
+	ck_assert_uint_eq(order_queue_ns(&n.order), IN_PROGRESS * 10000000);
+	ck_assert(qp_complete(&n));
+	ck_assert_uint_eq(order_queue_ns(&n.order), IN_PROGRESS * 10000000);
+	qp_fail(&n, 12);
+	ck_assert_uint_eq(order_queue_ns(&n.order), 0);
+}
+END_TEST
+
+/* Nor does what the NIC would not take after all. */
+START_TEST(what_is_taken_back_is_not_on_the_wire)
+{
+	struct order_out out[ORDER_BATCH];
+	struct order *t = &n.order;
+
+	qp_init(&n, GIB);
+	t->rate.per_second = 100 * MIB;
+	ck_assert_int_eq(order_write(t, &(struct write){.wr_id = 1, .length = MIB}, &n.due), 0);
+	ck_assert_int_eq(order_write(t,
+				     &(struct write){.wr_id = 2,
+						     .local_addr = EACH_ALONE,
+						     .remote_addr = EACH_ALONE,
+						     .length = 2 * MIB},
+				     &n.due),
+			 0);
+	ck_assert_uint_eq(order_batch(t, out), 2);
+	order_posted(t, out, 2);
+	ck_assert_uint_eq(order_queue_ns(t), 30000000);
+	ck_assert_int_eq(order_take_back(t, out, 1, 2), 0);
+	ck_assert_uint_eq(order_queue_ns(t), 10000000);
+	ck_assert_int_eq(order_take_back(t, out, 0, 1), 0);
+	ck_assert_uint_eq(order_queue_ns(t), 0);
 }
 END_TEST
 
@@ -278,10 +360,12 @@ END_TEST
 
 START_TEST(a_busy_nic_gets_merged_writes)
 {
-	qp_init(&n, 4 * MIB);
+	const uint64_t each = MIB / 2;
+
+	qp_init(&n, 4 * each);
 	write_many(1000, IN_PROGRESS, 4096);
 	for (uint64_t i = 0; i < 10; i++)
-		ck_assert_int_eq(qp_write(&n, i, i * MIB, MIB), 0);
+		ck_assert_int_eq(qp_write(&n, i, i * each, each), 0);
 	ck_assert_uint_eq(n.given, IN_PROGRESS);
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.given, IN_PROGRESS + 3);
@@ -289,13 +373,13 @@ START_TEST(a_busy_nic_gets_merged_writes)
 	for (uint64_t i = 0; i < 3; i++) {
 		const struct write *w = &n.wr[IN_PROGRESS + i].write;
 
-		ck_assert_uint_eq(w->local_addr, QP_LOCAL + i * 4 * MIB);
-		ck_assert_uint_eq(w->remote_addr, QP_REMOTE + i * 4 * MIB);
-		ck_assert_uint_eq(w->length, i < 2 ? 4 * MIB : 2 * MIB);
+		ck_assert_uint_eq(w->local_addr, QP_LOCAL + i * 4 * each);
+		ck_assert_uint_eq(w->remote_addr, QP_REMOTE + i * 4 * each);
+		ck_assert_uint_eq(w->length, i < 2 ? 4 * each : 2 * each);
 	}
 	ck_assert_uint_eq(n.order.counters.writes, 10 + IN_PROGRESS);
 	ck_assert_uint_eq(n.order.counters.write_wrs, 3 + IN_PROGRESS);
-	ck_assert_uint_eq(n.order.counters.write_bytes, 10 * MIB + IN_PROGRESS * 4096);
+	ck_assert_uint_eq(n.order.counters.write_bytes, 10 * each + IN_PROGRESS * 4096);
 }
 END_TEST
 
@@ -419,6 +503,34 @@ START_TEST(a_completion_of_nothing_is_refused)
 }
 END_TEST
 
+/* Whoever polls may see a WRITE complete before the thread that posts it is back: from then on
+ * the wire is idle. */
+START_TEST(the_wire_has_work_from_posting_to_completion)
+{
+	static struct conn_send wr[ORDER_BATCH];
+	static struct posting p;
+	struct completion wc = {.opcode = VERBS_WC_RDMA_WRITE};
+	struct order *t = &n.order;
+
+	qp_init(&n, GIB);
+	for (uint64_t i = 0; i < 2; i++) {
+		t->now = 100 * i;
+		ck_assert_int_eq(order_write(t, &(struct write){.length = MIB}, &n.due), 0);
+		ck_assert_uint_eq(posting_next(&p, t, true, true, wr), 1);
+		ck_assert(!t->rate.busy);
+		if (i == 1)
+			ck_assert_int_eq(order_completed(t, i, &wc, &n.due), 0);
+		ck_assert(posting_done(&p, t, 1, false));
+		ck_assert(t->rate.busy == (i == 0));
+		if (i == 0) {
+			ck_assert_uint_eq(t->rate.since, 0);
+			ck_assert_int_eq(order_completed(t, i, &wc, &n.due), 0);
+			ck_assert(!t->rate.busy);
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("order");
@@ -431,6 +543,9 @@ int main(void)
 	tcase_add_test(tc, switched_off_each_failure_is_told);
 	tcase_add_test(tc, the_window_is_bounded_in_bytes);
 	tcase_add_test(tc, the_window_is_bounded_in_writes);
+	tcase_add_test(tc, the_window_is_5_ms_of_the_rate);
+	tcase_add_test(tc, the_queue_is_what_is_on_the_wire);
+	tcase_add_test(tc, what_is_taken_back_is_not_on_the_wire);
 	tcase_add_test(tc, a_write_longer_than_the_window_completes_for_real);
 	tcase_add_test(tc, withheld_completions_are_bounded);
 	tcase_add_test(tc, while_little_is_in_flight_nothing_waits);
@@ -440,6 +555,7 @@ int main(void)
 	tcase_add_test(tc, qemu_waits_for_a_write_only_when_one_will_complete);
 	tcase_add_test(tc, writes_leave_room_for_messages);
 	tcase_add_test(tc, merged_writes_leave_room_too);
+	tcase_add_test(tc, the_wire_has_work_from_posting_to_completion);
 	tcase_add_test(tc, a_completion_of_nothing_is_refused);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

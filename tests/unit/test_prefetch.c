@@ -1,161 +1,487 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
+#include <string.h>
+
 #include "support.h"
 
-#define FIRST (UINT64_C(1) << PREFETCH_FIRST_SHIFT)
+/*
+ * How much is registered ahead of QEMU, and how much at once, in numbers; test_piece.c has
+ * those of one end alone.
+ */
 
-static struct extent_map map;
+#define MS     UINT64_C(1000000)
+#define LOCAL  UINT64_C(0x7f0000000000)
+#define LENGTH (8 * GIB)
 
+/* Ends that take 50 us + 0.25 us a page, and 2.4 ms + 12 us a page. */
+#define FAST_NS(bytes) (UINT64_C(50000) + (bytes) / 4096 * 250)
+#define SLOW_NS(bytes) (UINT64_C(2400000) + (bytes) / 4096 * 12000)
+
+/* 100 Gbit/s in bytes a second; at 1:48 */
+#define WIRE	  UINT64_C(12500000000)
+#define SLOW_WIRE (WIRE / 48)
+
+static struct prefetch p;
+static struct ram_block block[2];
+static struct ram_blocks blocks = {block, 2, false};
+static struct extent_map *map = &block[0].remote;
+static struct fake_memory memory;
+static uint64_t now;
+
+/* QEMU is at the start of a block of which nothing is registered. */
 static void setup(void)
 {
-	map = (struct extent_map){0};
+	memset(&p, 0, sizeof(p));
+	memset(&memory, 0, sizeof(memory));
+	prefetch_init(&p, 30);
+	p.on = true;
+	p.bridge = true;
+	p.memory = fake_memory_of(&memory);
+	for (unsigned int i = 0; i < 2; i++) {
+		block[i] = (struct ram_block){.length = LENGTH,
+					      .local_addr = LOCAL,
+					      .local_known = true,
+					      .watched = true};
+	}
+	prefetch_passed(&p, &blocks, 0, 0);
+	now = 1000 * MS;
 }
 
 static void teardown(void)
 {
-	extent_map_clear(&map);
+	for (unsigned int i = 0; i < 2; i++) {
+		extent_map_clear(&block[i].remote);
+		extent_map_clear(&block[i].local);
+	}
 }
 
 static void add(uint64_t start, uint64_t end)
 {
-	ck_assert_int_eq(extent_map_insert(&map, (struct range){start, end}, 1), 0);
+	ck_assert_int_eq(extent_map_insert(map, (struct range){start, end}, 1), 0);
 }
 
-static void check_piece(uint64_t block_length, uint64_t at, unsigned int shift, uint64_t end)
+static void check_about(uint64_t value, uint64_t expected)
 {
-	struct range piece = prefetch_piece(&map, block_length, at, prefetch_shift(&map, shift));
-
-	ck_assert_uint_eq(piece.start, at);
-	ck_assert_uint_eq(piece.end, end);
+	ck_assert_uint_ge(value, expected - expected / 100);
+	ck_assert_uint_le(value, expected + expected / 100);
 }
 
-/* 16M, 16M, 32M, 64M and so on: each doubles what there is, until it is 2^shift. */
-START_TEST(pieces_double_what_is_registered)
+static void check_range(struct range range, uint64_t start, uint64_t end)
 {
-	const unsigned int shift = (unsigned int)_i;
-	const uint64_t most = UINT64_C(1) << shift, length = 8 * GIB;
-	uint64_t at = 0, size;
+	ck_assert_uint_eq(range.start, start);
+	ck_assert_uint_eq(range.end, end);
+}
 
-	while (at < length) {
-		size = at < FIRST ? FIRST : at;
-		if (size > most)
-			size = most;
-		ck_assert_uint_eq(UINT64_C(1) << prefetch_shift(&map, shift), size);
-		check_piece(length, at, shift, at + size);
-		add(at, at + size);
-		at += size;
+/* It looks, and plans for what it finds. */
+static bool plan(void)
+{
+	struct prefetch_scan scan;
+
+	if (!prefetch_next(&p, &blocks, MIB, &scan))
+		return false;
+	prefetch_scanned(&p, &scan, prefetch_find(&scan));
+	return true;
+}
+
+/* The next piece is asked for; the destination takes `there`, and this end `here`, for that. */
+static void registered(uint64_t queue_ns, uint64_t there, uint64_t here)
+{
+	prefetch_asked(&p, now, queue_ns);
+	now += queue_ns + there;
+	prefetch_measured(&p, now);
+	prefetch_answered(&p, &blocks, 42);
+	prefetch_here(&p, p.asked.end - p.asked.start, here);
+}
+
+/* One after the other, by two ends that take as long as `slow` says; what is registered then. */
+static uint64_t register_many(unsigned int count, uint64_t queue_ns, bool slow)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t bytes;
+
+		plan();
+		ck_assert(prefetch_ask(&p, &blocks, UINT64_MAX));
+		bytes = p.asked.end - p.asked.start;
+		registered(queue_ns, slow ? SLOW_NS(bytes) : FAST_NS(bytes),
+			   slow ? SLOW_NS(bytes) : FAST_NS(bytes));
+		prefetch_passed(&p, &blocks, 0, p.asked.end);
 	}
-	ck_assert_uint_eq(at, length);
+	return p.position;
+}
+
+START_TEST(fast_ends_are_asked_for_312_mib)
+{
+	/* In whole chunks of 1 MiB, from 4 MiB on */
+	ck_assert_uint_eq(register_many(7, 0, false), (4 + 8 + 16 + 32 + 64 + 128 + 256) * MIB);
+	check_about(prefetch_bytes(&p), 312 * MIB);
+	check_about(prefetch_ns(&p), PIECE_NS);
+	/* Of which both ends are done after 20 ms */
+	check_about(FAST_NS(prefetch_bytes(&p)), 20 * MS);
 }
 END_TEST
 
-/* What is registered need be no power of two: the piece is as long, rounded up. */
-START_TEST(the_size_is_rounded_up)
+START_TEST(slow_ends_are_asked_for_5_mib)
 {
-	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT);
-	add(0, FIRST);
-	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT);
-	add(5 * GIB, 5 * GIB + 1);
-	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 1);
-	add(FIRST, 2 * FIRST - 1);
-	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 1);
-	add(2 * FIRST - 1, 2 * FIRST);
-	ck_assert_uint_eq(prefetch_shift(&map, 30), PREFETCH_FIRST_SHIFT + 2);
-	/* Never more than the region, be that smaller than the first piece. */
-	ck_assert_uint_eq(prefetch_shift(&map, PREFETCH_FIRST_SHIFT + 1), PREFETCH_FIRST_SHIFT + 1);
-	ck_assert_uint_eq(prefetch_shift(&map, PREFETCH_FIRST_SHIFT), PREFETCH_FIRST_SHIFT);
-	ck_assert_uint_eq(prefetch_shift(&map, 20), 20);
+	register_many(10, 0, true);
+	check_about(prefetch_bytes(&p), 5 * MIB + 640 * KIB);
+	check_about(prefetch_ns(&p), PIECE_NS);
+	ck_assert(plan());
+	ck_assert_uint_eq(p.planned.end - p.planned.start, 5 * MIB);
 }
 END_TEST
+
+/* A request that has to wait is for so much that the waiting is a part of it. */
+START_TEST(behind_a_queue_of_8_ms_for_three_times_that_more)
+{
+	register_many(20, 8 * MS, true);
+	check_about(prefetch_ns(&p), 44 * MS);
+	check_about(prefetch_bytes(&p), 13 * MIB + 520 * KIB);
+}
+END_TEST
+
+/* What the request waits for is nothing that the end took for it. */
+START_TEST(the_queue_is_not_the_ends_time)
+{
+	add(0, MIB);
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){MIB, 5 * MIB}));
+	prefetch_asked(&p, now, 30 * MS);
+	prefetch_measured(&p, now + 31 * MS);
+	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
+	ck_assert_uint_eq(p.there.ns, 2 * MS);
+	/* It came sooner than it could: nothing is learnt. */
+	prefetch_asked(&p, now, 30 * MS);
+	prefetch_measured(&p, now + 30 * MS);
+	prefetch_measured(&p, now + 7 * MS);
+	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
+	ck_assert_uint_eq(p.there.ns, 2 * MS);
+}
+END_TEST
+
+START_TEST(the_slower_end_decides)
+{
+	p.there = (struct piece){.bytes = 64 * MIB, .ns = 7 * MS};
+	p.here = (struct piece){.bytes = 48 * MIB, .ns = 12 * MS};
+	ck_assert_uint_eq(prefetch_bytes(&p), 48 * MIB);
+	ck_assert_uint_eq(prefetch_ns(&p), 12 * MS);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 12 * MS), 48 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 8 * MIB);
+	p.here = (struct piece){.bytes = 400 * MIB, .ns = 12 * MS};
+	p.there.ns = 20 * MS;
+	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
+	ck_assert_uint_eq(prefetch_ns(&p), 20 * MS);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 64 * MIB / 10);
+	/* Never more than a region */
+	p.shift = 21;
+	ck_assert_uint_eq(prefetch_bytes(&p), 2 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 2 * MIB);
+}
+END_TEST
+
+/* Nothing was registered there yet, or here. */
+START_TEST(an_end_that_is_not_known_holds_nothing_up)
+{
+	p.there = (struct piece){.bytes = 64 * MIB, .ns = 10 * MS};
+	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	p.here = p.there;
+	piece_init(&p.there);
+	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	ck_assert_uint_eq(prefetch_ns(&p), 10 * MS);
+}
+END_TEST
+
+/* The wire is idle for what it takes, so each has less of a fixed cost. */
+START_TEST(when_qemu_had_to_wait_pieces_take_twice_as_long)
+{
+	uint64_t bytes;
+
+	register_many(10, 0, true);
+	for (unsigned int i = 0; i < 20; i++) {
+		prefetch_waited(&p);
+		register_many(1, 0, true);
+	}
+	check_about(prefetch_ns(&p), 2 * PIECE_NS);
+	bytes = prefetch_bytes(&p);
+	check_about(bytes, 12 * MIB + 250 * KIB);
+	/* That counts for the next four. */
+	for (unsigned int i = 0; i < 3; i++) {
+		register_many(1, 0, true);
+		ck_assert_uint_ge(p.there.bytes, bytes);
+	}
+	register_many(1, 0, true);
+	ck_assert_uint_le(p.there.bytes, bytes * 7 / 8 + 4096);
+}
+END_TEST
+
+/* What the wire takes while two pieces are registered, and 20 ms more. */
+START_TEST(enough_is_two_pieces_and_20_ms_of_the_rate)
+{
+	/* Nothing is known: one piece. */
+	ck_assert_uint_eq(prefetch_enough(&p), 4 * MIB);
+	p.per_second = SLOW_WIRE;
+	check_about(prefetch_enough(&p), SLOW_WIRE / 50);
+	register_many(10, 0, true);
+	check_about(prefetch_ns(&p), 20 * MS);
+	check_about(prefetch_enough(&p), SLOW_WIRE * 60 / 1000);
+	/* A piece at least, where the wire is slow beside it. */
+	p.per_second = SLOW_WIRE / 100;
+	ck_assert_uint_eq(prefetch_enough(&p), prefetch_bytes(&p));
+}
+END_TEST
+
+/* All that it plans for is registered, until it does not look any more. What is ahead then. */
+static uint64_t fill(void)
+{
+	do {
+		if (prefetch_ask(&p, &blocks, UINT64_MAX))
+			prefetch_answered(&p, &blocks, 42);
+	} while (plan());
+	return prefetch_ahead(&p, &blocks);
+}
+
+START_TEST(no_more_is_asked_for_when_enough_is_ahead)
+{
+	uint64_t ahead;
+
+	p.per_second = SLOW_WIRE;
+	register_many(10, 0, true);
+	ahead = fill();
+	ck_assert_uint_ge(ahead, prefetch_enough(&p));
+	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_bytes(&p));
+	/* QEMU comes closer, until it is less. */
+	prefetch_passed(&p, &blocks, 0, p.position + ahead - prefetch_enough(&p));
+	ck_assert(!plan());
+	prefetch_passed(&p, &blocks, 0, p.position + MIB);
+	ck_assert(plan());
+	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 5 * MIB);
+}
+END_TEST
+
+/* At 100 Gbit/s that is more than data is looked for in: what is registered does not count
+ * for that. */
+START_TEST(enough_may_be_more_than_it_looks_through)
+{
+	uint64_t ahead;
+
+	p.per_second = WIRE;
+	register_many(8, 0, false);
+	check_about(prefetch_enough(&p), 750000000);
+	ahead = fill();
+	ck_assert_uint_ge(ahead, prefetch_enough(&p));
+	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_bytes(&p));
+}
+END_TEST
+
+/* Nothing but zeros is looked through for 64 MiB and no further, wherever those lie. */
+START_TEST(it_looks_no_further_than_64_mib_of_zeros)
+{
+	p.per_second = WIRE;
+	fake_memory_hole(&memory, LOCAL + 10 * MIB, LOCAL + 20 * MIB);
+	fake_memory_hole(&memory, LOCAL + 30 * MIB, LOCAL + GIB);
+	p.bridge = false;
+	ck_assert_uint_eq(fill(), 20 * MIB);
+	ck_assert_uint_ge(p.scanned, 84 * MIB);
+	ck_assert_uint_le(p.scanned, 148 * MIB);
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 20 * MIB);
+	/* Not before QEMU comes closer */
+	prefetch_passed(&p, &blocks, 0, 20 * MIB);
+	prefetch_passed(&p, &blocks, 0, p.scanned - 64 * MIB);
+	ck_assert(!plan());
+	prefetch_passed(&p, &blocks, 0, p.position + MIB);
+	ck_assert(plan());
+}
+END_TEST
+
+START_TEST(what_is_ahead)
+{
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 0);
+	add(0, 4 * MIB);
+	add(8 * MIB, 10 * MIB);
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 6 * MIB);
+	prefetch_passed(&p, &blocks, 0, 3 * MIB);
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 3 * MIB);
+	prefetch_passed(&p, &blocks, 0, 9 * MIB);
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), MIB);
+	/* In another block */
+	prefetch_passed(&p, &blocks, 1, 0);
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 0);
+	p.known = false;
+	ck_assert_uint_eq(prefetch_ahead(&p, &blocks), 0);
+}
+END_TEST
+
+static void check_piece(uint64_t block_length, uint64_t at, uint64_t bytes, unsigned int shift,
+			uint64_t end)
+{
+	check_range(prefetch_piece(map, block_length, at, bytes, MIB, shift), at, end);
+}
 
 START_TEST(a_piece_ends_at_the_aligned_region_extents_and_block)
 {
+	/* In whole chunks, and one at least. */
+	check_piece(GIB, 5 * MIB, 4 * MIB, 30, 9 * MIB);
+	check_piece(GIB, 5 * MIB, 4 * MIB + MIB - 1, 30, 9 * MIB);
+	check_piece(GIB, 5 * MIB, MIB - 1, 30, 6 * MIB);
+	check_piece(GIB, 5 * MIB, 0, 30, 6 * MIB);
 	/* From within a region: to its end. */
-	check_piece(GIB, 5 * MIB, 30, FIRST);
-	check_piece(GIB, FIRST - 4096, 30, FIRST);
-	check_piece(GIB, FIRST, 30, 2 * FIRST);
-	check_piece(GIB, FIRST + MIB, 22, FIRST + 4 * MIB);
+	check_piece(GIB, 5 * MIB, 64 * MIB, 24, 16 * MIB);
+	check_piece(GIB, 16 * MIB, 64 * MIB, 24, 32 * MIB);
 	/* The block's end, no multiple of anything. */
-	check_piece(3 * MIB + 4096, MIB, 30, 3 * MIB + 4096);
-	check_piece(FIRST, 0, 30, FIRST);
+	check_piece(3 * MIB + 4096, MIB, 64 * MIB, 30, 3 * MIB + 4096);
+	check_piece(16 * MIB, 0, 16 * MIB, 30, 16 * MIB);
 	/* The next extent; one that ends just where the piece begins is none. */
 	add(3 * MIB, 4 * MIB);
-	check_piece(GIB, MIB, 30, 3 * MIB);
-	check_piece(GIB, 4 * MIB, 30, FIRST);
+	check_piece(GIB, MIB, 64 * MIB, 30, 3 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 68 * MIB);
 	add(12 * MIB, 13 * MIB);
-	check_piece(GIB, 4 * MIB, 30, 12 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 12 * MIB);
 	/* Whichever comes first. */
-	check_piece(11 * MIB, 4 * MIB, 30, 11 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 64 * MIB, 30, 11 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 3 * MIB, 30, 7 * MIB);
 }
 END_TEST
 
-static void check_start(uint64_t block_length, uint64_t position, uint64_t from, uint64_t expected)
+static void check_next(uint64_t from, uint64_t to, uint64_t end)
 {
-	uint64_t start = 4711;
+	struct prefetch_scan scan;
 
-	ck_assert(prefetch_start(&map, block_length, position, from, 30, &start));
-	ck_assert_uint_eq(start, expected);
+	ck_assert(prefetch_next(&p, &blocks, MIB, &scan));
+	ck_assert_uint_eq(scan.block, p.block);
+	check_range(scan.range, from, to);
+	ck_assert_uint_eq(scan.end, end);
+	ck_assert_uint_eq(scan.position, p.position);
+	ck_assert_uint_eq(scan.place.addr, LOCAL);
+	ck_assert_uint_eq(scan.place.chunk, MIB);
+	ck_assert_uint_eq(scan.bytes, prefetch_bytes(&p) & ~(MIB - 1));
+	ck_assert(scan.bridge);
 }
 
-static void check_no_start(uint64_t block_length, uint64_t position, uint64_t from)
+static void check_no_next(void)
 {
-	uint64_t start = 4711;
+	struct prefetch_scan scan = {.position = 4711};
 
-	ck_assert(!prefetch_start(&map, block_length, position, from, 30, &start));
-	ck_assert_uint_eq(start, 4711);
+	ck_assert(!prefetch_next(&p, &blocks, MIB, &scan));
+	ck_assert_uint_eq(scan.position, 4711);
 }
 
-START_TEST(the_next_piece_starts_at_the_first_free_address)
+START_TEST(it_looks_from_the_first_free_address)
 {
-	check_start(GIB, 0, 0, 0);
-	check_start(GIB, 5 * MIB, 0, 5 * MIB);
-	check_start(GIB, 5 * MIB, 7 * MIB, 7 * MIB);
-	add(5 * MIB, 6 * MIB);
-	add(6 * MIB, 8 * MIB);
-	add(9 * MIB, 10 * MIB);
-	check_start(GIB, 5 * MIB, 0, 8 * MIB);
-	check_start(GIB, 5 * MIB, 9 * MIB, 10 * MIB);
-	check_start(GIB, 0, 0, 0);
+	check_next(0, 64 * MIB, LENGTH);
+	prefetch_passed(&p, &blocks, 0, 5 * MIB + 4096);
+	check_next(5 * MIB, 69 * MIB, LENGTH);
+	p.scanned = 7 * MIB;
+	check_next(7 * MIB, 71 * MIB, LENGTH);
+	add(7 * MIB, 8 * MIB);
+	add(8 * MIB, 10 * MIB);
+	add(20 * MIB, 21 * MIB);
+	check_next(10 * MIB, 20 * MIB, 20 * MIB);
+	/* To the block's end, no further */
+	block[0].length = 15 * MIB + 4096;
+	check_next(10 * MIB, 15 * MIB + 4096, 15 * MIB + 4096);
+	add(10 * MIB, 15 * MIB + 4096);
+	check_no_next();
+	prefetch_passed(&p, &blocks, 0, 15 * MIB + 4096);
+	check_no_next();
 }
 END_TEST
 
-START_TEST(there_is_no_next_piece_behind_the_block)
+START_TEST(what_keeps_it_from_looking)
 {
-	check_start(8 * MIB, 8 * MIB - 1, 0, 8 * MIB - 1);
-	check_no_start(8 * MIB, 8 * MIB, 0);
-	check_no_start(8 * MIB, 0, 8 * MIB);
-	check_no_start(8 * MIB, 0, UINT64_MAX);
-	add(6 * MIB, 8 * MIB);
-	check_no_start(8 * MIB, 6 * MIB, 0);
-	check_no_start(8 * MIB, 0, 7 * MIB);
+	block[0].passed = true;
+	check_no_next();
+	block[0].passed = false;
+	block[0].local_known = false;
+	check_no_next();
+	block[0].local_known = true;
+	p.on = false;
+	check_no_next();
+	p.on = true;
+	p.known = false;
+	check_no_next();
+	p.known = true;
+	/* One plan at a time */
+	p.planned = (struct range){5 * MIB, 6 * MIB};
+	check_no_next();
+	p.planned = (struct range){0, 0};
+	check_next(0, 64 * MIB, LENGTH);
 }
 END_TEST
 
-/* Enough is registered in front of QEMU until it comes to the last piece. */
-START_TEST(there_is_no_next_piece_before_the_last_is_used)
+START_TEST(a_plan_can_be_asked_for_in_parts)
 {
-	uint64_t start;
+	ck_assert(plan());
+	check_range(p.planned, 0, 4 * MIB);
+	ck_assert(prefetch_ask(&p, &blocks, 3 * MIB));
+	check_range(p.asked, 0, 3 * MIB);
+	check_range(p.planned, 3 * MIB, 4 * MIB);
+	prefetch_answered(&p, &blocks, 42);
+	/* The rest, when it is as much as that. */
+	ck_assert(prefetch_ask(&p, &blocks, MIB));
+	check_range(p.asked, 3 * MIB, 4 * MIB);
+	check_range(p.planned, 0, 0);
+	prefetch_answered(&p, &blocks, 43);
+	ck_assert_uint_eq(map->count, 2);
+	ck_assert(!prefetch_ask(&p, &blocks, MIB));
+}
+END_TEST
 
-	add(0, FIRST);
-	check_no_start(GIB, 0, 0);
-	check_start(GIB, 1, 0, FIRST);
-	add(FIRST, 2 * FIRST);
-	check_no_start(GIB, 1, 0);
-	check_no_start(GIB, FIRST, 0);
-	check_start(GIB, FIRST + 1, 0, 2 * FIRST);
-	add(2 * FIRST, 4 * FIRST);
-	check_no_start(GIB, FIRST + 1, 0);
-	check_no_start(GIB, 2 * FIRST, 0);
-	check_start(GIB, 2 * FIRST + 1, 0, 4 * FIRST);
-	/* What lies further on counts where it is passed over only. */
-	add(8 * FIRST, 12 * FIRST);
-	check_start(GIB, 2 * FIRST + 1, 0, 4 * FIRST);
-	check_no_start(GIB, 2 * FIRST + 1, 12 * FIRST);
-	/* As much as the longest piece is enough, however much was passed. */
-	ck_assert(!prefetch_start(&map, GIB, 3 * FIRST, 0, PREFETCH_FIRST_SHIFT, &start));
-	ck_assert(prefetch_start(&map, GIB, 3 * FIRST + 1, 0, PREFETCH_FIRST_SHIFT, &start));
-	ck_assert_uint_eq(start, 4 * FIRST);
+/* QEMU comes to it first. */
+START_TEST(a_plan_that_is_overtaken)
+{
+	ck_assert(plan());
+	prefetch_passed(&p, &blocks, 0, 4 * MIB);
+	ck_assert(!prefetch_ask(&p, &blocks, UINT64_MAX));
+	check_range(p.planned, 0, 0);
+	ck_assert_uint_eq(map->count, 0);
+	/* It asks for a part of it itself; or just beside it. */
+	ck_assert(plan());
+	check_range(p.planned, 4 * MIB, 8 * MIB);
+	prefetch_taken(&p, (struct range){0, 4 * MIB});
+	prefetch_taken(&p, (struct range){8 * MIB, 9 * MIB});
+	check_range(p.planned, 4 * MIB, 8 * MIB);
+	prefetch_taken(&p, (struct range){7 * MIB, 8 * MIB});
+	check_range(p.planned, 0, 0);
+	/* It goes back, or elsewhere. */
+	ck_assert(plan());
+	prefetch_passed(&p, &blocks, 0, MIB);
+	check_range(p.planned, 0, 0);
+	ck_assert(!prefetch_ask(&p, &blocks, UINT64_MAX));
+	prefetch_passed(&p, &blocks, 1, 0);
+	ck_assert(plan());
+	prefetch_passed(&p, &blocks, 0, 0);
+	check_range(p.planned, 0, 0);
+	ck_assert(!prefetch_ask(&p, &blocks, UINT64_MAX));
+	/* What is registered there by now is left out. */
+	setup();
+	ck_assert(plan());
+	add(2 * MIB, 3 * MIB);
+	ck_assert(prefetch_ask(&p, &blocks, UINT64_MAX));
+	check_range(p.asked, 0, 2 * MIB);
+}
+END_TEST
+
+START_TEST(an_answer_or_none)
+{
+	const struct range all = {0, 4 * MIB};
+
+	ck_assert(prefetch_ask_for(&p, &blocks, all));
+	check_range(p.asked, 0, 4 * MIB);
+	ck_assert_uint_eq(extent_map_find(map, all)->value, PREFETCH_NO_RKEY_YET);
+	prefetch_answered(&p, &blocks, 42);
+	ck_assert_uint_eq(extent_map_find(map, all)->value, 42);
+	/* It is taken back: what is asked for again is not asked for twice. */
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){4 * MIB, 5 * MIB}));
+	prefetch_answered(&p, &blocks, PREFETCH_NO_RKEY_YET);
+	ck_assert_uint_eq(map->count, 1);
+	ck_assert(p.on);
+	/* Where QEMU was is where the answer belongs, wherever it is now. */
+	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){4 * MIB, 5 * MIB}));
+	prefetch_passed(&p, &blocks, 1, 0);
+	prefetch_answered(&p, &blocks, 43);
+	ck_assert_uint_eq(extent_map_find(map, (struct range){4 * MIB, 5 * MIB})->value, 43);
+	ck_assert_uint_eq(block[1].remote.count, 0);
 }
 END_TEST
 
@@ -165,12 +491,24 @@ int main(void)
 	TCase *tc = tcase_create("prefetch");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, pieces_double_what_is_registered, 20, 31);
-	tcase_add_test(tc, the_size_is_rounded_up);
+	tcase_add_test(tc, fast_ends_are_asked_for_312_mib);
+	tcase_add_test(tc, slow_ends_are_asked_for_5_mib);
+	tcase_add_test(tc, behind_a_queue_of_8_ms_for_three_times_that_more);
+	tcase_add_test(tc, the_queue_is_not_the_ends_time);
+	tcase_add_test(tc, the_slower_end_decides);
+	tcase_add_test(tc, an_end_that_is_not_known_holds_nothing_up);
+	tcase_add_test(tc, when_qemu_had_to_wait_pieces_take_twice_as_long);
+	tcase_add_test(tc, enough_is_two_pieces_and_20_ms_of_the_rate);
+	tcase_add_test(tc, no_more_is_asked_for_when_enough_is_ahead);
+	tcase_add_test(tc, enough_may_be_more_than_it_looks_through);
+	tcase_add_test(tc, it_looks_no_further_than_64_mib_of_zeros);
+	tcase_add_test(tc, what_is_ahead);
 	tcase_add_test(tc, a_piece_ends_at_the_aligned_region_extents_and_block);
-	tcase_add_test(tc, the_next_piece_starts_at_the_first_free_address);
-	tcase_add_test(tc, there_is_no_next_piece_behind_the_block);
-	tcase_add_test(tc, there_is_no_next_piece_before_the_last_is_used);
+	tcase_add_test(tc, it_looks_from_the_first_free_address);
+	tcase_add_test(tc, what_keeps_it_from_looking);
+	tcase_add_test(tc, a_plan_can_be_asked_for_in_parts);
+	tcase_add_test(tc, a_plan_that_is_overtaken);
+	tcase_add_test(tc, an_answer_or_none);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

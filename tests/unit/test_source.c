@@ -134,7 +134,7 @@ START_TEST(a_passed_block_is_asked_for_in_small_pieces)
 				  .end,
 			  64 * MIB);
 	/* Regions are no larger for it. */
-	q.source.options.shift = 21;
+	q.source.prefetch.shift = 21;
 	check_widened(&q, 0, 70, 72);
 	source_clear(&q.source);
 }
@@ -181,7 +181,7 @@ START_TEST(only_an_unanswered_request_may_be_too_much)
 	ck_assert(!source_may_be_too_much(&q.source, false));
 	qemu_write(&q, 0, 0, 0);
 	qemu_request(&q, &m, 0, 1, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_REPLACE);
 	ck_assert(source_may_be_too_much(&q.source, false));
 	source_clear(&q.source);
 
@@ -220,14 +220,14 @@ START_TEST(a_request_is_not_answered_without_receives)
 	qemu_write(&q, 0, 0, 0);
 	qemu_write(&q, 0, 1, 0);
 	qemu_request(&q, &m, 0, 50, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, false, &own), SOURCE_FORWARD);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_NOTHING, &own), SOURCE_FORWARD);
 	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &reply), SLOTS_DONE);
-	source_receive(&q.source, reply.data, reply.len);
+	source_receive(&q.source, reply.data, reply.len, 0);
 	/* The chunk has an MR of its own there; the extent goes on as before. */
 	ck_assert_ptr_nonnull(qemu_register(&q, 0, 50, &(struct range){0, 0}));
 	ck_assert(q.source.widening);
 	qemu_request(&q, &m, 0, 51, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_ANSWER);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_ANSWER);
 	source_clear(&q.source);
 }
 END_TEST
@@ -303,10 +303,11 @@ START_TEST(other_messages_pass)
 
 	source_init(&source, &(struct source_options){.shift = 30});
 	message_begin(&m, WIRE_READY, 1);
-	source_receive(&source, m.data, m.len);
+	source_receive(&source, m.data, m.len, 0);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		message_begin(&m, types[i], 1);
-		ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+		ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own),
+				 SOURCE_FORWARD);
 	}
 	ck_assert(source.widening);
 	source_clear(&source);
@@ -351,7 +352,7 @@ START_TEST(what_it_does_not_understand_stops_widening)
 		m.data[3]++;
 		break;
 	}
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
 	ck_assert(!q.source.widening);
 	/* What is registered stays valid; the rest goes as QEMU wrote it. */
 	qemu_receive_ready(&q);
@@ -376,7 +377,7 @@ START_TEST(a_block_below_its_offset_is_not_found)
 
 	qemu_start(&q, 30, MIB, lengths, 2);
 	message_register(&m, WIRE_REGISTER_REQUEST, OFFSET(1) - 1, 1, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
 	ck_assert(!q.source.widening);
 	source_clear(&q.source);
 }
@@ -398,7 +399,8 @@ START_TEST(unregister_of_the_unknown_is_forwarded)
 	qemu_write(&q, 0, 0, 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		message_register(&m, WIRE_UNREGISTER_REQUEST, cases[i].chunk, cases[i].block, 0);
-		ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+		ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own),
+				 SOURCE_FORWARD);
 		ck_assert(q.source.widening);
 	}
 	source_clear(&q.source);
@@ -417,31 +419,31 @@ START_TEST(unexpected_answers_change_nothing)
 	qemu_write(&q, 0, 0, 0);
 	/* A result nobody asked for. */
 	message_result(&m, 4711, 42);
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].host_addr, REMOTE(0));
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	/* Malformed, and of no interest. */
-	source_receive(&q.source, m.data, m.len - 1);
-	source_receive(&q.source, m.data, 0);
+	source_receive(&q.source, m.data, m.len - 1, 0);
+	source_receive(&q.source, m.data, 0, 0);
 	message_begin(&m, WIRE_ERROR, 1);
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(q.source.widening);
 
 	/* A second list of RAM blocks is not believed. */
 	message_begin(&m, WIRE_RAM_BLOCKS_REQUEST, 1);
 	ck_assert_int_eq(slots_handle(&q.destination, m.data, m.len, &list), SLOTS_DONE);
-	source_receive(&q.source, list.data, list.len);
+	source_receive(&q.source, list.data, list.len, 0);
 	ck_assert(!q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	q.source.widening = true;
 
 	/* A result of another shape than the request's: what was registered is unknown. */
 	qemu_request(&q, &m, 0, 5, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_REPLACE);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_REPLACE);
 	message_result(&m, 4711, REMOTE(0));
 	m.data[11] = 2;
-	source_receive(&q.source, m.data, m.len);
+	source_receive(&q.source, m.data, m.len, 0);
 	ck_assert(!q.source.widening);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 1);
 	source_clear(&q.source);
@@ -457,10 +459,10 @@ START_TEST(a_malformed_list_stops_widening)
 	source_init(&source, &(struct source_options){.shift = 30});
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put64(&m, 1);
-	source_receive(&source, m.data, m.len);
+	source_receive(&source, m.data, m.len, 0);
 	ck_assert(!source.widening);
 	message_register(&m, WIRE_REGISTER_REQUEST, 0, 0, 0);
-	ck_assert_int_eq(source_send(&source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_int_eq(source_send(&source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
 	source_clear(&source);
 }
 END_TEST

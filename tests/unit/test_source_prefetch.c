@@ -9,19 +9,29 @@
 /* Registration ahead of QEMU at the source: where data is looked for, what is asked
  * for, and what QEMU gets when it asks for the same. */
 
-#define FIRST	   (UINT64_C(1) << PREFETCH_FIRST_SHIFT)
-#define LOOK_AHEAD (64 * MIB) /* how far; source.c's own */
+#define PIECE	   (16 * MIB) /* that each end registers at once, as it seems */
+#define WRITTEN	   (17 * MIB) /* registered when QEMU has written its second chunk */
+#define LOOK_AHEAD (64 * MIB) /* how far; prefetch.c's own */
 
 static struct qemu q;
 
+static void set_piece(uint64_t bytes)
+{
+	q.source.prefetch.there.bytes = bytes;
+	q.source.prefetch.here.bytes = bytes;
+}
+
+/* QEMU's requests are its own, until a test says that the destination is free. */
 static void start(unsigned int shift, uint64_t chunk_size, const uint64_t *lengths,
 		  unsigned int count)
 {
 	qemu_start(&q, shift, chunk_size, lengths, count);
 	q.source.prefetch.on = true;
+	q.can_ask = false;
+	set_piece(PIECE);
 }
 
-/* QEMU has written two chunks of 1 MiB: [0, 16M) of 150M is registered. */
+/* QEMU has written two chunks of 1 MiB: [0, 17M) of 150M is registered. */
 static void start_writing(void)
 {
 	const uint64_t lengths[] = {150 * MIB, 100 * MIB};
@@ -103,20 +113,28 @@ static void answer(void)
 	qemu_check_extents(&q, 0);
 }
 
-START_TEST(requests_begin_small_and_grow)
+/* From where QEMU is, as much as the slower end registers at once. */
+START_TEST(requests_are_for_a_piece)
 {
+	struct prefetch *p = &q.source.prefetch;
 	struct wire_message own;
 	struct message m, reply;
+	uint64_t at = 1;
 
 	start(30, MIB, (uint64_t[]){150 * MIB}, 1);
+	prefetch_init(p, 30);
 	qemu_write(&q, 0, 0, 0);
-	for (uint64_t at = 1, end = 16; at < 128; at = end, end *= 2) {
+	for (uint64_t chunks = 4; chunks < 128; chunks *= 2) {
 		qemu_request(&q, &m, 0, at, 0);
 		ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_REPLACE);
 		ck_assert_uint_eq(message_get64(own.bytes, 16), at * MIB);
-		ck_assert_uint_eq(message_get64(own.bytes, 32), end - at - 1);
+		ck_assert_uint_eq(message_get64(own.bytes, 32), chunks - 1);
 		qemu_write(&q, 0, at, 0);
+		at += chunks;
+		p->there.bytes = 2 * chunks * MIB + MIB - 1;
+		p->here.bytes = 2 * chunks * MIB + MIB / 2;
 	}
+	ck_assert_uint_eq(at, 125);
 	/* From where QEMU is, and never beyond an extent or the block. */
 	qemu_request(&q, &m, 0, 140, 0);
 	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_REPLACE);
@@ -127,7 +145,7 @@ START_TEST(requests_begin_small_and_grow)
 	ck_assert_uint_eq(extent_at(0, 139 * MIB)->range.end, 140 * MIB);
 	/* Across an extent nothing is widened, then or later. */
 	message_register(&m, WIRE_REGISTER_REQUEST, 138 * MIB, 0, 1);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
+	ck_assert_int_eq(source_send(&q.source, m.data, m.len, CAN_ANSWER, &own), SOURCE_FORWARD);
 	ck_assert(!q.source.widening);
 	source_clear(&q.source);
 }
@@ -141,7 +159,7 @@ START_TEST(it_looks_only_when_it_knows_what_it_may_ask_for)
 	qemu_write(&q, 0, 0, 0);
 	check_no_look();
 	qemu_write(&q, 0, 1, 0);
-	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	check_look(0, WRITTEN, WRITTEN + LOOK_AHEAD);
 	q.source.widening = false;
 	check_no_look();
 	q.source.widening = true;
@@ -163,30 +181,31 @@ END_TEST
 START_TEST(the_chunk_with_data_and_the_rest_of_its_piece)
 {
 	start_writing();
-	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	check_look(0, WRITTEN, WRITTEN + LOOK_AHEAD);
 	ck_assert(qemu_look(&q, 3 * MIB));
-	check_asked(0, FIRST + 3 * MIB, 2 * FIRST);
+	check_asked(0, 20 * MIB, 36 * MIB);
 	answer();
 	/* Enough, until QEMU comes to it. */
 	check_no_look();
 	qemu_write(&q, 0, 10, 0);
 	check_no_look();
-	qemu_write(&q, 0, 19, 0);
-	/* The next is twice as long; what was zero is not looked at again. */
-	check_look(0, 2 * FIRST, 2 * FIRST + LOOK_AHEAD);
+	qemu_write(&q, 0, 21, 0);
+	/* What was zero is not looked at again. The ends are twice as fast as they seemed. */
+	check_look(0, 36 * MIB, 36 * MIB + LOOK_AHEAD);
+	set_piece(2 * PIECE);
 	ck_assert(qemu_look(&q, 0));
-	check_asked(0, 2 * FIRST, 4 * FIRST);
+	check_asked(0, 36 * MIB, 68 * MIB);
 	answer();
 	check_no_look();
 	qemu_write(&q, 0, 40, 0);
-	check_look(0, 4 * FIRST, 4 * FIRST + LOOK_AHEAD);
+	check_look(0, 68 * MIB, 68 * MIB + LOOK_AHEAD);
 	ck_assert(qemu_look(&q, 0));
-	check_asked(0, 4 * FIRST, 8 * FIRST);
+	check_asked(0, 68 * MIB, 100 * MIB);
 	answer();
-	qemu_write(&q, 0, 63, 0);
+	qemu_write(&q, 0, 67, 0);
 	check_no_look();
 	qemu_write(&q, 0, 70, 0);
-	check_look(0, 8 * FIRST, 150 * MIB);
+	check_look(0, 100 * MIB, 150 * MIB);
 	/* QEMU need not ask for any of that. */
 	ck_assert_uint_eq(q.answered, 5);
 	ck_assert_uint_eq(q.destination.requests, 5);
@@ -194,13 +213,69 @@ START_TEST(the_chunk_with_data_and_the_rest_of_its_piece)
 }
 END_TEST
 
+/* While the destination registers one piece, the next is looked for. */
+START_TEST(it_plans_ahead_while_the_destination_registers)
+{
+	start_writing();
+	q.source.prefetch.per_second = 2 * GIB;
+	ck_assert(qemu_plan(&q, 0));
+	/* One plan at a time */
+	check_no_look();
+	ck_assert(qemu_ask(&q, UINT64_MAX));
+	check_asked(0, WRITTEN, WRITTEN + PIECE);
+	ck_assert(!source_has_planned(&q.source));
+	check_look(0, WRITTEN + PIECE, WRITTEN + PIECE + LOOK_AHEAD);
+	ck_assert(!qemu_plan(&q, QEMU_NO_DATA));
+	q.source.prefetch.scanned = WRITTEN + PIECE;
+	q.source.prefetch.per_second = 4 * GIB;
+	ck_assert(qemu_plan(&q, MIB));
+	/* What is planned is no extent before it is asked for. */
+	ck_assert_ptr_null(extent_at(0, WRITTEN + PIECE + MIB));
+	answer();
+	/* Of a piece that does not fit the time the rest stays planned; in whole chunks, and
+	 * one at least. */
+	ck_assert(qemu_ask(&q, 5 * MIB - 1));
+	check_asked(0, WRITTEN + PIECE + MIB, WRITTEN + PIECE + 5 * MIB);
+	ck_assert(source_has_planned(&q.source));
+	answer();
+	ck_assert(qemu_ask(&q, 1));
+	check_asked(0, WRITTEN + PIECE + 5 * MIB, WRITTEN + PIECE + 6 * MIB);
+	answer();
+	ck_assert(qemu_ask(&q, UINT64_MAX));
+	check_asked(0, WRITTEN + PIECE + 6 * MIB, WRITTEN + 2 * PIECE + MIB);
+	answer();
+	ck_assert_uint_eq(q.destination.repeated, 0);
+	source_clear(&q.source);
+}
+END_TEST
+
+/* QEMU asks first: it has been looked through, and has the same end. */
+START_TEST(qemus_own_request_is_for_what_was_planned)
+{
+	struct message m, reply;
+
+	start_writing();
+	qemu_hole(&q, 0, WRITTEN + 9 * MIB, 149 * MIB);
+	ck_assert(qemu_plan(&q, 2 * MIB));
+	set_piece(4 * MIB);
+	qemu_request(&q, &m, 0, 20, 0);
+	q.memory.read = 0;
+	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_REPLACE);
+	ck_assert_uint_eq(q.memory.read, 0);
+	ck_assert_uint_eq(extent_at(0, 20 * MIB)->range.start, 20 * MIB);
+	ck_assert_uint_eq(extent_at(0, 20 * MIB)->range.end, WRITTEN + 9 * MIB);
+	ck_assert(!source_has_planned(&q.source));
+	source_clear(&q.source);
+}
+END_TEST
+
 START_TEST(a_piece_ends_where_the_data_does)
 {
 	start_writing();
-	qemu_hole(&q, 0, FIRST + 3 * MIB, FIRST + 4 * MIB);
-	qemu_hole(&q, 0, FIRST + 9 * MIB, 149 * MIB);
+	qemu_hole(&q, 0, WRITTEN + 3 * MIB, WRITTEN + 4 * MIB);
+	qemu_hole(&q, 0, WRITTEN + 9 * MIB, 149 * MIB);
 	ck_assert(qemu_look(&q, 0));
-	check_asked(0, FIRST, FIRST + 9 * MIB);
+	check_asked(0, WRITTEN, WRITTEN + 9 * MIB);
 	answer();
 	/* Data that is too far ahead is for later. */
 	qemu_write(&q, 0, 24, 0);
@@ -214,9 +289,9 @@ START_TEST(a_piece_ends_where_the_data_does)
 	/* Memory to lock is short: gaps are not bridged. */
 	start_writing();
 	q.source.prefetch.bridge = false;
-	qemu_hole(&q, 0, FIRST + 3 * MIB, FIRST + 4 * MIB);
+	qemu_hole(&q, 0, WRITTEN + 3 * MIB, WRITTEN + 4 * MIB);
 	ck_assert(qemu_look(&q, 0));
-	check_asked(0, FIRST, FIRST + 3 * MIB);
+	check_asked(0, WRITTEN, WRITTEN + 3 * MIB);
 	source_clear(&q.source);
 }
 END_TEST
@@ -225,21 +300,21 @@ START_TEST(what_has_no_data_is_skipped_and_remembered)
 {
 	start_writing();
 	ck_assert(!qemu_look(&q, QEMU_NO_DATA));
-	ck_assert_uint_eq(q.source.prefetch.scanned, FIRST + LOOK_AHEAD);
+	ck_assert_uint_eq(q.source.prefetch.scanned, WRITTEN + LOOK_AHEAD);
 	ck_assert_uint_eq(q.source.blocks.block[0].remote.count, 2);
 	/* No further than that ahead of QEMU, which has to come closer first. */
 	check_no_look();
-	source_passed(&q.source, 0, FIRST);
+	source_passed(&q.source, 0, WRITTEN);
 	check_no_look();
-	source_passed(&q.source, 0, FIRST + MIB);
-	check_look(0, FIRST + LOOK_AHEAD, 9 * FIRST);
-	ck_assert(qemu_look(&q, 20 * MIB));
-	check_asked(0, 100 * MIB, 7 * FIRST);
+	source_passed(&q.source, 0, WRITTEN + MIB);
+	check_look(0, WRITTEN + LOOK_AHEAD, WRITTEN + 2 * LOOK_AHEAD);
+	ck_assert(qemu_look(&q, 19 * MIB));
+	check_asked(0, 100 * MIB, 116 * MIB);
 	answer();
 	/* It was zero when it was looked at, and is free for what QEMU finds there. */
 	qemu_write(&q, 0, 90, 0);
 	ck_assert_uint_eq(extent_at(0, 90 * MIB)->range.start, 90 * MIB);
-	ck_assert_uint_eq(extent_at(0, 90 * MIB)->range.end, 6 * FIRST);
+	ck_assert_uint_eq(extent_at(0, 90 * MIB)->range.end, 100 * MIB);
 	ck_assert_uint_eq(q.destination.repeated, 0);
 	source_clear(&q.source);
 }
@@ -252,7 +327,7 @@ START_TEST(the_place_within_a_chunk)
 	source_passed(&q.source, 0, 20 * MIB + 4096);
 	check_look(0, 20 * MIB, 20 * MIB + LOOK_AHEAD);
 	ck_assert(qemu_look(&q, 0));
-	check_asked(0, 20 * MIB, 32 * MIB);
+	check_asked(0, 20 * MIB, 36 * MIB);
 	answer();
 	source_passed(&q.source, 0, 140 * MIB - 1);
 	check_look(0, 139 * MIB, 150 * MIB);
@@ -268,7 +343,7 @@ START_TEST(a_block_is_looked_at_once)
 	check_no_look();
 	/* On the same block, forward: what was looked at stays so. */
 	source_passed(&q.source, 0, 3 * MIB);
-	ck_assert_uint_eq(q.source.prefetch.scanned, FIRST + LOOK_AHEAD);
+	ck_assert_uint_eq(q.source.prefetch.scanned, WRITTEN + LOOK_AHEAD);
 	/* In another block there may be data. */
 	qemu_write(&q, 1, 3, 0);
 	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
@@ -282,7 +357,7 @@ START_TEST(a_block_is_looked_at_once)
 
 	/* Back in the same. */
 	start_writing();
-	check_look(0, FIRST, FIRST + LOOK_AHEAD);
+	check_look(0, WRITTEN, WRITTEN + LOOK_AHEAD);
 	source_passed(&q.source, 0, 2 * MIB - 1);
 	check_no_look();
 	source_passed(&q.source, 0, 20 * MIB);
@@ -298,8 +373,8 @@ START_TEST(no_further_than_the_block)
 	start(30, MIB, (uint64_t[]){20 * MIB + 4096}, 1);
 	qemu_write(&q, 0, 0, 0);
 	qemu_write(&q, 0, 1, 0);
-	check_look(0, FIRST, 20 * MIB + 4096);
-	ck_assert(qemu_look(&q, 4 * MIB));
+	check_look(0, WRITTEN, 20 * MIB + 4096);
+	ck_assert(qemu_look(&q, 3 * MIB));
 	check_asked(0, 20 * MIB, 20 * MIB + 4096);
 	answer();
 	check_no_look();
@@ -313,8 +388,8 @@ START_TEST(the_look_ends_where_something_is_registered)
 {
 	start_writing();
 	extent_map_insert(&q.source.blocks.block[0].remote, (struct range){40 * MIB, 41 * MIB}, 1);
-	check_look(0, FIRST, 40 * MIB);
-	ck_assert(qemu_look(&q, 22 * MIB));
+	check_look(0, WRITTEN, 40 * MIB);
+	ck_assert(qemu_look(&q, 21 * MIB));
 	check_asked(0, 38 * MIB, 40 * MIB);
 	source_clear(&q.source);
 }
@@ -331,138 +406,78 @@ START_TEST(what_it_found_may_be_of_no_use_any_more)
 	ck_assert(source_scan(&q.source, &look));
 	look.range.start += 2 * MIB;
 	found = prefetch_find(&look);
-	ck_assert_uint_eq(found.start, FIRST + 2 * MIB);
-	ck_assert_uint_eq(found.end, 2 * FIRST);
+	ck_assert_uint_eq(found.start, WRITTEN + 2 * MIB);
+	ck_assert_uint_eq(found.end, WRITTEN + 2 * MIB + PIECE);
 	/* The destination is not free: what there is to know is remembered all the same. */
-	ck_assert(!source_scanned(&q.source, &look, found, false, &request));
+	source_scanned(&q.source, &look, found);
+	ck_assert(source_has_planned(&q.source));
 	ck_assert_uint_eq(q.source.prefetch.scanned, found.start);
-	check_look(0, found.start, found.start + LOOK_AHEAD);
 	q.source.widening = false;
-	ck_assert(!source_scanned(&q.source, &look, found, true, &request));
+	ck_assert(!source_ask(&q.source, UINT64_MAX, &request));
 	q.source.widening = true;
 	/* QEMU has asked for it itself. */
-	qemu_write(&q, 0, 17, 0);
-	ck_assert(!source_scanned(&q.source, &look, found, true, &request));
-	ck_assert_uint_eq(extent_at(0, found.start)->range.start, 17 * MIB);
+	qemu_write(&q, 0, 20, 0);
+	ck_assert(!source_has_planned(&q.source));
+	ck_assert(!source_ask(&q.source, UINT64_MAX, &request));
+	ck_assert_uint_eq(extent_at(0, 20 * MIB)->range.start, 20 * MIB);
+	ck_assert_ptr_null(extent_at(0, found.start));
 	ck_assert_uint_eq(request.addr, 4711);
+	source_clear(&q.source);
+
+	/* It asked while that was looked for. */
+	start_writing();
+	ck_assert(source_scan(&q.source, &look));
+	qemu_write(&q, 0, 17, 0);
+	source_scanned(&q.source, &look, prefetch_find(&look));
+	ck_assert(!source_ask(&q.source, UINT64_MAX, &request));
+	ck_assert(!source_has_planned(&q.source));
+	ck_assert_uint_eq(extent_at(0, WRITTEN)->range.start, WRITTEN);
 	source_clear(&q.source);
 }
 END_TEST
 
 START_TEST(what_it_found_where_qemu_no_longer_is)
 {
-	struct wire_register request = {.addr = 4711};
 	struct prefetch_scan look;
 
 	start_writing();
 	ck_assert(source_scan(&q.source, &look));
 	/* In another block: that says nothing of the one where QEMU is. */
 	qemu_write(&q, 1, 0, 0);
-	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
+	source_scanned(&q.source, &look, prefetch_find(&look));
+	ck_assert(!source_has_planned(&q.source));
 	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
 	source_clear(&q.source);
 	/* Further back: it has been there. */
 	start_writing();
 	ck_assert(source_scan(&q.source, &look));
 	source_passed(&q.source, 0, MIB);
-	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
+	source_scanned(&q.source, &look, prefetch_find(&look));
+	ck_assert(!source_has_planned(&q.source));
 	ck_assert_uint_eq(q.source.prefetch.scanned, 0);
 	/* And has come to the same place again. */
 	source_passed(&q.source, 0, 2 * MIB);
-	ck_assert(!source_scanned(&q.source, &look, prefetch_find(&look), true, &request));
-	ck_assert_uint_eq(request.addr, 4711);
+	source_scanned(&q.source, &look, prefetch_find(&look));
+	ck_assert(!source_has_planned(&q.source));
 	source_clear(&q.source);
 }
 END_TEST
 
-START_TEST(a_request_is_held_until_the_result_comes)
+/* The guest may be standing still: what QEMU asks for there is short all the same. */
+START_TEST(what_it_found_where_qemu_is_again)
 {
 	struct wire_message own;
-	struct message m, reply;
-
-	start_writing();
-	ck_assert(qemu_look(&q, 0));
-	qemu_request(&q, &m, 0, 17, 4096);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
-	ck_assert_int_eq(q.source.request.stage, SOURCE_REQUEST_HELD);
-	qemu_answer_ahead(&q, &reply);
-	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
-	ck_assert_uint_eq(reply.len, 32);
-	ck_assert_uint_eq(message_get32(reply.data, 4), WIRE_REGISTER_RESULT);
-	ck_assert_uint_eq(message_get32(reply.data, 16), extent_at(0, FIRST)->value);
-	ck_assert_uint_eq(message_get64(reply.data, 24), REMOTE(0));
-	/* It is QEMU's turn now, as after any result. */
-	ck_assert_ptr_nonnull(qemu_register(&q, 0, 17, &(struct range){0, 0}));
-	ck_assert_int_eq(q.source.request.stage, SOURCE_REQUEST_NONE);
-	ck_assert(q.source.widening);
-	qemu_write(&q, 0, 18, 0);
-	ck_assert_uint_eq(q.answered, 1);
-	ck_assert_uint_eq(q.destination.requests, 3);
-	qemu_check_extents(&q, 0);
-	source_clear(&q.source);
-}
-END_TEST
-
-/* Without RECVs for the answer it goes out; the destination has both. */
-START_TEST(what_cannot_be_answered_is_sent)
-{
-	struct message m, reply;
-
-	start_writing();
-	ck_assert(qemu_look(&q, 0));
-	q.can_answer = false;
-	qemu_request(&q, &m, 0, 17, 0);
-	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_FORWARD);
-	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
-	ck_assert_uint_eq(q.destination.requests, 4);
-	ck_assert_ptr_nonnull(qemu_register(&q, 0, 17, &(struct range){0, 0}));
-	ck_assert(q.source.widening);
-	qemu_check_extents(&q, 0);
-	q.can_answer = true;
-	qemu_write(&q, 0, 18, 0);
-	ck_assert_uint_eq(q.answered, 1);
-	source_clear(&q.source);
-}
-END_TEST
-
-START_TEST(a_held_request_that_qemu_gives_up)
-{
-	struct wire_message own;
+	struct prefetch_scan look;
 	struct message m;
 
 	start_writing();
-	ck_assert(qemu_look(&q, 0));
+	q.source.prefetch.there.ns = PIECE_NS;
+	ck_assert(source_scan(&q.source, &look));
+	source_passed(&q.source, 1, 0);
+	source_passed(&q.source, 0, 3 * MIB);
+	source_scanned(&q.source, &look, prefetch_find(&look));
 	qemu_request(&q, &m, 0, 17, 0);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_HOLD);
-	message_begin(&m, WIRE_QEMU_FILE, 1);
-	ck_assert_int_eq(source_send(&q.source, m.data, m.len, true, &own), SOURCE_FORWARD);
-	ck_assert_int_ne(q.source.request.stage, SOURCE_REQUEST_HELD);
-	ck_assert(q.source.widening);
-	/* Then the result is nobody's, but true. */
-	answer();
-	qemu_write(&q, 0, 17, 0);
-	ck_assert_uint_eq(q.answered, 1);
-	source_clear(&q.source);
-}
-END_TEST
-
-START_TEST(a_result_that_is_none)
-{
-	struct wire_message own = {.len = 4711};
-	struct message m;
-	bool held = true;
-
-	start_writing();
-	message_result(&m, 42, REMOTE(0));
-	ck_assert(qemu_look(&q, 0));
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len - 1, &held, &own), -EBADMSG);
-	m.data[11] = 2;
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
-	message_begin(&m, WIRE_READY, 1);
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
-	ck_assert(held);
-	ck_assert_uint_eq(own.len, 4711);
-	check_asked(0, FIRST, 2 * FIRST);
+	ck_assert_int_eq(qemu_judge(&q, &m, &own), SOURCE_FORWARD);
 	source_clear(&q.source);
 }
 END_TEST
@@ -521,9 +536,12 @@ int main(void)
 	TCase *tc = tcase_create("source_prefetch");
 
 	tcase_add_test(tc, here_it_begins_with_a_chunk);
-	tcase_add_test(tc, requests_begin_small_and_grow);
+	tcase_add_test(tc, requests_are_for_a_piece);
 	tcase_add_test(tc, it_looks_only_when_it_knows_what_it_may_ask_for);
 	tcase_add_test(tc, the_chunk_with_data_and_the_rest_of_its_piece);
+	tcase_add_test(tc, it_plans_ahead_while_the_destination_registers);
+	tcase_add_test(tc, qemus_own_request_is_for_what_was_planned);
+	tcase_add_test(tc, what_it_found_where_qemu_is_again);
 	tcase_add_test(tc, a_piece_ends_where_the_data_does);
 	tcase_add_test(tc, what_has_no_data_is_skipped_and_remembered);
 	tcase_add_test(tc, the_place_within_a_chunk);
@@ -532,10 +550,6 @@ int main(void)
 	tcase_add_test(tc, the_look_ends_where_something_is_registered);
 	tcase_add_test(tc, what_it_found_may_be_of_no_use_any_more);
 	tcase_add_test(tc, what_it_found_where_qemu_no_longer_is);
-	tcase_add_test(tc, a_request_is_held_until_the_result_comes);
-	tcase_add_test(tc, what_cannot_be_answered_is_sent);
-	tcase_add_test(tc, a_held_request_that_qemu_gives_up);
-	tcase_add_test(tc, a_result_that_is_none);
 	tcase_add_loop_test(tc, chunks_of_every_size, 20, 31);
 	tcase_add_test(tc, a_chunk_longer_than_a_piece_is_looked_at_alone);
 	suite_add_tcase(suite, tc);
