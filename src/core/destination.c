@@ -188,11 +188,14 @@ static bool next_window(const struct destination *d, unsigned int threads, struc
 bool destination_prefetch(const struct destination *d, unsigned int threads,
 			  struct ram_block **block, struct range *piece)
 {
+	struct range next;
+
 	if (!d->block || !d->block->watched)
 		return false;
-	if (!(d->preloaded ? next_window(d, threads, piece) : next_of_run(d, piece)))
+	if (!(d->preloaded ? next_window(d, threads, &next) : next_of_run(d, &next)))
 		return false;
 	*block = d->block;
+	*piece = next;
 	return true;
 }
 

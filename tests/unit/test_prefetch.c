@@ -312,34 +312,72 @@ START_TEST(what_is_ahead)
 }
 END_TEST
 
-static void check_piece(uint64_t block_length, uint64_t at, uint64_t bytes, unsigned int shift,
-			uint64_t end)
+static void check_piece(uint64_t block_length, uint64_t at, uint64_t window, uint64_t end)
 {
-	check_range(prefetch_piece(map, block_length, at, bytes, MIB, shift), at, end);
+	check_range(prefetch_piece(map, block_length, at, window, MIB), at, end);
 }
 
-START_TEST(a_piece_ends_at_the_aligned_region_extents_and_block)
+START_TEST(a_piece_ends_at_the_window_extents_and_block)
 {
-	/* In whole chunks, and one at least. */
-	check_piece(GIB, 5 * MIB, 4 * MIB, 30, 9 * MIB);
-	check_piece(GIB, 5 * MIB, 4 * MIB + MIB - 1, 30, 9 * MIB);
-	check_piece(GIB, 5 * MIB, MIB - 1, 30, 6 * MIB);
-	check_piece(GIB, 5 * MIB, 0, 30, 6 * MIB);
-	/* From within a region: to its end. */
-	check_piece(GIB, 5 * MIB, 64 * MIB, 24, 16 * MIB);
-	check_piece(GIB, 16 * MIB, 64 * MIB, 24, 32 * MIB);
+	/* From within a window: to its end. */
+	check_piece(GIB, 5 * MIB, 4 * MIB, 8 * MIB);
+	check_piece(GIB, 5 * MIB, 16 * MIB, 16 * MIB);
+	check_piece(GIB, 16 * MIB, 16 * MIB, 32 * MIB);
+	/* One chunk at least. */
+	check_piece(GIB, 5 * MIB, MIB / 2, 6 * MIB);
+	check_piece(GIB, 5 * MIB, 0, 6 * MIB);
 	/* The block's end, no multiple of anything. */
-	check_piece(3 * MIB + 4096, MIB, 64 * MIB, 30, 3 * MIB + 4096);
-	check_piece(16 * MIB, 0, 16 * MIB, 30, 16 * MIB);
+	check_piece(3 * MIB + 4096, MIB, 64 * MIB, 3 * MIB + 4096);
+	check_piece(16 * MIB, 0, 16 * MIB, 16 * MIB);
 	/* The next extent; one that ends just where the piece begins is none. */
 	add(3 * MIB, 4 * MIB);
-	check_piece(GIB, MIB, 64 * MIB, 30, 3 * MIB);
-	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 68 * MIB);
+	check_piece(GIB, MIB, 64 * MIB, 3 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 64 * MIB);
 	add(12 * MIB, 13 * MIB);
-	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 12 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 12 * MIB);
 	/* Whichever comes first. */
-	check_piece(11 * MIB, 4 * MIB, 64 * MIB, 30, 11 * MIB);
-	check_piece(11 * MIB, 4 * MIB, 3 * MIB, 30, 7 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 64 * MIB, 11 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 4 * MIB, 8 * MIB);
+}
+END_TEST
+
+static void check_window(uint64_t bytes, uint64_t window)
+{
+	p.there.bytes = p.here.bytes = bytes;
+	ck_assert_uint_eq(prefetch_window(&p), window);
+}
+
+START_TEST(a_window_is_a_power_of_two)
+{
+	check_window(4 * MIB, 4 * MIB);
+	check_window(6 * MIB - 1, 4 * MIB);
+	check_window(6 * MIB, 8 * MIB);
+	check_window(15 * MIB, 16 * MIB);
+	check_window(MIB, MIB);
+	p.shift = 24;
+	check_window(GIB, 16 * MIB);
+}
+END_TEST
+
+/* Where the destination answers at once, long pieces would gain nothing. */
+START_TEST(no_longer_than_keeps_the_wire_busy)
+{
+	now = 1000 * MS;
+	p.per_second = 256 * MIB;
+	for (int i = 0; i < 20; i++, now += 1000 * MS) {
+		p.asked = (struct range){0, prefetch_bytes(&p)};
+		/* Behind 16 MiB, and registered before they were sent. */
+		prefetch_asked(&p, now, 62500000);
+		prefetch_measured(&p, now + 62500000 + 1000);
+	}
+	check_about(p.there.bytes, 32 * MIB);
+	/* One that is slower than the wire has as much as it has time for. */
+	for (int i = 0; i < 20; i++, now += 10000 * MS) {
+		p.asked = (struct range){0, prefetch_bytes(&p)};
+		prefetch_asked(&p, now, 62500000);
+		prefetch_measured(&p, now + 62500000 + p.asked.end / MIB * 4 * MS);
+	}
+	ck_assert_uint_gt(p.there.bytes, 40 * MIB);
 }
 END_TEST
 
@@ -354,7 +392,7 @@ static void check_next(uint64_t from, uint64_t to, uint64_t end)
 	ck_assert_uint_eq(scan.position, p.position);
 	ck_assert_uint_eq(scan.place.addr, LOCAL);
 	ck_assert_uint_eq(scan.place.chunk, MIB);
-	ck_assert_uint_eq(scan.bytes, prefetch_bytes(&p) & ~(MIB - 1));
+	ck_assert_uint_eq(scan.window, prefetch_window(&p));
 	ck_assert(scan.bridge);
 }
 
@@ -503,7 +541,9 @@ int main(void)
 	tcase_add_test(tc, enough_may_be_more_than_it_looks_through);
 	tcase_add_test(tc, it_looks_no_further_than_64_mib_of_zeros);
 	tcase_add_test(tc, what_is_ahead);
-	tcase_add_test(tc, a_piece_ends_at_the_aligned_region_extents_and_block);
+	tcase_add_test(tc, a_piece_ends_at_the_window_extents_and_block);
+	tcase_add_test(tc, a_window_is_a_power_of_two);
+	tcase_add_test(tc, no_longer_than_keeps_the_wire_busy);
 	tcase_add_test(tc, it_looks_from_the_first_free_address);
 	tcase_add_test(tc, what_keeps_it_from_looking);
 	tcase_add_test(tc, a_plan_can_be_asked_for_in_parts);

@@ -10,7 +10,7 @@
  * for, and what QEMU gets when it asks for the same. */
 
 #define PIECE	   (16 * MIB) /* that each end registers at once, as it seems */
-#define WRITTEN	   (17 * MIB) /* registered when QEMU has written its second chunk */
+#define WRITTEN	   (16 * MIB) /* registered when QEMU has written its second chunk */
 #define LOOK_AHEAD (64 * MIB) /* how far; prefetch.c's own */
 
 static struct qemu q;
