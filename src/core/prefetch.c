@@ -4,6 +4,9 @@
 /* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
+/* What a request waits for may be no less, in ns, when there was little on the wire just now. */
+#define QUEUE_NS UINT64_C(5000000)
+
 /* A piece takes so many times longer than its request waits for. */
 #define QUEUE_FACTOR 3
 
@@ -267,7 +270,7 @@ static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t n
 
 	if (!p->per_second || there <= wire)
 		return region(p);
-	enough = 2 * wire * (double)p->queue_ns / (1 - wire / there);
+	enough = 2 * wire * (double)most(p->queue_ns, QUEUE_NS) / (1 - wire / there);
 	if (enough >= (double)region(p))
 		return region(p);
 	return least(most((uint64_t)enough, PIECE_WINDOW), region(p));

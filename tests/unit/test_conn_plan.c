@@ -88,7 +88,7 @@ static void begin_round(void)
 	conn_time(b.conn, now);
 }
 
-/* QEMU writes its second chunk, and waits for [1M, 5M). */
+/* QEMU writes its fifth chunk, and waits for [4M, 8M). */
 static void start_first_round(void)
 {
 	struct conn_result result = {0};
@@ -99,13 +99,13 @@ static void start_first_round(void)
 	now = 1000 * MS;
 	bench_start_source(&b, BENCH_WRITES | BENCH_ZEROS | BENCH_PREFETCH, 30);
 	time_passes(0);
-	message_register(&m, WIRE_REGISTER_REQUEST, MIB, 0, 0);
+	message_register(&m, WIRE_REGISTER_REQUEST, 4 * MIB, 0, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 	time_passes(0);
 	ck_assert_uint_eq(asked(), 4);
 	/* This end is faster. */
 	ck_assert(conn_next(b.conn, REGISTER, &action));
-	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + MIB);
+	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + 4 * MIB);
 	ck_assert_uint_eq(action.memory.length, 4 * MIB);
 	driver_perform(b.driver, &action, &result);
 	result.ns = MS;
@@ -113,12 +113,12 @@ static void start_first_round(void)
 	registered(20 * MS);
 	while (bench_poll(&b, CONN_SEND_CQ, &c) || bench_poll(&b, CONN_RECV_CQ, &c))
 		;
-	bench_register(&b, BENCH_LOCAL + MIB, MIB);
+	bench_register(&b, BENCH_LOCAL + 4 * MIB, MIB);
 	bench_post_answer_recvs(&b);
 }
 
 /*
- * A round of 50 ms is over. [0, 5M) is registered, QEMU is at 2M, and for what comes then nothing
+ * A round of 50 ms is over. [4M, 8M) is registered, QEMU is at 5M, and for what comes then nothing
  * has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 8 MiB.
  */
 static void start(void)
@@ -140,14 +140,14 @@ START_TEST(only_between_registrations)
 	ck_assert_uint_eq(asked(), 0);
 	switch (_i) {
 	case 0:
-		message_compress(&m, 0, 2 * MIB, MIB);
+		message_compress(&m, 0, 5 * MIB, MIB);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	case 1:
 		begin_round();
 		break;
 	case 2:
-		message_register(&m, WIRE_REGISTER_REQUEST, 2 * MIB, 0, 0);
+		message_register(&m, WIRE_REGISTER_REQUEST, 5 * MIB, 0, 0);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	}
