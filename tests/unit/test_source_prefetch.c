@@ -426,7 +426,7 @@ START_TEST(what_it_found_may_be_of_no_use_any_more)
 	/* It asked while that was looked for. */
 	start_writing();
 	ck_assert(source_scan(&q.source, &look));
-	qemu_write(&q, 0, 17, 0);
+	qemu_write(&q, 0, 16, 0);
 	source_scanned(&q.source, &look, prefetch_find(&look));
 	ck_assert(!source_ask(&q.source, UINT64_MAX, &request));
 	ck_assert(!source_has_planned(&q.source));
