@@ -223,7 +223,7 @@ static bool perform(struct session *s, const struct conn_action *action, bool wo
 static struct worker *free_prefetcher(struct session *s)
 {
 	struct worker *w = &s->worker[SESSION_PREFETCHER];
-	const struct worker *end = w + session_threads();
+	const struct worker *end = w + session_config()->threads;
 
 	for (; w < end; w++) {
 		if (w->called)

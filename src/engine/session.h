@@ -73,11 +73,8 @@ struct session {
 
 #define SESSION_LISTENS(cq) ((unsigned int)(cq) + 1)
 
-/* The settings, read from the environment once, at the first call. */
+/* The settings, read from the environment once, at the first call; `threads` is never 0. */
 const struct config *session_config(void);
-
-/* How many threads may register ahead of QEMU: as chosen, or a quarter of the processors. */
-unsigned int session_threads(void);
 
 /* The session is that of this QP, with CQs and ops of which all but the workers is made
  * ready. Lock held. 0 or -ENOMEM. */
