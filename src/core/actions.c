@@ -183,9 +183,8 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		break;
 	case CONN_REGISTER:
 		if (!result->error)
-			prefetch_here_part(&c->source.prefetch, c->order.now,
-					   action->memory.length, result->ns,
-					   c->mrs.comings == 1);
+			prefetch_here_part(&c->source.prefetch, c->order.now, action->memory.length,
+					   result->ns, c->mrs.comings == 1);
 		mrs_end(&c->mrs, action->memory.mr, result->error ? NULL : &result->mr);
 		break;
 	default:

@@ -77,8 +77,8 @@ void plan_ask(struct conn *c);
 bool plan_next_scan(struct conn *c, struct prefetch_scan *place);
 bool plan_next_register(struct conn *c, struct conn_action *a);
 
-/* How much of `bounds`, which the destination was asked for, is to be registered here by a thread of
- * QEMU's that needs `want`: the rest is our threads' to do meanwhile. */
+/* How much of `bounds`, which the destination was asked for, is to be registered here by a thread
+ * of QEMU's that needs `want`: the rest is our threads' to do meanwhile. */
 struct range plan_bounds(const struct conn *c, const struct ram_block *block, struct range want,
 			 struct range bounds);
 

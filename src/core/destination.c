@@ -156,8 +156,8 @@ static bool next_of_run(const struct destination *d, struct range *piece)
 /* May so many bytes more be registered? */
 static bool is_justified(const struct destination *d, uint64_t bytes)
 {
-	uint64_t ahead = extent_map_bytes(&d->block->local,
-					  (struct range){d->position, d->block->length});
+	uint64_t ahead =
+		extent_map_bytes(&d->block->local, (struct range){d->position, d->block->length});
 	uint64_t vain = d->unasked > ahead ? d->unasked - ahead : 0;
 	uint64_t most = d->asked / DESTINATION_AHEAD_PART;
 

@@ -22,9 +22,9 @@
  *                             position             ^
  *
  * Where a piece ends in the middle of one its data does. What was registered and not asked for is
- * counted for the whole connection, since it may never be, and the memory is allocated in vain: it is
- * a twentieth of what was asked for at most. Only where data goes on without a gap it may be more,
- * by 32 MiB at most.
+ * counted for the whole connection, since it may never be, and the memory is allocated in vain: it
+ * is a twentieth of what was asked for at most. Only where data goes on without a gap it may be
+ * more, by 32 MiB at most.
  *
  * Nothing where QEMU has been before.
  */

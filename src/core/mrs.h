@@ -81,9 +81,9 @@ struct mrs {
 	struct registration_policy policy;
 	/* WRITEs read what is registered here: what is stale may go when there are none. */
 	bool source;
-	struct mr *live;   /* and those that are gone, but that QEMU has handles to */
-	struct mr *stale;  /* to be given back when no WRITE uses them */
-	struct mr *coming; /* those that are being registered ahead of QEMU, */
+	struct mr *live;      /* and those that are gone, but that QEMU has handles to */
+	struct mr *stale;     /* to be given back when no WRITE uses them */
+	struct mr *coming;    /* those that are being registered ahead of QEMU, */
 	unsigned int comings; /* so many */
 	enum conn_wait waits;
 	struct mrs_counters counters;

@@ -107,9 +107,9 @@ static bool local_piece(const struct conn *c, struct ram_block **block, struct r
 	if (c->state != CONN_ACTIVE || c->mrs.comings >= threads(c) || !policy->prefetch ||
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
-	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
-				      : destination_prefetch(&c->destination, threads(c), block,
-							     range);
+	return c->role == CONN_SOURCE
+		       ? source_prefetch_local(&c->source, block, range)
+		       : destination_prefetch(&c->destination, threads(c), block, range);
 }
 
 /* The first of `parts` of a range at a source, in whole chunks. */

@@ -84,12 +84,13 @@ struct prefetch_scan {
 
 void prefetch_init(struct prefetch *p, unsigned int shift);
 
-/* Bytes of the next piece, as far as time goes; and of one that takes no longer than `ns`. Never more
- * than 2^shift; may be less than a chunk. */
+/* Bytes of the next piece, as far as time goes; and of one that takes no longer than `ns`. Never
+ * more than 2^shift; may be less than a chunk. */
 uint64_t prefetch_bytes(const struct prefetch *p);
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
 
-/* The power of two next to prefetch_bytes(): no piece reaches over a multiple of it (PIECE_WINDOW). */
+/* The power of two next to prefetch_bytes(): no piece reaches over a multiple of it (PIECE_WINDOW).
+ */
 uint64_t prefetch_window(const struct prefetch *p);
 
 /* What the slower end will need for the next piece, in ns; 0 while that is not known. */
@@ -145,8 +146,8 @@ void prefetch_measured(struct prefetch *p, uint64_t now);
 void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
-/* One of the threads of this end took `ns`; `last`: none is at it any more. It is as prefetch_here()
- * for what they do together. */
+/* One of the threads of this end took `ns`; `last`: none is at it any more. It is as
+ * prefetch_here() for what they do together. */
 void prefetch_here_part(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last);
 
 /* What to register next in this process: a part of *block, the one that QEMU is in, from the

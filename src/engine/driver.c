@@ -283,8 +283,8 @@ static const struct worker_job jobs[SESSION_PREFETCHER + 1] = {
 void driver_init(struct session *s)
 {
 	for (int i = 0; i < SESSION_WORKERS; i++)
-		worker_init(&s->worker[i],
-			    &jobs[i < SESSION_PREFETCHER ? i : SESSION_PREFETCHER], &s->lock, s);
+		worker_init(&s->worker[i], &jobs[i < SESSION_PREFETCHER ? i : SESSION_PREFETCHER],
+			    &s->lock, s);
 }
 
 int driver_listen(struct session *s)

@@ -55,7 +55,7 @@ struct driver {
 	bool poster;			  /* a thread posts the WRITEs */
 	struct worker post, prefetch[DRIVER_THREADS];
 	unsigned int threads; /* of the latter; 0 is 1 */
-	bool listens; /* one does, so: */
+	bool listens;	      /* one does, so: */
 	struct conn_action listen;
 	unsigned int locked; /* the session is, by a thread that lets others act */
 	bool inside;	     /* a thread is in the core, and the others wait for the lock */

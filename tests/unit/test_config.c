@@ -76,12 +76,12 @@ START_TEST(every_size_in_both_spellings)
 }
 END_TEST
 
-#define SHIFT_ALLOWED  "is not allowed: use 20 to 30, or off"
-#define SIZE_ALLOWED   "is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
-#define SWITCH_ALLOWED "is not allowed: use on or off"
+#define SHIFT_ALLOWED	"is not allowed: use 20 to 30, or off"
+#define SIZE_ALLOWED	"is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
+#define SWITCH_ALLOWED	"is not allowed: use on or off"
 #define THREADS_ALLOWED "is not allowed: use 1 to 8"
-#define POSTER_ALLOWED "is not allowed: use auto, on or off"
-#define LOG_ALLOWED    "is not allowed: use off, error, warn, info or debug"
+#define POSTER_ALLOWED	"is not allowed: use auto, on or off"
+#define LOG_ALLOWED	"is not allowed: use off, error, warn, info or debug"
 
 static const struct {
 	const char *entry, *rest;
@@ -464,7 +464,7 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	  "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
+		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	   "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
 		"RDMACHUNK_PREFETCH", "RDMACHUNK_THREADS", "RDMACHUNK_POSTER", "RDMACHUNK_LOG",
 		"RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS",   "RDMACHUNK_AHEAD"};
 	const struct config_variable *v = config_variables;

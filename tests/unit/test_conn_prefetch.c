@@ -15,8 +15,8 @@
 #define LOCAL  BENCH_LOCAL
 #define LENGTH BENCH_LENGTH
 #define PIECE  PIECE_FIRST
-#define WITHIN (7 * MIB)     /* the piece after that */
-#define FIRST  PIECE /* registered when QEMU has written its second chunk */
+#define WITHIN (7 * MIB) /* the piece after that */
+#define FIRST  PIECE	 /* registered when QEMU has written its second chunk */
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
 #define REGISTER CONN_KIND(CONN_REGISTER)

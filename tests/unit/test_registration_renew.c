@@ -263,8 +263,7 @@ START_TEST(one_that_is_given_up_serves_nothing)
 	get(&fake, mib(64, 65), false);
 	discard(&fake, 4 * MIB);
 	ck_assert_uint_eq(renew(&fake, mib(4, 5), true), 3);
-	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), mr_of(1)),
-			  63 * MIB);
+	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), mr_of(1)), 63 * MIB);
 	ck_assert_uint_eq(renew(&fake, mib(4, 5), false), 3);
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), false), 2);
 	ck_assert_uint_eq(renew(&fake, mib(3, 4), true), 4);
