@@ -19,18 +19,18 @@
 #define LENGTH (64 * MIB)
 
 /*
- * Where the data is, and what is to be registered for it: the run of chunks with data.
- * QEMU writes chunks 0 and 1, behind which there is none for a while: they are
+ * Where the data is, as much as the first piece has: how much a later one has depends on how long
+ * this one took. QEMU writes chunks 0 and 1, behind which there is none for a while: they are
  * registered alone.
  */
 #define DATA_CHUNK 40u
-#define PIECE	   (8 * MIB)
+#define PIECE	   (4 * MIB)
 
 #define WAIT_SECONDS 60
 
 struct run {
 	struct migration m;
-	struct ibv_mr *mr[MIGRATION_CHUNKS];
+	struct ibv_mr *mr[LENGTH / MIB];
 	unsigned int count; /* chunks that QEMU has written */
 	int base;	    /* MRs before the first of guest memory */
 };
@@ -100,7 +100,7 @@ static void write_chunk(struct run *r, unsigned int chunk)
 {
 	uint32_t rkey;
 
-	must(r->count < MIGRATION_CHUNKS);
+	must(r->count < LENGTH / MIB);
 	r->mr[r->count++] = migration_send_chunk(&r->m, chunk, &rkey);
 }
 
@@ -133,18 +133,19 @@ static void close_source(struct run *r)
 	munmap(r->m.block, r->m.length);
 }
 
-static void start_answered(struct run *r, unsigned int answers)
+/* A block with so much data from a chunk on. */
+static char *map_with_data(unsigned int chunk, uint64_t length)
 {
 	char *block = map(LENGTH);
 
-	for (uint64_t at = 0; at < PIECE; at += MIB)
-		block[DATA_CHUNK * MIB + at + 12345] = 1;
-	open_source(r, block, LENGTH, answers);
+	for (uint64_t at = 0; at < length; at += MIB)
+		block[chunk * MIB + at + 12345] = 1;
+	return block;
 }
 
 static void start(struct run *r)
 {
-	start_answered(r, UINT_MAX);
+	open_source(r, map_with_data(DATA_CHUNK, PIECE), LENGTH, UINT_MAX);
 }
 
 /* The registration ahead is under way. */
@@ -167,12 +168,63 @@ static int run_found(void)
 	wait_for(request_ahead_came(&r));
 	wait_for(live_mrs() == r.base + 3);
 	write_chunk(&r, DATA_CHUNK);
-	write_chunk(&r, DATA_CHUNK + 7);
+	write_chunk(&r, DATA_CHUNK + 3);
 	must(r.m.requests == 3 && live_mrs() == r.base + 3);
 	must(r.mr[2]->lkey == r.mr[3]->lkey && r.mr[2]->lkey != r.mr[1]->lkey);
 	migration_finish(&r.m);
 	close_source(&r);
 	puts("registered ahead");
+	return 0;
+}
+
+/*
+ * As much data as several pieces have: each that the destination is asked for is registered here
+ * in one, whoever does it.
+ */
+static int run_pieces(void)
+{
+	struct run r;
+
+	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
+		write_chunk(&r, chunk);
+		migration_take_ready(&r.m);
+	}
+	must(live_mrs() == r.base + (int)r.m.requests);
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("in pieces");
+	return 0;
+}
+
+/* QEMU asks for memory that nobody has asked for. The destination does not answer for a while;
+ * this end need not wait for that to register it. */
+static void ask_unanswered(struct run *r)
+{
+	memset(r, 0, sizeof(*r));
+	migration_open_block(&r->m, "192.0.2.7", map_with_data(1, PIECE), LENGTH);
+	r->base = live_mrs();
+	write_chunk(r, 0);
+	migration_request(&r->m, 1);
+	wait_for(live_mrs() == r->base + 2);
+	must(r->m.requests == 1);
+}
+
+static int run_both_ends_at_once(void)
+{
+	uint32_t rkey;
+	struct run r;
+
+	ask_unanswered(&r);
+	migration_answer(&r.m);
+	must(r.m.requests == 2);
+	r.mr[r.count++] = migration_send_requested(&r.m, 1, &rkey);
+	write_chunk(&r, 4);
+	must(r.m.requests == 2 && live_mrs() == r.base + 2);
+	must(r.mr[1]->lkey == r.mr[2]->lkey && r.mr[1]->lkey != r.mr[0]->lkey);
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("at once");
 	return 0;
 }
 
@@ -182,7 +234,8 @@ static int run_none(void)
 	unsigned int threads = 2;
 	struct run r;
 
-	start(&r);
+	/* More than a piece: the size of those does not matter without prefetch. */
+	open_source(&r, map_with_data(DATA_CHUNK, 2 * PIECE), LENGTH, UINT_MAX);
 	/* A new thread has its creator's name at first. */
 	wait_for(ahead_threads() == threads);
 	write_chunk(&r, DATA_CHUNK);
@@ -546,7 +599,7 @@ static int run_bad_result(void)
 	struct run r;
 
 	/* Ours stays on the wire until it is answered badly. */
-	start_answered(&r, 2);
+	open_source(&r, map_with_data(DATA_CHUNK, PIECE), LENGTH, 2);
 	wait_for(migration_answer_badly(&r.m));
 	/* Not a message for QEMU. Its RECVs are flushed, the send queue too. */
 	must(!peer_poll(r.m.peer.recv_cq, &wc) || wc.status == IBV_WC_WR_FLUSH_ERR);
@@ -608,6 +661,15 @@ static unsigned int requests_to(const char *address)
 	return counts.requests;
 }
 
+/* The first chunk, four more, and three. Only if it took eight times as long as a piece should to
+ * register the four are the three two pieces. */
+static bool asks_for_more(const char *address)
+{
+	unsigned int requests = requests_to(address);
+
+	return requests == 3 || requests == 4;
+}
+
 static void take_disconnection(struct run *r)
 {
 	struct rdma_cm_event *event;
@@ -616,7 +678,7 @@ static void take_disconnection(struct run *r)
 	must(event->event == RDMA_CM_EVENT_DISCONNECTED && event->id == r->m.peer.id);
 }
 
-/* The destination is gone when it has been asked for eight chunks, and not answered. */
+/* The destination is gone when it has been asked for four chunks, and not answered. */
 static int run_refused(void)
 {
 	char msg[256];
@@ -628,7 +690,7 @@ static int run_refused(void)
 	write_chunk(&r, DATA_CHUNK);
 	take_disconnection(&r);
 	close_source(&r);
-	must(requests_to("192.0.2.7") == 2);
+	must(asks_for_more("192.0.2.7"));
 
 	start(&r);
 	wait_for(peer_take_sent(r.m.peer.id->qp, msg, sizeof(msg)) > 0);
@@ -638,7 +700,21 @@ static int run_refused(void)
 	close_source(&r);
 	must(requests_to("192.0.2.7") == MIGRATION_CHUNKS);
 	/* Another peer has done nothing wrong. */
-	must(requests_to("192.0.2.8") == 2);
+	must(asks_for_more("192.0.2.8"));
+	puts("asked for less");
+	return 0;
+}
+
+/* The same where QEMU has asked for the first of them, and waits. */
+static int run_refused_while_held(void)
+{
+	struct run r;
+
+	ask_unanswered(&r);
+	take_disconnection(&r);
+	close_source(&r);
+	must(requests_to("192.0.2.7") == MIGRATION_CHUNKS);
+	must(asks_for_more("192.0.2.8"));
 	puts("asked for less");
 	return 0;
 }
@@ -648,6 +724,8 @@ static const struct {
 	int (*run)(void);
 } cases[] = {
 	{"found", run_found},
+	{"pieces", run_pieces},
+	{"both-ends-at-once", run_both_ends_at_once},
 	{"none", run_none},
 	{"fails-once", run_fails_once},
 	{"fails-always", run_fails_always},
@@ -660,6 +738,7 @@ static const struct {
 	{"full-negative", run_full_negative},
 	{"return-path", run_return_path},
 	{"refused", run_refused},
+	{"refused-while-held", run_refused_while_held},
 	{"room", run_room},
 	{"room-under-way", run_room_under_way},
 	{"chunks-only", run_chunks_only},
@@ -677,8 +756,9 @@ int ahead_run(char **args)
 
 void ahead_round(int round)
 {
-	static int (*const rounds[])(void) = {run_found, run_destroyed, run_fails_once, run_awaited,
-					      run_destination};
+	static int (*const rounds[])(void) = {run_found,   run_destroyed,   run_fails_once,
+					      run_awaited, run_destination, run_both_ends_at_once,
+					      run_pieces};
 
 	rounds[(size_t)round % (sizeof(rounds) / sizeof(rounds[0]))]();
 	/* One that has been joined is listed for a moment more. */

@@ -66,9 +66,12 @@ static void send_message(struct migration *m, const struct message *msg, bool re
 		must(!peer_post_recv(p, 0));
 	must(!peer_post_recv(p, 1));
 	must(!peer_send(p, msg));
-	/* The writes before it may be another thread's to post. */
-	while (!peer_poll(p->send_cq, &wc))
+	/* The writes before it may be another thread's to post; or a request that QEMU knows
+	 * nothing of went before it, and has to be answered. */
+	while (!peer_poll(p->send_cq, &wc)) {
+		migration_answer(m);
 		sched_yield();
+	}
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
 }
 
@@ -112,19 +115,23 @@ void migration_take_ready(struct migration *m)
 	m->ready = true;
 }
 
-struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey)
+void migration_request(struct migration *m, unsigned int chunk)
 {
-	char *addr = m->block + chunk * MIGRATION_CHUNK;
-	struct peer *p = &m->peer;
 	struct message request;
-	const char *result;
-	struct ibv_mr *mr;
-	struct ibv_wc wc;
 
 	message_register(&request, WIRE_REGISTER_REQUEST, REMOTE_OFFSET + chunk * MIGRATION_CHUNK,
 			 0, 0);
 	send_message(m, &request, true);
-	migration_answer(m);
+}
+
+struct ibv_mr *migration_send_requested(struct migration *m, unsigned int chunk, uint32_t *rkey)
+{
+	char *addr = m->block + chunk * MIGRATION_CHUNK;
+	struct peer *p = &m->peer;
+	const char *result;
+	struct ibv_mr *mr;
+	struct ibv_wc wc;
+
 	result = receive(p, 0, WIRE_REGISTER_RESULT);
 	*rkey = message_get32(result, 16);
 	must(*rkey >= REMOTE_RKEY && *rkey < REMOTE_RKEY + m->requests);
@@ -135,6 +142,13 @@ struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uin
 	must(peer_poll(p->send_cq, &wc));
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == 1);
 	return mr;
+}
+
+struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey)
+{
+	migration_request(m, chunk);
+	migration_answer(m);
+	return migration_send_requested(m, chunk, rkey);
 }
 
 static void list_block(struct message *m, uint64_t host_addr, uint64_t length)

@@ -47,6 +47,10 @@ void migration_ready(struct migration *m);
 /* Request, register and write a chunk; returns its MR, and the key to it there. */
 struct ibv_mr *migration_send_chunk(struct migration *m, unsigned int chunk, uint32_t *rkey);
 
+/* The two parts of that: until QEMU waits for the answer, and from then on. */
+void migration_request(struct migration *m, unsigned int chunk);
+struct ibv_mr *migration_send_requested(struct migration *m, unsigned int chunk, uint32_t *rkey);
+
 /* Where a chunk is at the destination. */
 uint64_t migration_remote(unsigned int chunk);
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154 # variables of run-tests
 # Registration ahead of QEMU: in tests/preload/ahead.c, which waits for it and fails
-# the program when it does not come. Here the data is 40 MiB into a block of 64 MiB.
+# the program when it does not come. Here the data is 40 MiB into a block of 64 MiB,
+# and as much as the first piece has, 4 MiB.
 
 no_objects='^live: contexts 0 pds 0 mrs 0 channels 0 cqs 0 qps 0 ids 0$'
 
@@ -22,7 +23,7 @@ case_ahead_of_the_source()
 	must_be_silent shim
 	one_line shim.out '^registered ahead$'
 	grep -E '^ibv_reg_mr .* access=0$' shim.log >guest
-	[[ $(grep -o 'length=[0-9]*' guest | tr '\n' ' ') == "length=1048576 length=1048576 length=8388608 " ]] ||
+	[[ $(grep -o 'length=[0-9]*' guest | tr '\n' ' ') == "length=1048576 length=1048576 length=4194304 " ]] ||
 		fail "guest memory: $(<guest)"
 	# Of 40 bytes: the first two, and the one that QEMU never made
 	[[ $(count '^post_send .* opcode=0 .* length=40 ' shim.log) == 0 ]] || fail "a write of 40"
@@ -32,6 +33,45 @@ case_ahead_of_the_source()
 		.requests_seen == 4 and .requests_sent == 2 and .requests_answered == 2 and
 		.requests_held == 0 and .messages_sent.register_request == 3' stats >/dev/null ||
 		fail "$(<stats)"
+	balanced shim.log
+}
+
+# Whoever needs one end for something else waits for a piece at most, so it begins with little. What
+# follows depends on the time that this took: twice as much at most, and never so little here that half
+# of QEMU's requests are left.
+case_ahead_in_pieces()
+{
+	local most=4 sum=0 length
+
+	run_shim "$client" ahead pieces
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^in pieces$'
+	sed -n 's/^ibv_reg_mr .*length=\([0-9]*\) access=0$/\1/p' shim.log | tail -n +3 >pieces
+	[[ $(head -n 1 pieces) == 4194304 ]] || fail "the first: $(tr '\n' ' ' <pieces)"
+	while read -r length; do
+		((length <= most << 20)) || fail "more than twice as much: $(tr '\n' ' ' <pieces)"
+		# In whole chunks
+		most=$((((length >> 20) + 1) * 2))
+		((sum += length >> 20))
+	done <pieces
+	((sum == 24)) || fail "$sum MiB of 24: $(tr '\n' ' ' <pieces)"
+	(($(wc -l <pieces) <= 12)) || fail "short ones: $(tr '\n' ' ' <pieces)"
+	balanced shim.log
+}
+
+# What QEMU is the first to ask for is registered here while the destination does so.
+case_ahead_both_ends_at_once()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" "$client" ahead both-ends-at-once
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^at once$'
+	[[ $(count '^ibv_reg_mr .*length=4194304 access=0$' shim.log) == 1 ]] || fail "$(<shim.log)"
+	jq -e '.requests_seen == 3 and .requests_sent == 1 and .requests_answered == 2 and
+		.requests_held == 1 and .requests_ahead == 1 and .registrations_ahead == 1 and
+		.registrations_made == 2' stats >/dev/null || fail "$(<stats)"
 	balanced shim.log
 }
 
@@ -121,7 +161,7 @@ case_ahead_fails()
 	must_be_silent shim
 	one_line shim.out '^went on$'
 	# QEMU's own is for what the destination has been asked for
-	[[ $(count '^ibv_reg_mr .*length=8388608 access=0' shim.log) == 2 ]] || fail "$(<shim.log)"
+	[[ $(count '^ibv_reg_mr .*length=4194304 access=0' shim.log) == 2 ]] || fail "$(<shim.log)"
 	jq -e '.registrations_ahead == 0 and .registration_fallbacks == 0' stats >/dev/null ||
 		fail "$(<stats)"
 	run_shim RDMACHUNK_LOG=info "$client" ahead fails-once
@@ -136,10 +176,12 @@ case_ahead_fails_and_so_do_the_larger_ones_of_qemu()
 	must_exit shim 0
 	one_line shim.err '^rdmachunk: registering .* at once failed'
 	one_line shim.out '^went on$'
-	# 8, 4 and 2 MiB, then QEMU's chunk; two were registered before
+	# 4 and 2 MiB, then QEMU's chunk; two were registered before
+	[[ $(count '^ibv_reg_mr .*length=2097152 access=0' shim.log) == 1 ]] ||
+		fail "$(grep access=0 shim.log)"
 	[[ $(count '^ibv_reg_mr .*length=1048576 access=0' shim.log) == 3 ]] ||
 		fail "$(grep access=0 shim.log)"
-	jq -e '.registrations_ahead == 0 and .registration_fallbacks == 3' stats >/dev/null ||
+	jq -e '.registrations_ahead == 0 and .registration_fallbacks == 2' stats >/dev/null ||
 		fail "$(<stats)"
 }
 
@@ -150,7 +192,7 @@ case_ahead_destroyed_meanwhile()
 	must_exit shim 0
 	must_be_silent shim
 	one_line shim.out '^destroyed$'
-	[[ $(sed -n '/^rdma_destroy_qp /,$p' shim.log | count '^ibv_dereg_mr length=8388608$' /dev/stdin) == 1 ]] ||
+	[[ $(sed -n '/^rdma_destroy_qp /,$p' shim.log | count '^ibv_dereg_mr length=4194304$' /dev/stdin) == 1 ]] ||
 		fail "not undone: $(tail -n 20 shim.log)"
 	balanced shim.log
 }
@@ -185,11 +227,15 @@ case_ahead_makes_room()
 # What a destination ends for, after it was asked for more than stock QEMU asks for
 case_ahead_refused()
 {
-	run_shim "$client" ahead refused
-	must_exit shim 0
-	one_line shim.err '^rdmachunk: the last migration to 192\.0\.2\.7 ended while memory was being registered there; .*hard_limit'
-	one_line shim.out '^asked for less$'
-	balanced shim.log
+	local how
+
+	for how in refused refused-while-held; do
+		run_shim "$client" ahead $how
+		must_exit shim 0
+		one_line shim.err '^rdmachunk: the last migration to 192\.0\.2\.7 ended while memory was being registered there; .*hard_limit'
+		one_line shim.out '^asked for less$'
+		balanced shim.log
+	done
 }
 
 case_ahead_leaves_absent_memory_alone()
@@ -222,7 +268,7 @@ case_ahead_valgrind()
 	for file in "$client" "$shim" "$fakes"/lib*.so.1; do
 		strip -g -o "bare/${file##*/}" "$file"
 	done
-	for case in found destroyed fails-always destination; do
+	for case in found both-ends-at-once destroyed fails-always destination; do
 		run shim LD_LIBRARY_PATH="$PWD/bare" LD_PRELOAD="$PWD/bare/librdmachunk.so" \
 			RDMACHUNK_LOG=off valgrind -q --fair-sched=yes --error-exitcode=9 \
 			--leak-check=full --errors-for-leak-kinds=definite,indirect bare/client ahead $case
