@@ -219,7 +219,7 @@ static int run_both_ends_at_once(void)
 	migration_answer(&r.m);
 	must(r.m.requests == 2);
 	r.mr[r.count++] = migration_send_requested(&r.m, 1, &rkey);
-	write_chunk(&r, 4);
+	write_chunk(&r, 3);
 	must(r.m.requests == 2 && live_mrs() == r.base + 2);
 	must(r.mr[1]->lkey == r.mr[2]->lkey && r.mr[1]->lkey != r.mr[0]->lkey);
 	migration_finish(&r.m);
