@@ -202,7 +202,7 @@ static int run_pieces(void)
 static void ask_unanswered(struct run *r)
 {
 	memset(r, 0, sizeof(*r));
-	migration_open_block(&r->m, "192.0.2.7", map_with_data(1, PIECE), LENGTH);
+	migration_open_block(&r->m, "192.0.2.7", map_with_data(1, 3 * MIB), LENGTH);
 	r->base = live_mrs();
 	write_chunk(r, 0);
 	migration_request(&r->m, 1);

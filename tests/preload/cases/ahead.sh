@@ -68,7 +68,7 @@ case_ahead_both_ends_at_once()
 	must_exit shim 0
 	must_be_silent shim
 	one_line shim.out '^at once$'
-	[[ $(count '^ibv_reg_mr .*length=4194304 access=0$' shim.log) == 1 ]] || fail "$(<shim.log)"
+	[[ $(count '^ibv_reg_mr .*length=3145728 access=0$' shim.log) == 1 ]] || fail "$(<shim.log)"
 	jq -e '.requests_seen == 3 and .requests_sent == 1 and .requests_answered == 2 and
 		.requests_held == 1 and .requests_ahead == 1 and .registrations_ahead == 1 and
 		.registrations_made == 2' stats >/dev/null || fail "$(<stats)"
