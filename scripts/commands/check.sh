@@ -28,14 +28,12 @@ fabric-faults   | check | tests  | host  | migrations that break by scripted fau
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
 linux-guest     | check | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
 launcher        | check | tests  | host  | launcher, completion, manual page
-ab              | check | tests  | host  | A/B tool
 bench           | check | tests  | alone | what the shim adds to each hooked verb
-clang           | check | single | host  | build with clang, warnings as errors
 clang-unit      | full  | tests  | host  | unit tests as built by clang
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
 coverage        | full  | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
-rxe-discards    | check | tests  | guest | guest memory that QEMU discards, migrated on rxe
+rxe-discards    | full  | tests  | guest | guest memory that QEMU discards, migrated on rxe
 conformance     | check | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
@@ -43,6 +41,8 @@ vm              | check | tests  | guest | the guest that tests run in
 lint            | check | single | guest | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
 tsan            | check | tests  | guest | all of the shim in a program, under ThreadSanitizer
 fuzz            | check | tests  | guest | parsers, maps and a connection under generated input, with libFuzzer
+ab              | check | tests  | guest | A/B tool
+clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1

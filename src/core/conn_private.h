@@ -8,8 +8,8 @@
 #include "core/posting.h"
 #include "core/source.h"
 
-/* What a connection is made of: for conn.c, which takes events in, and actions.c, which says
- * what is to be done. */
+/* What a connection is made of: for conn.c, which takes events in, actions.c, which says what is
+ * to be done, and what these share, conn_setup.c and plan.c. */
 
 /* Nobody sleeps on any CQ. */
 #define CONN_AWAKE CONN_CQS

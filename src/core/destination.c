@@ -47,7 +47,7 @@ struct ram_block *destination_register(struct destination *d, uint64_t addr, uin
 /* The shortest window that `want` is in. */
 static uint64_t window_of(struct range want)
 {
-	uint64_t size = PIECE_WINDOW;
+	uint64_t size = PIECE_LEAST;
 
 	while (size < UINT64_C(1) << 62 && want.start / size != (want.end - 1) / size)
 		size *= 2;
@@ -57,7 +57,7 @@ static uint64_t window_of(struct range want)
 /* It asks for windows, or what there is of them in front of it; for less where data ends. */
 static void learn_window(struct destination *d, struct range want)
 {
-	uint64_t least = d->chunk > PIECE_WINDOW ? d->chunk : PIECE_WINDOW;
+	uint64_t least = d->chunk > PIECE_LEAST ? d->chunk : PIECE_LEAST;
 	uint64_t window = window_of(want);
 
 	if (d->window < least)

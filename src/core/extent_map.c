@@ -175,10 +175,13 @@ static void remove_leaf(struct extent_map *map, struct extent_leaf *leaf)
 {
 	struct extent_leaf **link = &map->root;
 
-	while (*link != leaf) {
+	while (*link && *link != leaf) {
 		(*link)->all -= leaf->own;
 		link = start_of(leaf) < start_of(*link) ? &(*link)->left : &(*link)->right;
 	}
+	/* It is in the tree: said for the analyzer, which would see it used when it is freed. */
+	if (!*link)
+		__builtin_unreachable();
 	*link = join_trees(leaf->left, leaf->right);
 	free(leaf);
 }
@@ -224,9 +227,9 @@ static void merge(struct extent_map *map, struct extent_leaf *low, struct extent
 	count = high->count;
 	bytes = high->own;
 	memcpy(&low->extent[low->count], high->extent, count * sizeof(*high->extent));
-	remove_leaf(map, high);
 	low->count += count;
 	count_bytes(map, low, bytes);
+	remove_leaf(map, high);
 }
 
 /* It has become smaller. Its neighbours hold more than one leaf could with it, or become one. */

@@ -117,7 +117,7 @@ struct order {
 	struct zero_queue zeros;
 	struct order_message ordered;
 	struct order_request request;
-	/* The destination is in its loop for registrations: from the first request
+	/* The destination is in its loop for registrations: from the first WRITE, request
 	 * or COMPRESS of QEMU's until another message. */
 	bool registering;
 	unsigned int credits;	       /* READYs received and not used by a SEND */
@@ -258,7 +258,7 @@ bool order_writes_are_next(const struct order *t);
 /* For tests: what is wrong when order_batch() has nothing; NULL when nothing is. */
 const char *order_check(const struct order *t);
 
-/* Is anything kept back until a READY comes? Then somebody must be listening. */
+/* For tests: is anything kept back until a READY comes? Then somebody must be listening. */
 bool order_waits_for_ready(const struct order *t);
 
 #endif

@@ -31,10 +31,10 @@ void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, u
 		next = 2 * p->bytes;
 	else if (next < least)
 		next = least;
-	if (next > most)
-		next = most;
 	if (next < PIECE_LEAST)
 		next = PIECE_LEAST;
+	if (next > most)
+		next = most;
 	p->bytes = next;
 	p->ns = scale(ns, next, bytes);
 	if (p->ns > 2 * wanted)

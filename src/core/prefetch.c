@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
+#include "core/rate.h"
+
 /* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
-/* What a request waits for may be no less, in ns, when there was little on the wire just now. */
-#define QUEUE_NS UINT64_C(5000000)
-
 /* A piece takes so many times longer than its request waits for. */
 #define QUEUE_FACTOR 3
+
+/* What a request waits for may be no less, in ns, when there was little on the wire just now. */
+#define QUEUE_NS UINT64_C(5000000)
 
 /* Where registering is slower than the wire, QEMU waits in any case: for so many pieces after it
  * did they are so many times as long, as each has a fixed cost. */
@@ -54,7 +56,7 @@ uint64_t prefetch_bytes(const struct prefetch *p)
 
 uint64_t prefetch_window(const struct prefetch *p)
 {
-	uint64_t bytes = prefetch_bytes(p), window = PIECE_LEAST;
+	uint64_t bytes = prefetch_bytes(p), window = least(PIECE_FIRST, region(p));
 
 	/* The next one, up or down. */
 	while (window < region(p) && bytes >= window + window / 2)
@@ -79,10 +81,11 @@ uint64_t prefetch_planned_ns(const struct prefetch *p)
 
 uint64_t prefetch_enough(const struct prefetch *p)
 {
+	const struct rate wire = {.per_second = p->per_second};
 	uint64_t ns = 2 * prefetch_ns(p) + PREFETCH_AHEAD_NS;
 
 	/* To begin with, and where registering is quick beside the wire, one piece is. */
-	return most((uint64_t)((double)p->per_second * (double)ns / 1e9), prefetch_bytes(p));
+	return most(rate_bytes(&wire, ns), prefetch_bytes(p));
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */
@@ -273,7 +276,7 @@ static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t n
 	enough = 2 * wire * (double)most(p->queue_ns, QUEUE_NS) / (1 - wire / there);
 	if (enough >= (double)region(p))
 		return region(p);
-	return least(most((uint64_t)enough, PIECE_WINDOW), region(p));
+	return least(most((uint64_t)enough, PIECE_LEAST), region(p));
 }
 
 void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)

@@ -89,7 +89,7 @@ void prefetch_init(struct prefetch *p, unsigned int shift);
 uint64_t prefetch_bytes(const struct prefetch *p);
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
 
-/* The power of two next to prefetch_bytes(): no piece reaches over a multiple of it (PIECE_WINDOW).
+/* The power of two next to prefetch_bytes(): no piece reaches over a multiple of it (PIECE_LEAST).
  */
 uint64_t prefetch_window(const struct prefetch *p);
 

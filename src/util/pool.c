@@ -9,7 +9,7 @@
 
 #define WORD_BITS 64
 #define WORDS	  16
-#define OBJECTS	  (WORDS * WORD_BITS)
+#define OBJECTS	  ((size_t)WORDS * WORD_BITS)
 
 /* Addresses, the last one excluded. */
 struct span {

@@ -223,7 +223,7 @@ static uint64_t ram_offset(void)
 static void reply_to(struct bench *b, const void *msg, size_t len)
 {
 	const struct wire_result result = {.rkey = 1, .host_addr = REMOTE + ram_offset()};
-	uint8_t own[64];
+	uint8_t own[64] = {0};
 	struct wire_header header;
 
 	must(!wire_parse_header(msg, len, &header), "a message that is none");
@@ -631,7 +631,7 @@ static void describe(const struct account *a, uint64_t tib, unsigned int shift)
 	printf("%llu TiB, regions of 2^%u bytes: %llu chunks sent in the first pass, %llu in each of %u "
 	       "more\n",
 	       (ull)tib, shift, (ull)a->first_chunks,
-	       (ull)((a->chunks - a->first_chunks) / (PASSES - 1)), PASSES - 1);
+	       (ull)((a->chunks - a->first_chunks) / (PASSES - 1)), (unsigned int)PASSES - 1);
 	printf("     %llu chunks registered, %llu MRs made, %llu of them after discards\n",
 	       (ull)a->registered, (ull)a->made, (ull)a->renewed);
 }

@@ -75,6 +75,9 @@ fake_deliver_fn fake_deliver;
 /* The oldest SEND not yet taken: its length, or -1 when there is none. */
 fake_take_sent_fn fake_take_sent;
 
+/* The same, and it stays there. */
+fake_take_sent_fn fake_peek_sent;
+
 fake_get_live_fn fake_get_live;
 
 /* From now on what one posts goes to the other; so many WRs wait at most. */

@@ -315,7 +315,7 @@ int fake_deliver(struct ibv_qp *ibqp, const void *msg, uint32_t len)
 	return taken ? 0 : -1;
 }
 
-long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
+static long oldest_sent(struct ibv_qp *ibqp, void *buf, size_t size, bool take)
 {
 	struct fake_qp *qp = (struct fake_qp *)ibqp;
 	long len = -1;
@@ -324,11 +324,23 @@ long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
 	if (qp->sent_count && qp->sent[qp->sent_head].len <= size) {
 		len = (long)qp->sent[qp->sent_head].len;
 		memcpy(buf, qp->sent[qp->sent_head].data, (size_t)len);
+	}
+	if (take && len >= 0) {
 		qp->sent_head = (qp->sent_head + 1) % FAKE_SENTS;
 		qp->sent_count--;
 	}
 	pthread_mutex_unlock(&qp->lock);
 	return len;
+}
+
+long fake_take_sent(struct ibv_qp *ibqp, void *buf, size_t size)
+{
+	return oldest_sent(ibqp, buf, size, true);
+}
+
+long fake_peek_sent(struct ibv_qp *ibqp, void *buf, size_t size)
+{
+	return oldest_sent(ibqp, buf, size, false);
 }
 
 struct ibv_device **ibv_get_device_list(int *num_devices)

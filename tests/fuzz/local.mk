@@ -54,6 +54,7 @@ tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 # With queues so short that they get full, room for more RECVs than QEMU posts, and messages as
 # long as QEMU's may be.
 tests_fuzz_conn_SOURCES = tests/fuzz/conn.c $(fuzz_main) $(core_sources) $(model_sources) \
+	tests/model/still.c \
 	tests/fuzz/conn_caller.c tests/fuzz/conn_caller.h
 tests_fuzz_conn_CFLAGS = $(fuzz_cflags) -I$(srcdir)/tests/model -DORDER_WINDOW_WRITES=24 \
 	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5 -DNIC_RECVS=32 \

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #undef ibv_reg_mr
 
@@ -15,6 +16,8 @@ static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
 #define REMOTE_BASE   UINT64_C(0x7f0000000000)
 #define REMOTE_OFFSET UINT64_C(0x40000000)
 #define REMOTE_RKEY   0x5151u
+
+#define WAIT_SECONDS 60
 
 /* With data in each chunk. */
 static char *map_block(void)
@@ -41,16 +44,37 @@ static void deliver_empty(struct peer *p, uint32_t type)
 	deliver(p, &m);
 }
 
-/* The next message, which has to be of this type and in buffer `i`. */
+/* This has to be of this type and in buffer `i`. */
+static const char *received(struct peer *p, const struct ibv_wc *wc, unsigned int i, uint32_t type)
+{
+	must(wc->status == IBV_WC_SUCCESS && wc->opcode == IBV_WC_RECV);
+	must(wc->wr_id == PEER_RECV + i && message_is_whole(p->buffer[i], wc->byte_len));
+	must(message_type(p->buffer[i]) == type);
+	return p->buffer[i];
+}
+
+/* The next message, which has to be there. */
 static const char *receive(struct peer *p, unsigned int i, uint32_t type)
 {
 	struct ibv_wc wc;
 
 	must(peer_poll(p->recv_cq, &wc));
-	must(wc.status == IBV_WC_SUCCESS && wc.opcode == IBV_WC_RECV);
-	must(wc.wr_id == PEER_RECV + i && message_is_whole(p->buffer[i], wc.byte_len));
-	must(message_type(p->buffer[i]) == type);
-	return p->buffer[i];
+	return received(p, &wc, i, type);
+}
+
+/*
+ * Polls as QEMU does for as long as it takes. What is to be posted first may be another thread's to
+ * post; or a request that QEMU knows nothing of goes first, and has to be answered.
+ */
+static void wait_for_completion(struct migration *m, struct ibv_cq *cq, struct ibv_wc *wc)
+{
+	time_t until = time(NULL) + WAIT_SECONDS;
+
+	while (!peer_poll(cq, wc)) {
+		must(time(NULL) < until);
+		migration_answer(m);
+		sched_yield();
+	}
 }
 
 /* RECV 0 is for data, RECV 1 for READY, as in qemu_rdma_exchange_send(). */
@@ -66,13 +90,18 @@ static void send_message(struct migration *m, const struct message *msg, bool re
 		must(!peer_post_recv(p, 0));
 	must(!peer_post_recv(p, 1));
 	must(!peer_send(p, msg));
-	/* The writes before it may be another thread's to post; or a request that QEMU knows
-	 * nothing of went before it, and has to be answered. */
-	while (!peer_poll(p->send_cq, &wc)) {
-		migration_answer(m);
-		sched_yield();
-	}
+	wait_for_completion(m, p->send_cq, &wc);
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == PEER_SEND && wc.opcode == IBV_WC_SEND);
+}
+
+/* Another message is for whoever waits for it: a thread of the shim's may post QEMU's own
+ * meanwhile. */
+static bool take_request(struct migration *m, char *msg, size_t size)
+{
+	struct ibv_qp *qp = m->peer.id->qp;
+
+	return peer_peek_sent(qp, msg, size) > 0 && message_type(msg) == WIRE_REGISTER_REQUEST &&
+	       peer_take_sent(qp, msg, size) > 0;
 }
 
 void migration_answer(struct migration *m)
@@ -82,9 +111,8 @@ void migration_answer(struct migration *m)
 	uint64_t offset;
 	char msg[256];
 
-	if (m->requests == m->answers || peer_take_sent(p->id->qp, msg, sizeof(msg)) < 0)
+	if (m->requests == m->answers || !take_request(m, msg, sizeof(msg)))
 		return;
-	must(message_type(msg) == WIRE_REGISTER_REQUEST);
 	offset = message_get64(msg, 16) - REMOTE_OFFSET;
 	must(message_get64(msg, 16) >= REMOTE_OFFSET);
 	must(offset + message_get64(msg, 32) * MIGRATION_CHUNK < m->length);
@@ -97,9 +125,8 @@ bool migration_answer_badly(struct migration *m)
 {
 	char msg[256];
 
-	if (peer_take_sent(m->peer.id->qp, msg, sizeof(msg)) < 0)
+	if (!take_request(m, msg, sizeof(msg)))
 		return false;
-	must(message_type(msg) == WIRE_REGISTER_REQUEST);
 	deliver_empty(&m->peer, WIRE_REGISTER_RESULT);
 	return true;
 }
@@ -132,14 +159,16 @@ struct ibv_mr *migration_send_requested(struct migration *m, unsigned int chunk,
 	struct ibv_mr *mr;
 	struct ibv_wc wc;
 
-	result = receive(p, 0, WIRE_REGISTER_RESULT);
+	wait_for_completion(m, p->recv_cq, &wc);
+	result = received(p, &wc, 0, WIRE_REGISTER_RESULT);
 	*rkey = message_get32(result, 16);
 	must(*rkey >= REMOTE_RKEY && *rkey < REMOTE_RKEY + m->requests);
 	must(message_get64(result, 24) == REMOTE_BASE);
 	mr = ibv_reg_mr(p->pd, addr, MIGRATION_CHUNK, 0);
 	must(mr && mr->lkey && mr->addr == addr && mr->length == MIGRATION_CHUNK);
 	must(!peer_post_write(p, mr, MIGRATION_CHUNK, migration_remote(chunk), *rkey));
-	must(peer_poll(p->send_cq, &wc));
+	/* It is told of at once, or, where much is on the wire, when there is less. */
+	wait_for_completion(m, p->send_cq, &wc);
 	must(wc.status == IBV_WC_SUCCESS && wc.wr_id == 1);
 	return mr;
 }

@@ -23,6 +23,7 @@ const struct peer_shape peer_shapes[] = {
 struct ibv_context *peer_device;
 fake_deliver_fn *peer_deliver;
 fake_take_sent_fn *peer_take_sent;
+fake_take_sent_fn *peer_peek_sent;
 fake_get_live_fn *peer_get_live;
 struct fake_control *peer_control;
 
@@ -38,6 +39,7 @@ void peer_find_fake(void)
 {
 	*(void **)&peer_deliver = dlsym(RTLD_DEFAULT, "fake_deliver");
 	*(void **)&peer_take_sent = dlsym(RTLD_DEFAULT, "fake_take_sent");
+	*(void **)&peer_peek_sent = dlsym(RTLD_DEFAULT, "fake_peek_sent");
 	*(void **)&peer_get_live = dlsym(RTLD_DEFAULT, "fake_get_live");
 	peer_control = dlsym(RTLD_DEFAULT, "fake_control");
 }

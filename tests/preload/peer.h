@@ -56,6 +56,7 @@ struct peer {
 /* The fake's own functions; all NULL with the real libraries. */
 extern fake_deliver_fn *peer_deliver;
 extern fake_take_sent_fn *peer_take_sent;
+extern fake_take_sent_fn *peer_peek_sent;
 extern fake_get_live_fn *peer_get_live;
 extern struct fake_control *peer_control;
 void peer_find_fake(void);

@@ -11,18 +11,7 @@
 /* For receive buffers and messages of the connection's own. */
 static uint8_t own_memory[POSTING_MEMORY_LEN];
 
-/* What the model leaves to us: nobody acts but the test. */
-void world_yield(struct world *w)
-{
-	(void)w;
-}
-
-bool world_step(struct world *w)
-{
-	(void)w;
-	return false;
-}
-
+/* What the model leaves to us; for the rest see still.c. */
 void world_fail(struct world *w, const char *format, ...)
 {
 	va_list args;

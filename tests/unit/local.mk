@@ -54,6 +54,7 @@ unit_cflags = $(AM_CFLAGS) -I$(srcdir)/tests/model $(TEST_CFLAGS) $(CHECK_CFLAGS
 unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sources) \
+	tests/model/still.c \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	tests/unit/bench.c tests/unit/bench.h \

@@ -14,13 +14,13 @@
 #define LOCAL  UINT64_C(0x7f0000000000)
 #define LENGTH (8 * GIB)
 
-/* Ends that take 50 us + 0.25 us a page, and 2.4 ms + 12 us a page. */
+/* Ends that take 50 us + 0.25 us a page, and 0.6 ms + 3 us a page. */
 #define FAST_NS(bytes) (UINT64_C(50000) + (bytes) / 4096 * 250)
-#define SLOW_NS(bytes) (UINT64_C(2400000) + (bytes) / 4096 * 12000)
+#define SLOW_NS(bytes) (UINT64_C(600000) + (bytes) / 4096 * 3000)
 
-/* 100 Gbit/s in bytes a second; at 1:48 */
+/* 100 Gbit/s in bytes a second; at 1:12 */
 #define WIRE	  UINT64_C(12500000000)
-#define SLOW_WIRE (WIRE / 48)
+#define SLOW_WIRE (WIRE / 12)
 
 static struct prefetch p;
 static struct ram_block block[2];
@@ -113,7 +113,7 @@ static uint64_t register_many(unsigned int count, uint64_t queue_ns, bool slow)
 START_TEST(fast_ends_are_asked_for_312_mib)
 {
 	/* To the end of each window, from 4 MiB on */
-	ck_assert_uint_eq(register_many(7, 0, false), 256 * MIB);
+	ck_assert_uint_eq(register_many(6, 0, false), 256 * MIB);
 	check_about(prefetch_bytes(&p), 312 * MIB);
 	check_about(prefetch_ns(&p), PIECE_NS);
 	/* Of which both ends are done after 20 ms */
@@ -121,13 +121,14 @@ START_TEST(fast_ends_are_asked_for_312_mib)
 }
 END_TEST
 
-START_TEST(slow_ends_are_asked_for_4_mib)
+START_TEST(slow_ends_are_asked_for_32_mib)
 {
 	register_many(10, 0, true);
-	check_about(prefetch_bytes(&p), 5 * MIB + 458 * KIB);
+	check_about(prefetch_bytes(&p), 25 * MIB + 430 * KIB);
 	check_about(prefetch_ns(&p), PIECE_NS);
+	/* The whole window: the power of two next to that. */
 	ck_assert(plan());
-	ck_assert_uint_eq(p.planned.end - p.planned.start, 4 * MIB);
+	ck_assert_uint_eq(p.planned.end - p.planned.start, 32 * MIB);
 }
 END_TEST
 
@@ -136,7 +137,7 @@ START_TEST(behind_a_queue_of_8_ms_for_three_times_that_more)
 {
 	register_many(20, 8 * MS, true);
 	check_about(prefetch_ns(&p), 44 * MS);
-	check_about(prefetch_bytes(&p), 13 * MIB + 672 * KIB);
+	check_about(prefetch_bytes(&p), 56 * MIB + 614 * KIB);
 }
 END_TEST
 
@@ -147,14 +148,14 @@ START_TEST(the_queue_is_not_the_ends_time)
 	ck_assert(prefetch_ask_for(&p, &blocks, (struct range){MIB, 5 * MIB}));
 	prefetch_asked(&p, now, 30 * MS);
 	prefetch_measured(&p, now + 31 * MS);
-	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
-	ck_assert_uint_eq(p.there.ns, 2 * MS);
+	ck_assert_uint_eq(p.there.bytes, 16 * MIB);
+	ck_assert_uint_eq(p.there.ns, 4 * MS);
 	/* It came sooner than it could: nothing is learnt. */
 	prefetch_asked(&p, now, 30 * MS);
 	prefetch_measured(&p, now + 30 * MS);
 	prefetch_measured(&p, now + 7 * MS);
-	ck_assert_uint_eq(p.there.bytes, 8 * MIB);
-	ck_assert_uint_eq(p.there.ns, 2 * MS);
+	ck_assert_uint_eq(p.there.bytes, 16 * MIB);
+	ck_assert_uint_eq(p.there.ns, 4 * MS);
 }
 END_TEST
 
@@ -204,7 +205,7 @@ START_TEST(when_qemu_had_to_wait_pieces_take_twice_as_long)
 	}
 	check_about(prefetch_ns(&p), 2 * PIECE_NS);
 	bytes = prefetch_bytes(&p);
-	check_about(bytes, 11 * MIB + 883 * KIB);
+	check_about(bytes, 51 * MIB + 461 * KIB);
 	/* That counts for the next four. */
 	for (unsigned int i = 0; i < 3; i++) {
 		register_many(1, 0, true);
@@ -249,13 +250,13 @@ START_TEST(no_more_is_asked_for_when_enough_is_ahead)
 	register_many(10, 0, true);
 	ahead = fill();
 	ck_assert_uint_ge(ahead, prefetch_enough(&p));
-	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_bytes(&p));
+	ck_assert_uint_lt(ahead, prefetch_enough(&p) + prefetch_window(&p));
 	/* QEMU comes closer, until it is less. */
 	prefetch_passed(&p, &blocks, 0, p.position + ahead - prefetch_enough(&p));
 	ck_assert(!plan());
 	prefetch_passed(&p, &blocks, 0, p.position + MIB);
 	ck_assert(plan());
-	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 4 * MIB);
+	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p)) - MIB + 32 * MIB);
 }
 END_TEST
 
@@ -353,9 +354,11 @@ START_TEST(a_window_is_a_power_of_two)
 	check_window(6 * MIB - 1, 4 * MIB);
 	check_window(6 * MIB, 8 * MIB);
 	check_window(15 * MIB, 16 * MIB);
-	check_window(MIB, MIB);
+	check_window(0, 4 * MIB);
 	p.shift = 24;
 	check_window(GIB, 16 * MIB);
+	p.shift = 21;
+	check_window(GIB, 2 * MIB);
 }
 END_TEST
 
@@ -530,7 +533,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, fast_ends_are_asked_for_312_mib);
-	tcase_add_test(tc, slow_ends_are_asked_for_4_mib);
+	tcase_add_test(tc, slow_ends_are_asked_for_32_mib);
 	tcase_add_test(tc, behind_a_queue_of_8_ms_for_three_times_that_more);
 	tcase_add_test(tc, the_queue_is_not_the_ends_time);
 	tcase_add_test(tc, the_slower_end_decides);
