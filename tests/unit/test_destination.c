@@ -4,6 +4,7 @@
 #include "support.h"
 
 #define THREADS 4
+#define WINDOW  16 /* MiB: PIECE_LEAST */
 
 static struct destination d;
 static struct ram_block block[2];
@@ -177,12 +178,19 @@ START_TEST(nothing_where_qemu_has_been)
 }
 END_TEST
 
-/* It asks for more than a chunk at once, and for what it will need. */
-/* A source that is preloaded asks for [from, to) in pieces of its windows of 8 MiB. */
+/* The end of the piece from there: of its window, or of the data. */
+static uint64_t piece_end(uint64_t from, uint64_t to)
+{
+	uint64_t end = from - from % WINDOW + WINDOW;
+
+	return end < to ? end : to;
+}
+
+/* A source that is preloaded asks for [from, to) in pieces. */
 static void ask_windows(unsigned int b, uint64_t from, uint64_t to)
 {
 	for (uint64_t end; from < to; from = end) {
-		end = from - from % 8 + 8 < to ? from - from % 8 + 8 : to;
+		end = piece_end(from, to);
 		destination_asked(&d, &block[b], mib(from, end));
 		if (extent_map_bytes(&block[b].local, mib(from, end)) == 0)
 			have(b, mib(from, end));
@@ -198,31 +206,36 @@ static void go_ahead(uint64_t from, uint64_t to)
 
 START_TEST(windows_for_a_source_that_is_preloaded)
 {
+	block[0].length = 4 * GIB;
 	ask(0, 0, 1);
-	ask_windows(0, 1, 56);
+	ask_windows(0, 1, 112);
 	check_nothing();
-	ask_windows(0, 56, 64);
-	/* An eighth of what goes on without a gap, */
-	go_ahead(64, 72);
+	/* An eighth of what goes on without a gap */
+	ask_windows(0, 112, 128);
+	go_ahead(128, 144);
 	check_nothing();
-	ask_windows(0, 64, 72);
+	ask_windows(0, 128, 144);
 	ck_assert_uint_eq(d.unasked, 0);
-	ask_windows(0, 72, 256);
-	go_ahead(256, 264);
-	go_ahead(264, 272);
-	go_ahead(272, 280);
-	go_ahead(280, 288);
-	/* and no more than there are threads. */
+	go_ahead(144, 160);
+	/* In the middle of a window its data ends. What was ahead was in vain, which counts: it is
+	 * more than a twentieth of all. */
+	ask_windows(0, 144, 145);
+	ck_assert_uint_eq(d.unasked, 15 * MIB);
 	check_nothing();
-	/* In the middle of a window its data ends, and what was ahead was in vain, */
-	ask_windows(0, 256, 261);
+	ask_windows(0, 208, 336);
 	check_nothing();
-	ask_windows(0, 400, 512);
-	ck_assert_uint_eq(d.unasked, 27 * MIB);
-	/* which counts. */
+	ask_windows(0, 336, 512);
+	go_ahead(512, 528);
+	go_ahead(528, 544);
+	/* No more than 32 MiB are ahead for the run's sake, */
 	check_nothing();
-	ask_windows(0, 512, 1024 - 8);
-	go_ahead(1016, 1024);
+	/* nor, for the sake of all, more than there are threads. */
+	ask_windows(0, 512, 2048);
+	ck_assert_uint_eq(d.unasked, 15 * MIB);
+	for (uint64_t at = 2048; at < 2048 + THREADS * WINDOW; at += WINDOW)
+		go_ahead(at, at + WINDOW);
+	ck_assert_uint_ge(d.total / 20, d.unasked + WINDOW * MIB);
+	check_nothing();
 }
 END_TEST
 
@@ -231,17 +244,16 @@ START_TEST(windows_are_as_long_as_the_sources)
 {
 	ask(0, 0, 1);
 	ask_windows(0, 1, 260);
-	check_ahead(260, 264);
+	check_ahead(260, 272);
 	destination_asked(&d, &block[0], mib(288, 320));
 	have(0, mib(288, 320));
 	ck_assert_uint_eq(d.window, 32 * MIB);
 	/* What is shorter than half of it does not show that it is not. */
 	destination_asked(&d, &block[0], mib(510, 514));
 	ck_assert_uint_eq(d.window, 32 * MIB);
-	for (uint64_t at = 512 + 8; at < 512 + 16 * 8; at += 8)
-		ask_windows(0, at, at + 8);
+	ask_windows(0, 512 + WINDOW, 512 + 16 * WINDOW);
 	ck_assert_uint_eq(d.window, 32 * MIB);
-	ask_windows(0, 640, 648);
+	ask_windows(0, 512 + 16 * WINDOW, 512 + 17 * WINDOW);
 	ck_assert_uint_eq(d.window, 16 * MIB);
 }
 END_TEST
@@ -273,7 +285,7 @@ START_TEST(never_much_in_vain_by_windows)
 		uint64_t end = at + 1 + random_below(&rng, random_below(&rng, 3) ? 16 : 400);
 
 		for (; at < end; at = piece.end / MIB) {
-			piece = mib(at, at - at % 8 + 8 < end ? at - at % 8 + 8 : end);
+			piece = mib(at, piece_end(at, end));
 			ask_windows(0, at, piece.end / MIB);
 			asked += piece.end - at * MIB;
 			while (destination_prefetch(&d, THREADS, &where, &piece)) {
