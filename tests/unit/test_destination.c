@@ -4,7 +4,7 @@
 #include "support.h"
 
 #define THREADS 4
-#define WINDOW  16 /* MiB: PIECE_LEAST */
+#define WINDOW	16 /* MiB: PIECE_LEAST */
 
 static struct destination d;
 static struct ram_block block[2];
