@@ -152,10 +152,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		wide->end = s->prefetch.planned.end;
 		return true;
 	}
-	if (!block->passed)
-		run = prefetch_piece(&block->remote, block->length, want.start, bytes,
-				     s->chunk_size);
-	else if (run.end > passed_end(s, want))
+	run = prefetch_piece(&block->remote, block->length, want.start, bytes, s->chunk_size);
+	if (block->passed && run.end > passed_end(s, want))
 		run.end = passed_end(s, want);
 	if (run.end <= want.end)
 		return true;

@@ -250,6 +250,23 @@ void driver_mr_register(struct driver *d, const struct conn_action *action,
 		d->hooks->registered(d->hooks->context);
 }
 
+/* Only what a discard has taken out of one registration may be in another that is under way. */
+static void check_once(struct driver *d, const struct worker *p)
+{
+	const struct nic_mr *mr = d->world->mr;
+
+	for (unsigned int i = 0; i < threads(d); i++) {
+		const struct nic_mr *other = &mr[d->prefetch[i].pinning];
+
+		world_expect(d->world,
+			     d->world->discards.pace || p == &d->prefetch[i] ||
+				     !d->prefetch[i].pinning ||
+				     other->addr + other->length <= mr[p->pinning].addr ||
+				     mr[p->pinning].addr + mr[p->pinning].length <= other->addr,
+			     "memory is registered twice at once");
+	}
+}
+
 /* The lock may be let go between what is done here and what is below. */
 static void take(struct driver *d, struct worker *p)
 {
@@ -260,6 +277,7 @@ static void take(struct driver *d, struct worker *p)
 		return;
 	p->since = d->world->clock;
 	p->pinning = nic_register_begin(d->world, p->action.memory.addr, p->action.memory.length);
+	check_once(d, p);
 	count(d, p->action.memory.length);
 }
 
