@@ -197,6 +197,36 @@ static int run_pieces(void)
 	return 0;
 }
 
+/* So many registrations are under way. QEMU polls meanwhile, in vain. */
+static bool are_held(struct run *r, int count)
+{
+	struct ibv_wc wc;
+
+	migration_answer(&r->m);
+	must(!peer_poll(r->m.peer.send_cq, &wc) && !peer_poll(r->m.peer.recv_cq, &wc));
+	return __atomic_load_n(&peer_control->reg_held, __ATOMIC_RELAXED) >= count;
+}
+
+/* None of them ends before there are two. */
+static int run_threads(void)
+{
+	int before = peer_control->reg_held;
+	struct run r;
+
+	__atomic_store_n(&peer_control->reg_hold, PIECE, __ATOMIC_RELAXED);
+	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	wait_for(are_held(&r, before + 2));
+	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
+		write_chunk(&r, chunk);
+		migration_take_ready(&r.m);
+	}
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("at the same time");
+	return 0;
+}
+
 /* QEMU asks for memory that nobody has asked for. The destination does not answer for a while;
  * this end need not wait for that to register it. */
 static void ask_unanswered(struct run *r)
@@ -725,6 +755,7 @@ static const struct {
 } cases[] = {
 	{"found", run_found},
 	{"pieces", run_pieces},
+	{"threads", run_threads},
 	{"both-ends-at-once", run_both_ends_at_once},
 	{"none", run_none},
 	{"fails-once", run_fails_once},

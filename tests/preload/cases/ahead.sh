@@ -49,6 +49,16 @@ case_ahead_in_pieces()
 	balanced shim.log
 }
 
+# Each of the threads registers a part of what the destination was asked for, at the same time.
+case_ahead_by_several_threads()
+{
+	run_shim RDMACHUNK_THREADS=4 "$client" ahead threads
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^at the same time$'
+	balanced shim.log
+}
+
 # What QEMU is the first to ask for is registered here while the destination does so.
 case_ahead_both_ends_at_once()
 {
