@@ -34,6 +34,7 @@ cross           | full  | single | host  | built for other machines, unit tests 
 coverage        | full  | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | full  | tests  | guest | guest memory that QEMU discards, migrated on rxe
+rxe-teardown    | full  | tests  | guest | connections are taken down no later than with stock QEMU, on rxe
 conformance     | check | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
@@ -49,6 +50,8 @@ newer-qemu      | full  | tests  | host  | migrations end to end on the software
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
+fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
+fabric-latency  | full  | tests  | alone | both QEMUs answer by QMP while registering takes long
 param           | check | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed     | check | single | alone | times that the QEMU patch tells of, on the software verbs with the preset seed
 '
@@ -175,6 +178,16 @@ step_fabric-blackout() {
 	build_tree gcc
 	"$SOURCE_DIR/tests/e2e/run-blackout" --build-dir "$BUILD_DIR/gcc" \
 		--log-dir "$STEPS_DIR/fabric-blackout"
+}
+
+step_fabric-teardown() {
+	fabric_run run-teardown --log-dir "$STEPS_DIR/fabric-teardown"
+}
+
+step_fabric-latency() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/e2e/run-latency" --build-dir "$BUILD_DIR/gcc" \
+		--log-dir "$STEPS_DIR/fabric-latency"
 }
 
 # A small guest, once. Other load does not fall on all rows alike: up to twice more.
@@ -348,6 +361,12 @@ step_rxe-discards() {
 	build_tree gcc
 	with_link 900 "$STEPS_DIR/rxe-discards" "$SOURCE_DIR/tests/e2e/run-discards" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-discards"
+}
+
+step_rxe-teardown() {
+	build_tree gcc
+	with_link 1800 "$STEPS_DIR/rxe-teardown" "$SOURCE_DIR/tests/e2e/run-teardown" --size 128 \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-teardown"
 }
 
 step_conformance() {

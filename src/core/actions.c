@@ -104,12 +104,8 @@ bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 		a->kind = CONN_DEREGISTER;
 	else if (kinds & CONN_KIND(CONN_LISTEN) && next_listen(c, a))
 		a->kind = CONN_LISTEN;
-	else if (kinds & CONN_KIND(CONN_SCAN) && plan_next_scan(c, &a->scan))
-		a->kind = CONN_SCAN;
-	else if (kinds & CONN_KIND(CONN_REGISTER) && plan_next_register(c, a))
-		a->kind = CONN_REGISTER;
 	else
-		return false;
+		return plan_next(c, kinds, a);
 	return true;
 }
 
@@ -131,6 +127,7 @@ bool conn_has(struct conn *c, unsigned int kinds)
 /* Of those that were given to the NIC in this batch. */
 static void note_posted(struct conn *c, unsigned int posted)
 {
+	c->source.prefetch.per_second = c->order.rate.per_second;
 	for (unsigned int i = 0; i < posted; i++) {
 		switch (c->posting.out[i].kind) {
 		case ORDER_WRITE:
@@ -182,7 +179,7 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		source_scanned(&c->source, &action->scan, result->found);
 		break;
 	case CONN_REGISTER:
-		if (!result->error)
+		if (!result->error && c->role == CONN_SOURCE)
 			prefetch_here_part(&c->source.prefetch, c->order.now, action->memory.length,
 					   result->ns, c->mrs.comings == 1);
 		mrs_end(&c->mrs, action->memory.mr, result->error ? NULL : &result->mr);

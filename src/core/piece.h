@@ -15,14 +15,19 @@
  */
 #define PIECE_NS UINT64_C(20000000)
 
+/* Whatever is gained by a longer one, it is not to take more than this: a destination registers in
+ * QEMU's main loop, and whoever asks it for something by QMP waits meanwhile. It is to be answered
+ * in 50 ms, and now and then the next request is taken first. */
+#define PIECE_NS_MOST UINT64_C(25000000)
+
 /*
  * The first, so that the wire need not wait long for it; and the shortest of the others. Where a
  * page takes 12 us and a registration 2.4 ms, 20 ms would be 5.7 MiB, and the fixed cost 12 %; in
  * an emulated guest with rxe 2 MiB, and a registration and a message for each.
  *
- * No piece of a source's reaches over a multiple of the power of two next to its length: a
- * *window*. What one request is for has to be in one MR, so a destination can register whole
- * windows, the shortest of PIECE_LEAST, before it is asked for what is in them.
+ * No piece of a source's reaches over a multiple of the longest power of two that takes no
+ * longer: a *window*. What one request is for has to be in one MR, so a destination can register
+ * whole windows, the shortest of PIECE_LEAST, before it is asked for what is in them.
  */
 #ifndef PIECE_FIRST /* less in one build of the simulation, and so is the next */
 #define PIECE_FIRST (UINT64_C(4) << 20)

@@ -9,7 +9,6 @@
 #include "engine/limits.h"
 #include "engine/mr.h"
 #include "engine/report.h"
-#include "engine/scan.h"
 #include "engine/sessions.h"
 #include "util/error_text.h"
 #include "util/log.h"
@@ -56,7 +55,7 @@ static int begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_i
 		.prefetch = config->prefetch && config->shift > CONFIG_SHIFT_MIN,
 		.threads = config->threads,
 		.limited = limits_tight(),
-		.memory = scan_memory,
+		.memory = scan_memory(&s->scan),
 		.mrs = {.reg = mr_register,
 			.dereg = mr_deregister,
 			.watch = mr_watch,

@@ -19,6 +19,8 @@ if HAVE_JSONC
 check_PROGRAMS += tests/e2e/migrate
 endif
 tests_e2e_migrate_SOURCES = \
+	tests/e2e/arguments.c \
+	tests/e2e/arguments.h \
 	tests/e2e/balloon.c \
 	tests/e2e/balloon.h \
 	tests/e2e/discard.c \
@@ -27,6 +29,8 @@ tests_e2e_migrate_SOURCES = \
 	tests/e2e/discard_run.h \
 	tests/e2e/expect.c \
 	tests/e2e/expect.h \
+	tests/e2e/latency.c \
+	tests/e2e/latency.h \
 	tests/e2e/liverom.c \
 	tests/e2e/liverom.h \
 	tests/e2e/migrate.c \
@@ -36,6 +40,8 @@ tests_e2e_migrate_SOURCES = \
 	tests/e2e/report.h \
 	tests/e2e/scenario.c \
 	tests/e2e/scenario.h \
+	tests/e2e/sparse.c \
+	tests/e2e/sparse.h \
 	tests/e2e/switchover.c \
 	tests/e2e/switchover.h \
 	tests/e2e/teardown.c \
@@ -43,7 +49,7 @@ tests_e2e_migrate_SOURCES = \
 # How QEMUs are started and talked to is rdmachunk-ab's: one implementation, not two.
 tests_e2e_migrate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_e2e_migrate_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
-tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS) -lm
+tests_e2e_migrate_LDADD = tools/ab/libab.a $(JSONC_LIBS) $(PTHREAD_LIBS) -lm
 
 EXTRA_DIST += \
 	tests/e2e/count.map \
@@ -51,6 +57,8 @@ EXTRA_DIST += \
 	tests/e2e/limited-qemu \
 	tests/e2e/run-blackout \
 	tests/e2e/run-faults \
+	tests/e2e/run-latency \
 	tests/e2e/run-matrix \
 	tests/e2e/run-nproc \
+	tests/e2e/run-teardown \
 	tests/e2e/run-unlimited

@@ -12,7 +12,8 @@
  * all that is asked for. Here 4 MiB take the destination 20 ms.
  */
 
-#define MS UINT64_C(1000000)
+#define START (12 * MIB)
+#define MS    UINT64_C(1000000)
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
 #define REGISTER CONN_KIND(CONN_REGISTER)
@@ -79,16 +80,23 @@ static void end_round(void)
 	b.outgoing_count = 0;
 }
 
+/* QEMU writes, at `at` of its block, and no time has been told since. */
+static void write_at(uint64_t at)
+{
+	ck_assert_int_eq(bench_write_at(&b, WRID_WRITE, BENCH_LOCAL + at, BENCH_REMOTE + at, 4096),
+			 0);
+	bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+	ck_assert(bench_complete_send(&b));
+}
+
 /* QEMU's first WRITE. */
 static void begin_round(void)
 {
-	ck_assert_int_eq(bench_write(&b, WRID_WRITE, 4096), 0);
-	bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
-	ck_assert(bench_complete_send(&b));
+	write_at(START);
 	conn_time(b.conn, now);
 }
 
-/* QEMU writes its fifth chunk, and waits for [4M, 8M). */
+/* QEMU writes its 13th chunk, and waits for [12M, 16M), the rest of a window. */
 static void start_first_round(void)
 {
 	struct conn_result result = {0};
@@ -99,32 +107,32 @@ static void start_first_round(void)
 	now = 1000 * MS;
 	bench_start_source(&b, BENCH_WRITES | BENCH_ZEROS | BENCH_PREFETCH, 30);
 	time_passes(0);
-	message_register(&m, WIRE_REGISTER_REQUEST, 4 * MIB, 0, 0);
+	message_register(&m, WIRE_REGISTER_REQUEST, START, 0, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 	time_passes(0);
 	ck_assert_uint_eq(asked(), 4);
 	/* This end is faster. */
 	ck_assert(conn_next(b.conn, REGISTER, &action));
-	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + 4 * MIB);
+	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + START);
 	ck_assert_uint_eq(action.memory.length, 4 * MIB);
 	driver_perform(b.driver, &action, &result);
 	result.ns = MS;
 	conn_done(b.conn, &action, &result);
-	registered(20 * MS);
+	registered(10 * MS);
 	while (bench_poll(&b, CONN_SEND_CQ, &c) || bench_poll(&b, CONN_RECV_CQ, &c))
 		;
-	bench_register(&b, BENCH_LOCAL + 4 * MIB, MIB);
+	bench_register(&b, BENCH_LOCAL + START, MIB);
 	bench_post_answer_recvs(&b);
 }
 
 /*
- * A round of 50 ms is over. [4M, 8M) is registered, QEMU is at 5M, and for what comes then nothing
- * has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 8 MiB.
+ * A round of 50 ms is over. [12M, 16M) is registered, QEMU is at 13M, and for what comes then
+ * nothing has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 16 MiB.
  */
 static void start(void)
 {
 	start_first_round();
-	time_passes(30 * MS);
+	time_passes(40 * MS);
 	end_round();
 	time_passes(10 * MS);
 }
@@ -140,18 +148,18 @@ START_TEST(only_between_registrations)
 	ck_assert_uint_eq(asked(), 0);
 	switch (_i) {
 	case 0:
-		message_compress(&m, 0, 5 * MIB, MIB);
+		message_compress(&m, 0, START + MIB, MIB);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	case 1:
 		begin_round();
 		break;
 	case 2:
-		message_register(&m, WIRE_REGISTER_REQUEST, 5 * MIB, 0, 0);
+		message_register(&m, WIRE_REGISTER_REQUEST, START + MIB, 0, 0);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	}
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	ck_assert_uint_eq(bench_figures(&b).messages.requests_prefetched, 2);
 	bench_end(&b);
 }
@@ -171,8 +179,8 @@ START_TEST(it_fits_the_rest_of_the_round)
 {
 	static const struct {
 		uint64_t left, asked, then;
-	} cases[] = {{55, 8, 0}, {40, 8, 0}, {39, 7, 1}, {30, 6, 2}, {24, 4, 0}, {20, 4, 0}};
-	uint64_t rest = 8 - cases[_i].asked - cases[_i].then;
+	} cases[] = {{55, 16, 0}, {40, 16, 0}, {39, 15, 1}, {30, 12, 4}, {24, 9, 0}, {20, 8, 0}};
+	uint64_t rest = 16 - cases[_i].asked - cases[_i].then;
 
 	ck_assert_uint_eq(asked_when_left(cases[_i].left * MS), cases[_i].asked);
 	/* What was left of it, if that fits as well then, and else in the next round. */
@@ -198,7 +206,7 @@ START_TEST(near_the_end_of_the_round_it_waits_for_the_next)
 	time_passes(10 * MS);
 	ck_assert_uint_eq(asked(), 0);
 	begin_round();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	bench_end(&b);
 }
 END_TEST
@@ -208,7 +216,7 @@ START_TEST(a_round_that_is_overdue)
 {
 	ck_assert_uint_eq(asked_when_left(1), 0);
 	time_passes(1);
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	bench_end(&b);
 }
 END_TEST
@@ -219,7 +227,47 @@ START_TEST(a_round_of_which_nothing_is_known)
 	start_first_round();
 	time_passes(_i * MS);
 	plan();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
+	bench_end(&b);
+}
+END_TEST
+
+/* A round of 50 ms, or of 20, is over. The next begins with a WRITE, after which nobody looks at
+ * the clock: what is asked for is registered in as much time as that one had. */
+START_TEST(a_round_that_begins_has_as_much_time_as_the_last)
+{
+	const bool longer = _i;
+
+	start_first_round();
+	time_passes(longer ? 40 * MS : 10 * MS);
+	end_round();
+	plan();
+	ck_assert_uint_eq(asked(), 0);
+	write_at(START);
+	/* Of 16 MiB, which take 40 ms, in 20 and the 5 of its end. */
+	ck_assert_uint_eq(asked(), longer ? 16 : 10);
+	bench_end(&b);
+}
+END_TEST
+
+/*
+ * QEMU writes what it has registered and asks for nothing, as in its last round, when the guest
+ * stands still. In the chunk where it was or beyond it, it goes on; below, it has gone back.
+ */
+START_TEST(a_write_below_shows_that_qemu_has_gone_back)
+{
+	static const struct {
+		uint64_t at;
+		bool back;
+	} cases[] = {{0, true}, {START - 4096, true}, {START, false}, {START + 2 * MIB, false}};
+	struct conn_action action;
+
+	start();
+	plan();
+	write_at(cases[_i].at);
+	ck_assert_uint_eq(asked(), cases[_i].back ? 0 : 16);
+	ck_assert_int_eq(conn_blocks(b.conn)->block[0].passed, cases[_i].back);
+	ck_assert(!conn_next(b.conn, SCAN, &action));
 	bench_end(&b);
 }
 END_TEST
@@ -278,7 +326,7 @@ START_TEST(somebody_listens_for_the_ready_of_ours)
 	begin_round();
 	ck_assert(!bench_arm(&b, CONN_SEND_CQ));
 	plan();
-	ck_assert_uint_eq(asked(), 8);
+	ck_assert_uint_eq(asked(), 16);
 	ck_assert(bench_arm(&b, CONN_SEND_CQ));
 	ck_assert_int_eq(b.driver->listen.cq, CONN_RECV_CQ);
 	registered(20 * MS);
@@ -298,6 +346,8 @@ int main(void)
 	tcase_add_test(tc, near_the_end_of_the_round_it_waits_for_the_next);
 	tcase_add_test(tc, a_round_that_is_overdue);
 	tcase_add_loop_test(tc, a_round_of_which_nothing_is_known, 0, 100);
+	tcase_add_loop_test(tc, a_round_that_begins_has_as_much_time_as_the_last, 0, 2);
+	tcase_add_loop_test(tc, a_write_below_shows_that_qemu_has_gone_back, 0, 4);
 	tcase_add_loop_test(tc, the_wire_would_have_to_wait, 0, 2);
 	tcase_add_test(tc, somebody_listens_for_the_ready_of_ours);
 	suite_add_tcase(suite, tc);
