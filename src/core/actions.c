@@ -127,6 +127,7 @@ bool conn_has(struct conn *c, unsigned int kinds)
 /* Of those that were given to the NIC in this batch. */
 static void note_posted(struct conn *c, unsigned int posted)
 {
+	c->source.prefetch.per_second = c->order.rate.per_second;
 	for (unsigned int i = 0; i < posted; i++) {
 		switch (c->posting.out[i].kind) {
 		case ORDER_WRITE:
@@ -179,8 +180,9 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		break;
 	case CONN_REGISTER:
 		if (!result->error && c->role == CONN_SOURCE)
-			prefetch_here(&c->source.prefetch, action->memory.length, result->ns);
-		mrs_end(&c->mrs, result->error ? NULL : &result->mr);
+			prefetch_here_part(&c->source.prefetch, c->order.now, action->memory.length,
+					   result->ns, c->mrs.comings == 1);
+		mrs_end(&c->mrs, action->memory.mr, result->error ? NULL : &result->mr);
 		break;
 	default:
 		break;

@@ -280,7 +280,7 @@ int conn_register(struct conn *c, const struct conn_registration *want, struct m
 	/* What comes ahead of QEMU is registered by itself, so that it can be given up. */
 	bounds = where;
 	if (c->role == CONN_SOURCE)
-		bounds = source_bounds(&c->source, block, where);
+		bounds = plan_bounds(c, block, where, source_bounds(&c->source, block, where));
 	else if (!c->mrs.policy.prefetch)
 		bounds = destination_bounds(&c->destination, where);
 	ret = mrs_get(&c->mrs, conn_blocks(c), block,

@@ -188,7 +188,7 @@ enum conn_action_kind {
 	CONN_DEREGISTER,   /* action.mr */
 	CONN_LISTEN,	   /* take in what completes on action.cq, again and again */
 	CONN_SCAN,	   /* look through guest memory; the lock may be let go meanwhile */
-	CONN_REGISTER,	   /* register action.memory; the lock may be let go meanwhile */
+	CONN_REGISTER,	   /* the same: register action.memory */
 	CONN_KINDS,
 };
 
@@ -217,6 +217,7 @@ struct conn_action {
 			uint64_t addr;
 			uint64_t length;
 			int access;
+			struct mr *mr; /* for which it is */
 		} memory;
 	};
 };
@@ -233,7 +234,9 @@ struct conn_result {
 /*
  * What is to be done next, of these kinds (a mask of CONN_KIND()s); false when there is
  * nothing. Each that is taken must be done and reported by conn_done(), before the next
- * of its kind is taken. While CONN_POST_WRITES is being done no message is offered either.
+ * of its kind is taken; but for CONN_REGISTER, of which there may be as many as
+ * conn_options.threads at once, and which may end in any order. While CONN_POST_WRITES is being
+ * done no message is offered either.
  * CONN_LISTEN is offered for as long as somebody has to listen: ask for it after each event,
  * when nothing else is to be done any more.
  */

@@ -76,6 +76,11 @@ void plan_ask(struct conn *c);
 /* CONN_SCAN or CONN_REGISTER, whichever of these kinds is to be done first, if any is. */
 bool plan_next(struct conn *c, unsigned int kinds, struct conn_action *a);
 
+/* How much of `bounds`, which the destination was asked for, is to be registered here by a thread
+ * of QEMU's that needs `want`: the rest is our threads' to do meanwhile. */
+struct range plan_bounds(const struct conn *c, const struct ram_block *block, struct range want,
+			 struct range bounds);
+
 /* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
 bool plan_has(struct conn *c, unsigned int kinds);
 

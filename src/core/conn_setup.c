@@ -23,7 +23,7 @@ struct conn *conn_new(const struct conn_options *options)
 					.bridge = !options->limited,
 					.memory = options->memory,
 				});
-	c->destination.exact = options->limited;
+	c->destination.limited = options->limited;
 	mrs_init(&c->mrs, &options->mrs, options->shift, options->prefetch);
 	return c;
 }
@@ -32,8 +32,7 @@ void conn_free(struct conn *c)
 {
 	source_clear(&c->source);
 	ram_blocks_clear(&c->destination.blocks);
-	/* Whoever was to register it did not say how that ended. */
-	free(c->mrs.coming);
+	mrs_clear(&c->mrs);
 	free(c);
 }
 

@@ -26,11 +26,12 @@ enum conn_role {
 
 /* What the user chose, and where we run. */
 struct conn_options {
-	bool one_cq;	    /* SENDs and RECVs complete on the same CQ */
-	unsigned int shift; /* regions of 2^shift bytes */
-	bool writes;	    /* complete WRITEs early and merge them */
-	bool zeros;	    /* merge COMPRESS messages */
-	bool prefetch;	    /* register piece by piece, ahead of QEMU */
+	bool one_cq;	      /* SENDs and RECVs complete on the same CQ */
+	unsigned int shift;   /* regions of 2^shift bytes */
+	bool writes;	      /* complete WRITEs early and merge them */
+	bool zeros;	      /* merge COMPRESS messages */
+	bool prefetch;	      /* register piece by piece, ahead of QEMU */
+	unsigned int threads; /* CONN_REGISTER at once; 0 is 1 */
 	/* The memory that this process may lock is limited: nothing is registered
 	 * that QEMU has not asked for or will not, as far as can be told. */
 	bool limited;

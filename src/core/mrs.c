@@ -232,7 +232,7 @@ static void give_up(struct mrs *s, struct ram_blocks *blocks, const struct room_
 			struct mr *mr = (void *)(uintptr_t)extent->value;
 
 			at = extent->range.end;
-			if (!mr || !which(want, block, extent))
+			if (registration_is_coming(extent->value) || !which(want, block, extent))
 				continue;
 			/* Of those before it some may be gone, or share what counts as
 			 * discarded now. */
@@ -262,7 +262,7 @@ static bool make_room(struct mrs *s, struct ram_blocks *blocks, const struct roo
 
 /*
  * A registration has failed for now, or while one ahead of QEMU, which may have taken
- * the room, is under way: that has to end first. Or there is something to be given
+ * the room, is under way: those have to end first. Or there is something to be given
  * back, when no WRITE uses it. Returns CONN_AGAIN, or `error` when neither helps.
  */
 static int wait_for_room(struct mrs *s, struct ram_blocks *blocks, const struct room_for *want,
@@ -345,36 +345,38 @@ int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 	return 0;
 }
 
-int mrs_begin(struct mrs *s, struct ram_block *block, struct range range)
+struct mr *mrs_begin(struct mrs *s, struct ram_block *block, struct range range)
 {
 	struct mr *mr = new_mr(s, block);
 
 	if (!mr)
-		return -ENOMEM;
-	if (registration_begin(block, range)) {
+		return NULL;
+	if (registration_begin(block, range, mr)) {
 		free(mr);
-		return -ENOMEM;
+		return NULL;
 	}
 	mr->range = range;
-	s->coming = mr;
-	return 0;
+	link_mr(&s->coming, mr);
+	s->comings++;
+	return mr;
 }
 
-void mrs_end(struct mrs *s, const struct mrs_real *real)
+void mrs_end(struct mrs *s, struct mr *mr, const struct mrs_real *real)
 {
-	struct mr *mr = s->coming;
 	struct range range = mr->range;
 	uint64_t mapped;
 
-	s->coming = NULL;
-	/* Who waits for it looks again, though the next one may have begun by then. */
+	unlink_mr(mr);
+	s->comings--;
+	/* Who waits for it looks again, though it may be for another. */
 	if (s->waits == CONN_WAITS_FOR_PREFETCH)
 		s->waits = CONN_WAITS_FOR_NOTHING;
-	mapped = registration_end(&s->policy, mr->block, range, real ? mr : NULL);
 	if (!real) {
+		registration_fail(&s->policy, mr->block, range, mr);
 		free(mr);
 		return;
 	}
+	mapped = registration_end(mr->block, range, mr);
 	adopt(s, mr, real, range.end - range.start);
 	mr->kept = true;
 	s->counters.prefetched++;
@@ -396,6 +398,17 @@ void *mrs_take_stale(struct mrs *s)
 	s->counters.pinned -= mr->length;
 	move(&s->live, mr);
 	return real;
+}
+
+void mrs_clear(struct mrs *s)
+{
+	struct mr *mr;
+
+	while ((mr = s->coming)) {
+		unlink_mr(mr);
+		free(mr);
+	}
+	s->comings = 0;
 }
 
 void *mrs_take_last(struct mrs *s)

@@ -72,7 +72,7 @@ struct mrs_counters {
 /* What has to end before a registration can succeed. */
 enum conn_wait {
 	CONN_WAITS_FOR_NOTHING,
-	CONN_WAITS_FOR_PREFETCH, /* the registration ahead of QEMU that is under way */
+	CONN_WAITS_FOR_PREFETCH, /* a registration ahead of QEMU that is under way */
 	CONN_WAITS_FOR_WRITES,	 /* on the wire: take in their completions */
 };
 
@@ -81,9 +81,10 @@ struct mrs {
 	struct registration_policy policy;
 	/* WRITEs read what is registered here: what is stale may go when there are none. */
 	bool source;
-	struct mr *live;   /* and those that are gone, but that QEMU has handles to */
-	struct mr *stale;  /* to be given back when no WRITE uses them */
-	struct mr *coming; /* the one that is being registered ahead of QEMU */
+	struct mr *live;      /* and those that are gone, but that QEMU has handles to */
+	struct mr *stale;     /* to be given back when no WRITE uses them */
+	struct mr *coming;    /* those that are being registered ahead of QEMU, */
+	unsigned int comings; /* so many */
 	enum conn_wait waits;
 	struct mrs_counters counters;
 };
@@ -118,9 +119,9 @@ int mrs_renew(struct mrs *s, struct ram_blocks *blocks, struct ram_block *block,
 enum conn_wait mrs_waits(const struct mrs *s);
 
 /* Registration ahead of QEMU: `range` is being registered, and has been: `real` is NULL
- * when that failed. 0 or -ENOMEM. */
-int mrs_begin(struct mrs *s, struct ram_block *block, struct range range);
-void mrs_end(struct mrs *s, const struct mrs_real *real);
+ * when that failed. There may be several at once. NULL when there is no memory. */
+struct mr *mrs_begin(struct mrs *s, struct ram_block *block, struct range range);
+void mrs_end(struct mrs *s, struct mr *mr, const struct mrs_real *real);
 
 /* One that is stale and that no WRITE uses, to be deregistered; NULL when there is none. */
 void *mrs_take_stale(struct mrs *s);
@@ -128,6 +129,9 @@ void *mrs_take_stale(struct mrs *s);
 /* The connection is over. One real MR that nobody else uses, to be deregistered; NULL when
  * there are no more, and then all others are their handles' alone. */
 void *mrs_take_last(struct mrs *s);
+
+/* What was to be registered ahead, and whose end nobody has told, is forgotten. */
+void mrs_clear(struct mrs *s);
 
 /* A handle of QEMU's is gone. Returns the real MR when it has to be deregistered, else NULL.
  * `mr` may be gone then. */

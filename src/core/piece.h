@@ -20,11 +20,21 @@
  * in 50 ms, and now and then the next request is taken first. */
 #define PIECE_NS_MOST UINT64_C(25000000)
 
-/* The first, so that the wire need not wait long for it; and the shortest of the others. Where a
+/*
+ * The first, so that the wire need not wait long for it; and the shortest of the others. Where a
  * page takes 12 us and a registration 2.4 ms, 20 ms would be 5.7 MiB, and the fixed cost 12 %; in
- * an emulated guest with rxe 2 MiB, and a registration and a message for each. */
+ * an emulated guest with rxe 2 MiB, and a registration and a message for each.
+ *
+ * No piece of a source's reaches over a multiple of the longest power of two that takes no
+ * longer: a *window*. What one request is for has to be in one MR, so a destination can register
+ * whole windows, the shortest of PIECE_LEAST, before it is asked for what is in them.
+ */
+#ifndef PIECE_FIRST /* less in one build of the simulation, and so is the next */
 #define PIECE_FIRST (UINT64_C(4) << 20)
+#endif
+#ifndef PIECE_LEAST
 #define PIECE_LEAST (UINT64_C(16) << 20)
+#endif
 
 struct piece {
 	uint64_t bytes; /* of the next one */

@@ -10,6 +10,12 @@
 /* QEMU's last WRITEs of a round take so long, at least. */
 #define PLAN_MARGIN_NS UINT64_C(5000000)
 
+/* Threads that are free share what is to be registered at a source; in fewer bytes the cost of
+ * another MR is too large a part. Less in one build of the simulation. */
+#ifndef PLAN_PART
+#define PLAN_PART (UINT64_C(4) << 20)
+#endif
+
 void plan_enter_round(struct conn *c)
 {
 	if (c->order.registering)
@@ -91,16 +97,32 @@ static bool next_scan(struct conn *c, struct conn_action *a)
 	return true;
 }
 
+static unsigned int threads(const struct conn *c)
+{
+	return c->options.threads ? c->options.threads : 1;
+}
+
 /* What may be registered next in this process. */
 static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (c->state != CONN_ACTIVE || c->mrs.coming || !policy->prefetch ||
+	if (c->state != CONN_ACTIVE || c->mrs.comings >= threads(c) || !policy->prefetch ||
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
-	return c->role == CONN_SOURCE ? source_prefetch_local(&c->source, block, range)
-				      : destination_prefetch(&c->destination, block, range);
+	return c->role == CONN_SOURCE
+		       ? source_prefetch_local(&c->source, block, range)
+		       : destination_prefetch(&c->destination, threads(c), block, range);
+}
+
+/* The first of `parts` of a range at a source, in whole chunks. */
+static struct range part_of(const struct conn *c, struct range range, unsigned int parts)
+{
+	uint64_t chunk = c->source.chunk_size, bytes = (range.end - range.start) / parts;
+	uint64_t end = range.start + (bytes > PLAN_PART ? bytes : PLAN_PART);
+
+	end += chunk - 1 - (end - 1) % chunk;
+	return (struct range){range.start, end < range.end ? end : range.end};
 }
 
 static bool next_register(struct conn *c, struct conn_action *a)
@@ -108,15 +130,37 @@ static bool next_register(struct conn *c, struct conn_action *a)
 	struct ram_block *block;
 	struct range range;
 
-	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
+	if (!local_piece(c, &block, &range))
+		return false;
+	if (c->role == CONN_SOURCE)
+		range = part_of(c, range, threads(c) - c->mrs.comings);
+	a->memory.mr = mrs_begin(&c->mrs, block, range);
+	if (!a->memory.mr)
 		return false;
 	if (c->role == CONN_SOURCE)
 		prefetch_local_begun(&c->source.prefetch, range);
+	else
+		destination_begins(&c->destination, range);
 	a->memory.addr = block->local_addr + range.start;
 	a->memory.length = range.end - range.start;
 	a->memory.access = c->mrs.policy.access;
 	a->kind = CONN_REGISTER;
 	return true;
+}
+
+struct range plan_bounds(const struct conn *c, const struct ram_block *block, struct range want,
+			 struct range bounds)
+{
+	const struct registration_policy *policy = &c->mrs.policy;
+
+	if (threads(c) < 2 || !policy->prefetch || policy->prefetch_failed || block->passed ||
+	    !c->source.chunk_size)
+		return bounds;
+	bounds.start = want.start;
+	bounds = part_of(c, bounds, threads(c));
+	if (bounds.end < want.end)
+		bounds.end = want.end;
+	return bounds;
 }
 
 bool plan_next(struct conn *c, unsigned int kinds, struct conn_action *a)

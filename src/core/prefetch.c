@@ -10,6 +10,9 @@
 /* A piece takes so many times longer than its request waits for. */
 #define QUEUE_FACTOR 3
 
+/* What a request waits for may be no less, in ns, when there was little on the wire just now. */
+#define QUEUE_NS UINT64_C(5000000)
+
 /* Where registering is slower than the wire, QEMU waits in any case: for so many pieces after it
  * did they are so many times as long, as each has a fixed cost. */
 #define LATE_PIECES 4
@@ -52,6 +55,15 @@ uint64_t prefetch_bytes(const struct prefetch *p)
 	return of_both(p, p->there.bytes, p->here.bytes);
 }
 
+uint64_t prefetch_window(const struct prefetch *p)
+{
+	uint64_t bytes = prefetch_bytes(p), window = least(PIECE_FIRST, region(p));
+
+	while (2 * window <= bytes)
+		window *= 2;
+	return window;
+}
+
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
 {
 	return of_both(p, piece_within(&p->there, ns), piece_within(&p->here, ns));
@@ -90,14 +102,12 @@ uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *block
 }
 
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    uint64_t bytes, uint64_t chunk_size, unsigned int shift)
+			    uint64_t bytes, uint64_t chunk_size)
 {
-	uint64_t size = UINT64_C(1) << shift;
-	uint64_t whole = bytes - bytes % chunk_size;
-	struct range bounds = {start, (start & ~(size - 1)) + size};
+	uint64_t window = most(bytes, chunk_size);
+	struct range bounds = {start, (start & ~(window - 1)) + window};
 	struct range piece;
 
-	bounds.end = least(bounds.end, start + most(whole, chunk_size));
 	bounds.end = least(bounds.end, block_length);
 	piece = bounds;
 	extent_map_gap(map, bounds, (struct range){start, start + 1}, &piece);
@@ -153,7 +163,8 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 		   const struct rate *wire, uint64_t chunk_size, struct prefetch_scan *scan)
 {
 	const struct ram_block *block;
-	uint64_t position, start, end, limit, ahead, bytes;
+	uint64_t window = most(prefetch_window(p), chunk_size);
+	uint64_t position, start, end, limit, ahead, bytes = window;
 	struct range gap;
 
 	if (!p->on || !p->known || !is_empty(p->planned))
@@ -161,8 +172,12 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	block = &blocks->block[p->block];
 	if (!block->local_known)
 		return false;
-	end = block->passed ? least(p->follows, block->length) : block->length;
-	bytes = block->passed ? prefetch_bytes_within(p, PREFETCH_PASSED_NS) : prefetch_bytes(p);
+	end = block->length;
+	if (block->passed) {
+		end = least(p->follows, end);
+		bytes = prefetch_bytes_within(p, PREFETCH_PASSED_NS);
+		bytes = most(bytes / chunk_size, 1) * chunk_size;
+	}
 	position = chunk_start(p->position, chunk_size);
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
 	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
@@ -178,8 +193,8 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 		.end = gap.end,
 		.position = p->position,
 		.place = {.memory = &p->memory, .addr = block->local_addr, .chunk = chunk_size},
-		.bytes = most(bytes / chunk_size, 1) * chunk_size,
-		.region = region(p),
+		.bytes = bytes,
+		.window = window,
 		.bridge = prefetch_bridges(p, block),
 	};
 	return true;
@@ -188,13 +203,11 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 struct range prefetch_find(const struct prefetch_scan *scan)
 {
 	uint64_t start = data_run_find(&scan->place, scan->range);
-	struct range run = {start, (start & ~(scan->region - 1)) + scan->region};
+	struct range run = {start, (start & ~(scan->window - 1)) + scan->window};
 
 	if (start == scan->range.end)
 		return (struct range){start, start};
-	/* In whole chunks: one may be longer than a region. */
-	run.end = most(least(run.end, start + scan->bytes), start + scan->place.chunk);
-	run.end = least(run.end, scan->end);
+	run.end = least(least(run.end, start + scan->bytes), scan->end);
 	run.end = data_run_end(&scan->place, run, scan->bridge);
 	return run;
 }
@@ -289,10 +302,29 @@ void prefetch_waited(struct prefetch *p)
 	p->late = LATE_PIECES;
 }
 
+/*
+ * As long as a piece of the destination's need be: while the WRITEs that its request waits for are
+ * on the wire nothing is registered there, so it has to make up for these. At a destination
+ * that is not quicker than the wire nothing can. Twice that, so that it lasts.
+ */
+static uint64_t long_enough(const struct prefetch *p, uint64_t bytes, uint64_t ns)
+{
+	double wire = (double)p->per_second / 1e9, there = (double)bytes / (double)ns;
+	double enough;
+
+	if (!p->per_second || there <= wire)
+		return region(p);
+	enough = 2 * wire * (double)most(p->queue_ns, QUEUE_NS) / (1 - wire / there);
+	if (enough >= (double)region(p))
+		return region(p);
+	return least(most((uint64_t)enough, PIECE_LEAST), region(p));
+}
+
 void prefetch_measured(struct prefetch *p, uint64_t bytes, uint64_t now)
 {
 	if (p->open && now > p->asked_at)
-		piece_took(&p->there, bytes, now - p->asked_at, wanted(p), region(p));
+		piece_took(&p->there, bytes, now - p->asked_at, wanted(p),
+			   long_enough(p, bytes, now - p->asked_at));
 	p->open = false;
 	if (p->late && bytes)
 		p->late--;
@@ -301,6 +333,19 @@ void prefetch_measured(struct prefetch *p, uint64_t bytes, uint64_t now)
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns)
 {
 	piece_took(&p->here, bytes, ns, wanted(p), region(p));
+}
+
+void prefetch_here_part(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last)
+{
+	if (!p->here_works)
+		p->here_since = now - ns;
+	p->here_works = !last;
+	p->here_bytes += bytes;
+	if (!last && p->here_bytes < p->here.bytes)
+		return;
+	prefetch_here(p, p->here_bytes, now - p->here_since);
+	p->here_since = now;
+	p->here_bytes = 0;
 }
 
 /* The part of what the destination has, or will have, registered that comes next. */

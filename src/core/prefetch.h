@@ -19,8 +19,9 @@
  * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
  * times what the request for it waits for: it goes behind the WRITEs that are on the wire; never in
- * more than PIECE_NS_MOST. While the destination registers one, the next is looked for, and this
- * end registers its own part.
+ * more than PIECE_NS_MOST. Where the destination is quicker than the wire, as one that has
+ * registered ahead, no longer than keeps the wire busy. While the destination registers one, the
+ * next is looked for, and this end registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
@@ -79,6 +80,11 @@ struct prefetch {
 	unsigned int late;
 	/* What was seen of the ends. */
 	struct piece there, here;
+	/* Here threads are registering since then; and what they have, in bytes. */
+	bool here_works;
+	uint64_t here_since; /* ns */
+	uint64_t here_bytes;
+	uint64_t per_second; /* bytes on the wire, at the last request; 0 while not known */
 	/* The piece of 2^shift bytes at most; are gaps in it bridged? */
 	unsigned int shift;
 	bool bridge;
@@ -94,16 +100,19 @@ struct prefetch_scan {
 	uint64_t position;  /* where QEMU was */
 	struct data_run_place place;
 	uint64_t bytes;	 /* the run has at most */
-	uint64_t region; /* and it is in one of these, a power of two */
+	uint64_t window; /* and it is in one of these, a power of two */
 	bool bridge;
 };
 
 void prefetch_init(struct prefetch *p, unsigned int shift);
 
-/* Bytes of the next piece; and of one that takes no longer than `ns`. Never more than 2^shift;
- * may be less than a chunk. */
+/* Bytes of the next piece, as far as time goes; and of one that takes no longer than `ns`. Never
+ * more than 2^shift; may be less than a chunk. */
 uint64_t prefetch_bytes(const struct prefetch *p);
 uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
+
+/* The longest power of two in prefetch_bytes(): no piece reaches over a multiple of it. */
+uint64_t prefetch_window(const struct prefetch *p);
 
 /* What the slower end will need for the next piece, in ns; 0 while that is not known. */
 uint64_t prefetch_ns(const struct prefetch *p);
@@ -161,6 +170,10 @@ void prefetch_waited(struct prefetch *p);
 /* This end took `ns` to register `bytes`. */
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
+/* One of the threads of this end took `ns`; `last`: none is at it any more. It is as
+ * prefetch_here() for what they do together. */
+void prefetch_here_part(struct prefetch *p, uint64_t now, uint64_t bytes, uint64_t ns, bool last);
+
 /* What to register next in this process: a part of *block, the one that QEMU is in, from the
  * chunk at `from` on, that the destination has been asked for, and that is watched. False when
  * there is none. */
@@ -177,10 +190,9 @@ void prefetch_recorded(struct prefetch *p, struct range range);
  * guest that writes there again finds no other: it is ended (SIGBUS). */
 bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block);
 
-/* The piece of `bytes` at most that begins at `start`, which is free: in whole chunks, to the end
- * of the aligned region of 2^shift bytes around it, clipped to what is registered, and to the
- * block. */
+/* The piece that begins at `start`, which is free: in whole chunks, to the end of the window of
+ * `bytes` or one chunk around it, clipped to what is registered, and to the block. */
 struct range prefetch_piece(const struct extent_map *map, uint64_t block_length, uint64_t start,
-			    uint64_t bytes, uint64_t chunk_size, unsigned int shift);
+			    uint64_t bytes, uint64_t chunk_size);
 
 #endif

@@ -55,8 +55,8 @@ static void drop(const struct registration_ops *ops, void *context, struct ram_b
 			range.end = whole.end;
 			continue;
 		}
-		/* One that is being registered has no MR yet. */
-		if (cut.value && ops->cut)
+		/* One that is being registered is told at its end. */
+		if (!registration_is_coming(cut.value) && ops->cut)
 			ops->cut(context, (void *)(uintptr_t)cut.value,
 				 cut.range.end - cut.range.start);
 	}
@@ -148,7 +148,7 @@ int registration_get(const struct registration_ops *ops, void *context,
 	if (discard_map_test(&block->discards, want))
 		drop(ops, context, block, discard_map_round(&block->discards, want));
 	extent = extent_map_find(&block->local, want);
-	if (extent && !extent->value)
+	if (extent && registration_is_coming(extent->value))
 		return REGISTRATION_COMING;
 	if (extent) {
 		*registration = (struct registration){
@@ -214,8 +214,8 @@ static int supersede(const struct registration_ops *ops, void *context, struct r
 	void *old;
 
 	/* Mostly what is renewed was renewed before, and nothing has to move. */
-	if (!extent || !extent->value || extent->range.start != range.start ||
-	    extent->range.end != range.end) {
+	if (!extent || registration_is_coming(extent->value) ||
+	    extent->range.start != range.start || extent->range.end != range.end) {
 		drop(ops, context, block, range);
 		return extent_map_insert(&block->local, range, (uintptr_t)mr);
 	}
@@ -239,7 +239,7 @@ int registration_renew(const struct registration_ops *ops, void *context,
 	*made = false;
 	if (!discard_map_test(&block->discards, want)) {
 		extent = extent_map_find(&block->local, want);
-		if (extent && !extent->value)
+		if (extent && registration_is_coming(extent->value))
 			return REGISTRATION_COMING;
 		if (extent)
 			*mr = (void *)(uintptr_t)extent->value;
@@ -286,21 +286,31 @@ void registration_forget(struct ram_block *block, struct range range, const void
 	discard_map_set(&block->discards, range);
 }
 
-int registration_begin(struct ram_block *block, struct range range)
+/* The value of an extent until its MR is there. */
+static uint64_t coming(const void *mr)
 {
-	int ret = extent_map_insert(&block->local, range, 0);
+	return (uintptr_t)mr | 1;
+}
+
+int registration_begin(struct ram_block *block, struct range range, const void *mr)
+{
+	int ret = extent_map_insert(&block->local, range, coming(mr));
 
 	if (!ret && !block->unmapped)
 		discard_map_reset(&block->discards, range);
 	return ret;
 }
 
-uint64_t registration_end(struct registration_policy *policy, struct ram_block *block,
-			  struct range range, void *mr)
+uint64_t registration_end(struct ram_block *block, struct range range, const void *mr)
 {
-	if (mr)
-		return extent_map_replace(&block->local, range, 0, (uintptr_t)mr);
-	registration_forget(block, range, NULL);
+	return extent_map_replace(&block->local, range, coming(mr), (uintptr_t)mr);
+}
+
+void registration_fail(struct registration_policy *policy, struct ram_block *block,
+		       struct range range, const void *mr)
+{
+	extent_map_remove_value(&block->local, range, coming(mr));
+	/* As in registration_forget(). */
+	discard_map_set(&block->discards, range);
 	policy->prefetch_failed = true;
-	return 0;
 }

@@ -10,7 +10,7 @@
 /*
  * Local registrations: one MR for a whole region where QEMU asks for a chunk.
  * The MRs are made through a table of operations, so that tests can make them
- * fail.
+ * fail. An MR is a pointer to something aligned.
  */
 
 struct registration_ops {
@@ -109,15 +109,24 @@ uint64_t registration_give_up(struct ram_block *block, struct range range, const
 void registration_forget(struct ram_block *block, struct range range, const void *mr);
 
 /*
- * Registration ahead of QEMU: `range` of the block, which is free, is being
- * registered: the NIC pins it after this and before registration_end(), with its MR, or
- * NULL when it failed: then nothing more is registered ahead. 0 or -ENOMEM.
+ * Registration ahead of QEMU: `range` of the block, which is free, is being registered as
+ * `mr`: the NIC pins it after this and before registration_end(), or registration_fail():
+ * then nothing more is registered ahead. 0 or -ENOMEM. There may be several at once, and
+ * in what has left one of them, because it was discarded meanwhile, there may be another.
  *
  * registration_end() returns how many bytes the MR serves: less than `range`, or
  * nothing, where something has been discarded and needed meanwhile.
  */
-int registration_begin(struct ram_block *block, struct range range);
-uint64_t registration_end(struct registration_policy *policy, struct ram_block *block,
-			  struct range range, void *mr);
+int registration_begin(struct ram_block *block, struct range range, const void *mr);
+uint64_t registration_end(struct ram_block *block, struct range range, const void *mr);
+void registration_fail(struct registration_policy *policy, struct ram_block *block,
+		       struct range range, const void *mr);
+
+/* The value of an extent of block->local: is it being registered ahead of QEMU, and has no MR
+ * yet? */
+static inline bool registration_is_coming(uint64_t value)
+{
+	return value & 1;
+}
 
 #endif

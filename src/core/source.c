@@ -156,7 +156,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 {
 	struct data_run_place place = place_in(s, block);
 	uint64_t bytes =
-		s->prefetch.on ? prefetch_bytes(&s->prefetch) : UINT64_C(1) << s->options.shift;
+		s->prefetch.on ? prefetch_window(&s->prefetch) : UINT64_C(1) << s->options.shift;
 	struct range run;
 
 	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
@@ -170,10 +170,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		wide->end = s->prefetch.planned.end;
 		return true;
 	}
-	if (!block->passed)
-		run = prefetch_piece(&block->remote, block->length, want.start, bytes,
-				     s->chunk_size, s->options.shift);
-	else if (run.end > passed_end(s, want))
+	run = prefetch_piece(&block->remote, block->length, want.start, bytes, s->chunk_size);
+	if (block->passed && run.end > passed_end(s, want))
 		run.end = passed_end(s, want);
 	if (run.end <= want.end)
 		return true;

@@ -53,6 +53,7 @@ static int begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_i
 		.zeros = config->zeros,
 		/* The smallest region is for seeing what QEMU does by itself. */
 		.prefetch = config->prefetch && config->shift > CONFIG_SHIFT_MIN,
+		.threads = config->threads,
 		.limited = limits_tight(),
 		.memory = scan_memory(&s->scan),
 		.mrs = {.reg = mr_register,

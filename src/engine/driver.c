@@ -218,6 +218,38 @@ static bool perform(struct session *s, const struct conn_action *action, bool wo
 	return true;
 }
 
+/* One that has nothing to do, or can come to be; NULL when there is none, or when another is about
+ * to look, and will wake the next. */
+static struct worker *free_prefetcher(struct session *s)
+{
+	struct worker *w = &s->worker[SESSION_PREFETCHER];
+	const struct worker *end = w + session_config()->threads;
+
+	for (; w < end; w++) {
+		if (w->called)
+			return NULL;
+		if (w->state == WORKER_NONE || (w->state == WORKER_RUNS && w->sleeps))
+			return w;
+		/* Where there was no room for one there is none for another. */
+		if (w->state == WORKER_OVER)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* One at a time: when it has taken what there is to do, it wakes the next for what is left. */
+static void wake_prefetcher(struct session *s)
+{
+	struct worker *w = free_prefetcher(s);
+
+	if (!w || !conn_has(s->conn, w->job->kinds))
+		return;
+	/* Without any QEMU asks for all that it needs. */
+	if (w->state == WORKER_NONE && worker_start(w) && w == &s->worker[SESSION_PREFETCHER])
+		log_info("no thread to register memory ahead");
+	worker_wake(w);
+}
+
 /*
  * The listener polls the CQ rather than its channel: an event there may be one that QEMU
  * left behind, and reading it could race with QEMU.
@@ -231,6 +263,8 @@ static enum worker_next work(void *argument, unsigned int kinds)
 
 	if (!conn_next(s->conn, kinds, &action))
 		return WORKER_WAIT;
+	if (action.kind == CONN_SCAN || action.kind == CONN_REGISTER)
+		wake_prefetcher(s);
 	found = perform(s, &action, true, &result);
 	conn_time(s->conn, monotonic_ns());
 	conn_done(s->conn, &action, &result);
@@ -238,7 +272,8 @@ static enum worker_next work(void *argument, unsigned int kinds)
 	return found ? WORKER_AGAIN : WORKER_NAP;
 }
 
-static const struct worker_job jobs[SESSION_WORKERS] = {
+/* All behind the last do what that does. */
+static const struct worker_job jobs[SESSION_PREFETCHER + 1] = {
 	[SESSION_LISTENER] = {"rdmachunk-cq", CONN_KIND(CONN_LISTEN), work},
 	[SESSION_POSTER] = {"rdmachunk-post", CONN_KIND(CONN_POST_WRITES), work},
 	[SESSION_PREFETCHER] = {"rdmachunk-ahead", CONN_KIND(CONN_SCAN) | CONN_KIND(CONN_REGISTER),
@@ -248,7 +283,8 @@ static const struct worker_job jobs[SESSION_WORKERS] = {
 void driver_init(struct session *s)
 {
 	for (int i = 0; i < SESSION_WORKERS; i++)
-		worker_init(&s->worker[i], &jobs[i], &s->lock, s);
+		worker_init(&s->worker[i], &jobs[i < SESSION_PREFETCHER ? i : SESSION_PREFETCHER],
+			    &s->lock, s);
 }
 
 int driver_listen(struct session *s)
@@ -258,6 +294,9 @@ int driver_listen(struct session *s)
 
 void driver_stop(struct session *s)
 {
+	/* All of them, so that none takes more to do while another is waited for. */
+	for (int i = 0; i < SESSION_WORKERS; i++)
+		worker_end(&s->worker[i]);
 	for (int i = 0; i < SESSION_WORKERS; i++)
 		worker_stop(&s->worker[i]);
 }
@@ -286,18 +325,10 @@ static void hand_over_listening(struct session *s, unsigned int listens)
 static void wake_workers(struct session *s)
 {
 	struct worker *poster = &s->worker[SESSION_POSTER];
-	struct worker *prefetcher = &s->worker[SESSION_PREFETCHER];
 
 	if (poster->sleeps && conn_has(s->conn, poster->job->kinds))
 		worker_wake(poster);
-	if (prefetcher->state == WORKER_OVER ||
-	    (prefetcher->state == WORKER_RUNS && !prefetcher->sleeps) ||
-	    !conn_has(s->conn, prefetcher->job->kinds))
-		return;
-	/* Without it QEMU asks for all that it needs. */
-	if (prefetcher->state == WORKER_NONE && worker_start(prefetcher))
-		log_info("no thread to register memory ahead");
-	worker_wake(prefetcher);
+	wake_prefetcher(s);
 }
 
 static void publish_due(struct session *s)

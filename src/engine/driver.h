@@ -11,7 +11,7 @@
  *      QEMU's threads          all but what is below
  *      rdmachunk-cq            CONN_LISTEN
  *      rdmachunk-post          CONN_POST_WRITES, once that has been seen to take long
- *      rdmachunk-ahead         CONN_SCAN, CONN_REGISTER
+ *      rdmachunk-ahead         CONN_SCAN, CONN_REGISTER: as many as are needed
  */
 
 /* All with the session's lock held. */

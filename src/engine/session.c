@@ -20,9 +20,21 @@ _Static_assert((int)VERBS_ACCESS_ON_DEMAND == (int)IBV_ACCESS_ON_DEMAND, "verbs 
 static struct config config;
 static pthread_once_t config_once = PTHREAD_ONCE_INIT;
 
+/* As malloc() does: nothing else is sure to be allowed in QEMU's sandbox. */
+static unsigned int quarter_of_the_processors(void)
+{
+	long quarter = sysconf(_SC_NPROCESSORS_ONLN) / 4;
+
+	if (quarter < 1)
+		return 1;
+	return quarter > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned int)quarter;
+}
+
 static void parse_config(void)
 {
 	config_parse(&config, environ);
+	if (!config.threads)
+		config.threads = quarter_of_the_processors();
 }
 
 const struct config *session_config(void)

@@ -29,8 +29,9 @@
 enum session_worker {
 	SESSION_LISTENER,   /* takes in what completes while QEMU sleeps on the other CQ */
 	SESSION_POSTER,	    /* posts writes where that takes long */
-	SESSION_PREFETCHER, /* looks for data, and registers it before QEMU asks */
-	SESSION_WORKERS,
+	SESSION_PREFETCHER, /* look for data, and register it before QEMU asks: this one and
+			     * those behind it */
+	SESSION_WORKERS = SESSION_PREFETCHER + CONFIG_THREADS_MAX,
 };
 
 struct session {
@@ -74,7 +75,7 @@ struct session {
 
 #define SESSION_LISTENS(cq) ((unsigned int)(cq) + 1)
 
-/* The settings, read from the environment once, at the first call. */
+/* The settings, read from the environment once, at the first call; `threads` is never 0. */
 const struct config *session_config(void);
 
 /* The session is that of this QP, with CQs and ops of which all but the workers is made

@@ -17,6 +17,7 @@ static void run(struct worker *w)
 	enum worker_next next;
 
 	while (w->state == WORKER_RUNS) {
+		w->called = false;
 		next = w->job->work(w->argument, w->job->kinds);
 		if (next != WORKER_NAP)
 			ns = NAP_FIRST_NS;
@@ -73,20 +74,32 @@ int worker_start(struct worker *w)
 	int ret = create(w);
 
 	w->state = ret ? WORKER_OVER : WORKER_RUNS;
+	w->called = !ret;
 	return ret;
 }
 
 void worker_wake(struct worker *w)
 {
-	if (w->state == WORKER_RUNS && w->sleeps)
-		pthread_cond_signal(&w->woken);
+	if (w->state != WORKER_RUNS || !w->sleeps)
+		return;
+	w->called = true;
+	pthread_cond_signal(&w->woken);
+}
+
+void worker_end(struct worker *w)
+{
+	if (w->state != WORKER_RUNS)
+		return;
+	worker_wake(w);
+	w->state = WORKER_ENDS;
 }
 
 void worker_stop(struct worker *w)
 {
-	bool runs = w->state == WORKER_RUNS;
+	bool runs;
 
-	worker_wake(w);
+	worker_end(w);
+	runs = w->state == WORKER_ENDS;
 	w->state = WORKER_OVER;
 	if (runs) {
 		pthread_mutex_unlock(w->lock);

@@ -29,7 +29,8 @@ struct worker_job {
 enum worker_state {
 	WORKER_NONE, /* not created yet */
 	WORKER_RUNS,
-	WORKER_OVER, /* it could not be created, or has to end: there will be none */
+	WORKER_ENDS, /* it has been told to */
+	WORKER_OVER, /* it could not be created, or has ended: there will be none */
 };
 
 struct worker {
@@ -40,6 +41,7 @@ struct worker {
 	pthread_t thread;
 	pthread_cond_t woken;
 	bool sleeps;
+	bool called; /* created or woken, and it has not looked for work yet */
 };
 
 /* `lock` guards the worker and all that its work is about. No thread is created yet. */
@@ -52,6 +54,9 @@ int worker_start(struct worker *w);
 
 /* There is work. Nothing happens when there is no thread. */
 void worker_wake(struct worker *w);
+
+/* WORKER_RUNS -> WORKER_ENDS: it does no more pieces. */
+void worker_end(struct worker *w);
 
 /* -> WORKER_OVER: end the thread, if there is one, and what worker_init() made. The lock
  * is released meanwhile. */

@@ -140,6 +140,16 @@ static bool parse_ahead(struct config *cfg, const char *value)
 	return true;
 }
 
+static bool parse_threads(struct config *cfg, const char *value)
+{
+	unsigned int threads;
+
+	if (!parse_decimal(value, &threads) || !threads || threads > CONFIG_THREADS_MAX)
+		return false;
+	cfg->threads = threads;
+	return true;
+}
+
 static bool parse_poster(struct config *cfg, const char *value)
 {
 	static const char *const names[] = {
@@ -201,6 +211,8 @@ const struct config_variable config_variables[] = {
 	 "merge the messages for adjacent runs of zero pages"},
 	{PREFIX "PREFETCH", "on", parse_prefetch, "on or off",
 	 "register piece by piece, before QEMU asks"},
+	{PREFIX "THREADS", "a quarter of the processors, 1 to 8", parse_threads, "1 to 8",
+	 "so many threads register before QEMU asks, at each end"},
 	{PREFIX "POSTER", "auto", parse_poster, "auto, on or off",
 	 "a thread posts writes in QEMU's place; auto: where posting takes long"},
 	{PREFIX "LOG", "warn", parse_log, "off, error, warn, info or debug", "how much is logged"},

@@ -11,6 +11,9 @@
 #define CONFIG_SHIFT_MAX     30
 #define CONFIG_SHIFT_DEFAULT 30
 
+/* Threads that register ahead of QEMU, at most. */
+#define CONFIG_THREADS_MAX 8
+
 enum config_log_level {
 	CONFIG_LOG_OFF,
 	CONFIG_LOG_ERROR,
@@ -38,6 +41,8 @@ struct config {
 	bool writes;   /* complete WRITEs early and merge them */
 	bool zeros;    /* merge COMPRESS messages */
 	bool prefetch; /* register piece by piece, ahead of QEMU */
+	/* by so many threads, up to CONFIG_THREADS_MAX; 0: as suits the machine */
+	unsigned int threads;
 	enum config_poster poster;
 	enum config_log_level log_level;
 	/* NULL: standard error. Points into the environment given. */

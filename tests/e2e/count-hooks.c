@@ -102,7 +102,9 @@ struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t length, int acce
 	if (injected_failure(conn, length))
 		return NULL;
 	inside_reg_mr++;
+	count_registering(conn);
 	mr = real(pd, addr, length, access);
+	count_registered(conn);
 	inside_reg_mr--;
 	count_reg_mr_result(conn, mr, length, access);
 	return mr;
@@ -120,7 +122,9 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 	count_add(conn, COUNT_REG_MR_CALLS, 1);
 	if (injected_failure(conn, length))
 		return NULL;
+	count_registering(conn);
 	mr = real(pd, addr, length, iova, access);
+	count_registered(conn);
 	count_reg_mr_result(conn, mr, length, (int)access);
 	return mr;
 }

@@ -25,6 +25,8 @@ static const char *const counter_names[COUNT_MAX] = {
 	[COUNT_REG_MR_INJECTED] = "reg_mr_injected",
 	[COUNT_REG_MR_BYTES] = "reg_mr_bytes",
 	[COUNT_REG_MR_LARGEST] = "reg_mr_largest",
+	[COUNT_REG_MR_RUNNING] = "reg_mr_running",
+	[COUNT_REG_MR_AT_ONCE] = "reg_mr_at_once",
 	[COUNT_DEREG_MR_CALLS] = "dereg_mr_calls",
 	[COUNT_DEREG_MR_FAILURES] = "dereg_mr_failures",
 	[COUNT_LIVE_MRS] = "live_mrs",
@@ -173,6 +175,25 @@ void count_or(struct count_conn *conn, enum counter c, uint64_t bits)
 		conn->set.v[c] |= bits;
 }
 
+/* One more of what may become fewer again; `peak`: how many there were at most. */
+static void count_one_more(struct count_conn *conn, enum counter c, enum counter peak)
+{
+	count_add(conn, c, 1);
+	raise_to(&totals.v[peak], totals.v[c]);
+	if (conn)
+		raise_to(&conn->set.v[peak], conn->set.v[c]);
+}
+
+void count_registering(struct count_conn *conn)
+{
+	count_one_more(conn, COUNT_REG_MR_RUNNING, COUNT_REG_MR_AT_ONCE);
+}
+
+void count_registered(struct count_conn *conn)
+{
+	count_add(conn, COUNT_REG_MR_RUNNING, (uint64_t)-1);
+}
+
 static struct count_access *access_slot(int access)
 {
 	struct count_access *found = NULL;
@@ -199,10 +220,7 @@ void count_registration(struct count_conn *conn, size_t bytes, int access)
 	count_add(conn, COUNT_REG_MR_BYTES, bytes);
 	count_max(conn, COUNT_REG_MR_LARGEST, bytes);
 	count_or(conn, COUNT_ACCESS_OR, (unsigned int)access);
-	count_add(conn, COUNT_LIVE_MRS, 1);
-	raise_to(&totals.v[COUNT_LIVE_MRS_PEAK], totals.v[COUNT_LIVE_MRS]);
-	if (conn)
-		raise_to(&conn->set.v[COUNT_LIVE_MRS_PEAK], conn->set.v[COUNT_LIVE_MRS]);
+	count_one_more(conn, COUNT_LIVE_MRS, COUNT_LIVE_MRS_PEAK);
 	if (a) {
 		a->calls++;
 		a->bytes += bytes;

@@ -27,6 +27,8 @@ enum counter {
 	COUNT_REG_MR_INJECTED, /* failures of COUNT_REG_MR_FAILURES that we made ourselves */
 	COUNT_REG_MR_BYTES,
 	COUNT_REG_MR_LARGEST, /* bytes; a maximum, as is COUNT_LIVE_MRS_PEAK */
+	COUNT_REG_MR_RUNNING,
+	COUNT_REG_MR_AT_ONCE, /* the maximum of those */
 	COUNT_DEREG_MR_CALLS,
 	COUNT_DEREG_MR_FAILURES,
 	COUNT_LIVE_MRS,
@@ -101,6 +103,9 @@ void count_add(struct count_conn *conn, enum counter c, uint64_t n);
 void count_max(struct count_conn *conn, enum counter c, uint64_t n);
 void count_or(struct count_conn *conn, enum counter c, uint64_t bits);
 
+/* A call of ibv_reg_mr begins, and has ended. */
+void count_registering(struct count_conn *conn);
+void count_registered(struct count_conn *conn);
 void count_registration(struct count_conn *conn, size_t bytes, int access);
 void count_deregistration(struct count_conn *conn);
 

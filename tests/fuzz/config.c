@@ -70,6 +70,13 @@ static bool is_size(const char *value)
 	       !(number & (number - 1));
 }
 
+static bool is_threads(const char *value)
+{
+	while (*value == '0')
+		value++;
+	return value[0] >= '1' && value[0] <= '8' && !value[1];
+}
+
 static bool is_allowed(const char *name, const char *value)
 {
 	static const char *const on_off[] = {"on", "off", NULL};
@@ -80,6 +87,8 @@ static bool is_allowed(const char *name, const char *value)
 		return is_shift(value);
 	if (!strcmp(name, "SIZE"))
 		return is_size(value);
+	if (!strcmp(name, "THREADS"))
+		return is_threads(value);
 	if (!strcmp(name, "POSTER"))
 		return is_one_of(value, poster);
 	if (!strcmp(name, "LOG"))

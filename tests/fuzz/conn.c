@@ -500,13 +500,16 @@ static bool make(struct caller *c, uint8_t how)
 
 static struct conn_options input_options(struct caller *c, uint8_t flags)
 {
+	uint8_t how = input_8(&c->in);
+
 	return (struct conn_options){
 		.one_cq = flags & 2,
 		.writes = flags & 4,
 		.zeros = flags & 8,
 		.prefetch = flags & 16,
 		.limited = flags & 32,
-		.shift = 20 + input_8(&c->in) % 11,
+		.shift = 20 + how % 11,
+		.threads = 1 + how / 11 % DRIVER_THREADS,
 	};
 }
 

@@ -263,7 +263,7 @@ static void end_threads(struct caller *c)
 {
 	while (c->driver->post.busy)
 		caller_step_poster(c);
-	while (c->driver->prefetch.busy)
+	while (driver_is_prefetching(c->driver))
 		caller_step_prefetcher(c);
 }
 

@@ -37,12 +37,15 @@ common_options() {
 }
 
 # end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
-# commas between them (`default': none). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
+# commas between them (`default': none but RDMACHUNK_THREADS=1, so that what is counted does not depend
+# on the processors). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
 # without the shim.
 end_options() {
 	local end=$1 column=$2 preload="$shim $count" variable
 	local -a variables
 
+	[[ $column == -* || $column == stock* || $column == *RDMACHUNK_THREADS=* ]] ||
+		column=RDMACHUNK_THREADS=1,$column
 	IFS=, read -ra variables <<<"$column"
 	for variable in "${variables[@]}"; do
 		case $variable in

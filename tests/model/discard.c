@@ -50,7 +50,7 @@ static struct memory *memory_of(struct world *w, const struct discard *call)
 static unsigned int choose_page(struct world *w)
 {
 	struct random *r = &w->discards.random;
-	uint32_t pinning = w->source_driver.pinning;
+	uint32_t pinning = driver_pinning(&w->source_driver, r);
 	const struct nic_mr *mr = &w->mr[pinning];
 	unsigned int pages = w->guest.pages;
 
@@ -65,7 +65,7 @@ static unsigned int choose_page(struct world *w)
 static unsigned int choose_page_there(struct world *w)
 {
 	struct random *r = &w->discards.random;
-	uint32_t pinning = w->destination_driver.pinning;
+	uint32_t pinning = driver_pinning(&w->destination_driver, r);
 	const struct nic_mr *mr = &w->mr[pinning];
 	unsigned int page = random_below(r, w->guest.pages);
 
@@ -168,8 +168,8 @@ void discard_step(struct world *w)
 	struct discard *call;
 
 	/* Most of what can go wrong does while the NIC pins. */
-	bool pinning = w->source_driver.pinning || w->source_driver.locked ||
-		       w->destination_driver.pinning;
+	bool pinning = driver_is_pinning(&w->source_driver) || w->source_driver.locked ||
+		       driver_is_pinning(&w->destination_driver);
 	unsigned int pace = pinning ? 4 * d->pace : d->pace;
 
 	if (!d->pace || random_below(&d->random, 1000) >= pace)

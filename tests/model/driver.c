@@ -173,6 +173,7 @@ void driver_init(struct world *w, struct driver *d, struct nic_qp *qp,
 	d->world = w;
 	d->qp = qp;
 	all.mrs = driver_mr_ops(d);
+	d->threads = all.threads;
 	d->conn = conn_new(&all);
 	world_expect(w, d->conn, "no memory for a connection");
 }

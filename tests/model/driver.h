@@ -8,6 +8,7 @@
 #include "core/conn.h"
 #include "memory.h"
 #include "nic.h"
+#include "random.h"
 
 struct driver;
 struct world;
@@ -39,7 +40,12 @@ struct worker {
 	bool performed; /* all but conn_done(), which needs the lock */
 	struct conn_action action;
 	struct conn_result result;
+	/* CONN_REGISTER: the key of what it is registering, or 0; and since when. */
+	uint32_t pinning;
+	uint64_t since; /* ns */
 };
+
+#define DRIVER_THREADS 4 /* register ahead of QEMU, at most */
 
 struct driver {
 	struct world *world;
@@ -47,16 +53,15 @@ struct driver {
 	struct nic_qp *qp;
 	const struct driver_hooks *hooks; /* set before driver_init(), or NULL */
 	bool poster;			  /* a thread posts the WRITEs */
-	struct worker post, prefetch;
-	bool listens; /* one does, so: */
+	struct worker post, prefetch[DRIVER_THREADS];
+	unsigned int threads; /* of the latter; 0 is 1 */
+	bool listens;	      /* one does, so: */
 	struct conn_action listen;
-	uint64_t pinning_since; /* ns */
-	uint32_t pinning;	/* key of what is just being registered ahead of QEMU, or 0 */
-	unsigned int locked;	/* the session is, by a thread that lets others act */
-	bool inside;		/* a thread is in the core, and the others wait for the lock */
-	uint64_t asked;		/* bytes that QEMU registers: these can always be had */
-	unsigned int waits;	/* since QEMU's call */
-	bool refuse;		/* not with these access flags */
+	unsigned int locked; /* the session is, by a thread that lets others act */
+	bool inside;	     /* a thread is in the core, and the others wait for the lock */
+	uint64_t asked;	     /* bytes that QEMU registers: these can always be had */
+	unsigned int waits;  /* since QEMU's call */
+	bool refuse;	     /* not with these access flags */
 	/* What QEMU has registered through the core, and without it. */
 	struct mr *handle[MEMORY_PAGES];
 	uint32_t own[MEMORY_PAGES];
@@ -122,13 +127,20 @@ void driver_arm(struct driver *d, enum conn_cq cq);
 int driver_register(struct driver *d, uint64_t addr, uint64_t length, int access, uint32_t *lkey);
 
 /* The thread that listens on one CQ while QEMU sleeps on the other; the one that posts
- * WRITEs; the one that registers ahead of QEMU. Has it anything to do? Then a step of it. */
+ * WRITEs; those that register ahead of QEMU. Is there anything to do? Then a step of it. */
 bool driver_can_listen(struct driver *d);
 void driver_listen(struct driver *d);
 bool driver_can_post(struct driver *d);
 void driver_post(struct driver *d);
 bool driver_can_prefetch(struct driver *d);
 void driver_prefetch(struct driver *d);
+
+/* One of those has taken an action that it has not done. */
+bool driver_is_prefetching(const struct driver *d);
+
+/* One of them is registering; and the key of what, or 0. */
+bool driver_is_pinning(const struct driver *d);
+uint32_t driver_pinning(const struct driver *d, struct random *r);
 
 /* Will the thread that posts give the NIC anything, for all we know? */
 bool driver_is_posting(const struct driver *d);

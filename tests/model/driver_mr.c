@@ -211,17 +211,33 @@ static int fails_ahead(struct driver *d, const struct conn_action *action)
 		       : 0;
 }
 
+static unsigned int threads(const struct driver *d)
+{
+	return d->threads ? d->threads : 1;
+}
+
+/* The thread that has taken this action; NULL when a test has. */
+static struct worker *worker_of(struct driver *d, const struct conn_action *action)
+{
+	for (unsigned int i = 0; i < threads(d); i++)
+		if (action == &d->prefetch[i].action)
+			return &d->prefetch[i];
+	return NULL;
+}
+
 void driver_mr_register(struct driver *d, const struct conn_action *action,
 			struct conn_result *result)
 {
+	struct worker *p = worker_of(d, action);
 	struct world *w = d->world;
-	uint32_t key = d->pinning;
+	uint32_t key = p ? p->pinning : 0;
 
 	if (!key) {
 		key = nic_register(w, action->memory.addr, action->memory.length);
 		count(d, action->memory.length);
 	}
-	d->pinning = 0;
+	if (p)
+		p->pinning = 0;
 	world_trace(w, is_source(d) ? "ahead" : "dahead", "has registered memory");
 	result->error = fails_ahead(d, action);
 	if (result->error) {
@@ -229,44 +245,47 @@ void driver_mr_register(struct driver *d, const struct conn_action *action,
 		return;
 	}
 	result->mr = (struct mrs_real){mr_of(key), key};
-	result->ns = w->clock - d->pinning_since;
+	result->ns = p ? w->clock - p->since : 0;
 	if (d->hooks)
 		d->hooks->registered(d->hooks->context);
 }
 
-/* The lock may be let go between what is done here and what is below. */
-static void take(struct driver *d)
+/* Only what a discard has taken out of one registration may be in another that is under way. */
+static void check_once(struct driver *d, const struct worker *p)
 {
-	struct worker *p = &d->prefetch;
+	const struct nic_mr *mr = d->world->mr;
 
+	for (unsigned int i = 0; i < threads(d); i++) {
+		const struct nic_mr *other = &mr[d->prefetch[i].pinning];
+
+		world_expect(d->world,
+			     d->world->discards.pace || p == &d->prefetch[i] ||
+				     !d->prefetch[i].pinning ||
+				     other->addr + other->length <= mr[p->pinning].addr ||
+				     mr[p->pinning].addr + mr[p->pinning].length <= other->addr,
+			     "memory is registered twice at once");
+	}
+}
+
+/* The lock may be let go between what is done here and what is below. */
+static void take(struct driver *d, struct worker *p)
+{
 	d->inside = true;
 	p->busy = conn_next(d->conn, PREFETCH, &p->action);
 	d->inside = false;
 	if (!p->busy || p->action.kind != CONN_REGISTER)
 		return;
-	d->pinning_since = d->world->clock;
-	d->pinning = nic_register_begin(d->world, p->action.memory.addr, p->action.memory.length);
+	p->since = d->world->clock;
+	p->pinning = nic_register_begin(d->world, p->action.memory.addr, p->action.memory.length);
+	check_once(d, p);
 	count(d, p->action.memory.length);
 }
 
-static bool is_locked(const struct driver *d)
-{
-	return d->locked || d->inside;
-}
-
-bool driver_can_prefetch(struct driver *d)
-{
-	if (is_locked(d))
-		return d->pinning && nic_pins(d->world, d->pinning);
-	return d->prefetch.busy || conn_has(d->conn, PREFETCH);
-}
-
-void driver_mr_finish(struct driver *d)
+static void finish(struct driver *d, struct worker *p)
 {
 	struct conn_result result = {.posted = 0};
-	struct worker *p = &d->prefetch;
 
-	while (d->pinning && nic_pin(d->world, d->pinning))
+	while (p->pinning && nic_pin(d->world, p->pinning))
 		;
 	if (!p->busy)
 		return;
@@ -276,21 +295,92 @@ void driver_mr_finish(struct driver *d)
 	p->busy = false;
 }
 
+void driver_mr_finish(struct driver *d)
+{
+	for (unsigned int i = 0; i < threads(d); i++)
+		finish(d, &d->prefetch[i]);
+}
+
+static bool is_locked(const struct driver *d)
+{
+	return d->locked || d->inside;
+}
+
+static bool can_act(struct driver *d, const struct worker *p)
+{
+	if (is_locked(d))
+		return p->pinning && nic_pins(d->world, p->pinning);
+	return p->busy || conn_has(d->conn, PREFETCH);
+}
+
+bool driver_can_prefetch(struct driver *d)
+{
+	for (unsigned int i = 0; i < threads(d); i++)
+		if (can_act(d, &d->prefetch[i]))
+			return true;
+	return false;
+}
+
+/* A thread that chance has chosen, or the next that can. */
+static struct worker *choose(struct driver *d)
+{
+	unsigned int n = threads(d), first = 0;
+
+	if (n > 1)
+		first = random_below(&d->world->random, n);
+	for (unsigned int i = 0; i < n; i++)
+		if (can_act(d, &d->prefetch[(first + i) % n]))
+			return &d->prefetch[(first + i) % n];
+	return NULL;
+}
+
 void driver_prefetch(struct driver *d)
 {
-	while (d->pinning && nic_pin(d->world, d->pinning))
+	struct worker *p = choose(d);
+
+	if (!p)
+		return;
+	while (p->pinning && nic_pin(d->world, p->pinning))
 		if (discard_interrupts(d->world))
 			return;
 	if (is_locked(d))
 		return;
-	if (!d->prefetch.busy) {
-		take(d);
+	if (!p->busy) {
+		take(d, p);
 		return;
 	}
 	d->inside = true;
-	driver_mr_finish(d);
+	finish(d, p);
 	d->inside = false;
 	driver_run(d);
+}
+
+bool driver_is_prefetching(const struct driver *d)
+{
+	for (unsigned int i = 0; i < threads(d); i++)
+		if (d->prefetch[i].busy)
+			return true;
+	return false;
+}
+
+bool driver_is_pinning(const struct driver *d)
+{
+	for (unsigned int i = 0; i < threads(d); i++)
+		if (d->prefetch[i].pinning)
+			return true;
+	return false;
+}
+
+uint32_t driver_pinning(const struct driver *d, struct random *r)
+{
+	unsigned int n = threads(d), first = 0;
+
+	if (n > 1)
+		first = random_below(r, n);
+	for (unsigned int i = 0; i < n; i++)
+		if (d->prefetch[(first + i) % n].pinning)
+			return d->prefetch[(first + i) % n].pinning;
+	return 0;
 }
 
 void driver_mr_discarded(struct driver *d, unsigned int first, unsigned int count)

@@ -12,7 +12,7 @@ struct mrs_ops driver_mr_ops(struct driver *d);
 void driver_mr_register(struct driver *d, const struct conn_action *action,
 			struct conn_result *result);
 
-/* The thread that registers ahead of QEMU ends what it is at. */
+/* The threads that register ahead of QEMU end what they are at. */
 void driver_mr_finish(struct driver *d);
 
 /* No WRITE may use it that is on the wire, or on its way there. */

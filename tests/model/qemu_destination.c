@@ -120,6 +120,10 @@ static enum slots_verdict register_memory(void *context, unsigned int block, str
 	unsigned int first = b->first + (unsigned int)(range.start / w->guest.page_size);
 	unsigned int count = (unsigned int)((range.end - range.start) / w->guest.page_size);
 
+	world_expect(w,
+		     w->settings.hostile || range.start >> w->settings.shift ==
+						    (range.end - 1) >> w->settings.shift,
+		     "a request reaches over the end of a region");
 	if (world_fault(w, FAULT_REMOTE_REGISTRATION))
 		return SLOTS_FAILED;
 	if (!has_shim(w))

@@ -63,11 +63,11 @@ void rules_told(struct driver *d, enum conn_cq cq, const struct completion *wc)
 /* Its key, or 0 for one that is just being registered. */
 static uint32_t key_of(const struct extent *extent, bool local)
 {
-	const struct mr *mr = (void *)(uintptr_t)extent->value;
-
 	if (!local)
 		return extent->value == PREFETCH_NO_RKEY_YET ? 0 : (uint32_t)extent->value;
-	return mr ? mr->real.lkey : 0;
+	if (registration_is_coming(extent->value))
+		return 0;
+	return ((const struct mr *)(uintptr_t)extent->value)->real.lkey;
 }
 
 static void check_map(struct world *w, const struct ram_block *block, const struct extent_map *map)

@@ -42,6 +42,7 @@ struct settings {
 	unsigned int block_pages[GUEST_BLOCKS];
 	unsigned int shift; /* RDMACHUNK_SHIFT */
 	bool writes, zeros, ahead, one_cq;
+	unsigned int threads; /* that register ahead of QEMU */
 	bool poster;	      /* a thread posts the WRITEs */
 	bool swallows;	      /* QEMU forgets an error that it polls between pages */
 	bool hostile;	      /* QEMU and the peer say what they like */

@@ -199,12 +199,48 @@ static int run_pieces(void)
 	return 0;
 }
 
+/* So many registrations are under way. QEMU polls meanwhile, in vain. */
+static bool are_held(struct run *r, int count)
+{
+	struct ibv_wc wc;
+
+	migration_answer(&r->m);
+	must(!peer_poll(r->m.peer.send_cq, &wc) && !peer_poll(r->m.peer.recv_cq, &wc));
+	return __atomic_load_n(&peer_control->reg_held, __ATOMIC_RELAXED) >= count;
+}
+
+/* The third piece has 16 MiB, one half for each of two threads: neither ends before both have
+ * begun. */
+static int run_threads(void)
+{
+	const unsigned int third = LENGTH / MIB - 16;
+	int before = peer_control->reg_held;
+	struct run r;
+
+	__atomic_store_n(&peer_control->reg_hold, 8 * MIB, __ATOMIC_RELAXED);
+	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	wait_for(request_ahead_came(&r));
+	wait_for(live_mrs() == r.base + 3);
+	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
+		if (chunk == third) {
+			wait_for(are_held(&r, before + 2));
+			__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+		}
+		write_chunk(&r, chunk);
+		migration_take_ready(&r.m);
+	}
+	migration_finish(&r.m);
+	close_source(&r);
+	puts("at the same time");
+	return 0;
+}
+
 /* QEMU asks for memory that nobody has asked for. The destination does not answer for a while;
  * this end need not wait for that to register it. */
 static void ask_unanswered(struct run *r)
 {
 	memset(r, 0, sizeof(*r));
-	migration_open_block(&r->m, "192.0.2.7", map_with_data(1, PIECE), LENGTH);
+	migration_open_block(&r->m, "192.0.2.7", map_with_data(1, 3 * MIB), LENGTH);
 	r->base = live_mrs();
 	write_chunk(r, 0);
 	migration_request(&r->m, 1);
@@ -221,7 +257,7 @@ static int run_both_ends_at_once(void)
 	migration_answer(&r.m);
 	must(r.m.requests == 2);
 	r.mr[r.count++] = migration_send_requested(&r.m, 1, &rkey);
-	write_chunk(&r, 4);
+	write_chunk(&r, 3);
 	must(r.m.requests == 2 && live_mrs() == r.base + 2);
 	must(r.mr[1]->lkey == r.mr[2]->lkey && r.mr[1]->lkey != r.mr[0]->lkey);
 	migration_finish(&r.m);
@@ -756,6 +792,7 @@ static const struct {
 } cases[] = {
 	{"found", run_found},
 	{"pieces", run_pieces},
+	{"threads", run_threads},
 	{"both-ends-at-once", run_both_ends_at_once},
 	{"later-pass", run_later_pass},
 	{"none", run_none},

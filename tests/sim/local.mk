@@ -31,9 +31,11 @@ tests_sim_sim_LDFLAGS = \
 	-Wl,--wrap=order_write \
 	-Wl,--wrap=ram_blocks_discard \
 	-Wl,--wrap=malloc \
+	-Wl,--wrap=prefetch_find \
 	-Wl,--wrap=registration_end \
 	-Wl,--wrap=registration_get \
 	-Wl,--wrap=registration_renew \
+	-Wl,--wrap=source_prefetch_local \
 	-Wl,--wrap=source_prefetched \
 	-Wl,--wrap=wire_build_register_request \
 	-Wl,--wrap=write_queue_push \
@@ -42,5 +44,6 @@ tests_sim_sim_LDFLAGS = \
 # With queues so short that they are full all the time, and extents that are in many leaves.
 tests_sim_sim_small_SOURCES = $(tests_sim_sim_SOURCES)
 tests_sim_sim_small_CFLAGS = $(tests_sim_sim_CFLAGS) -UEXTENT_MAP_LEAF -DEXTENT_MAP_LEAF=3 -DORDER_WINDOW_WRITES=24 \
-	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5
+	-DORDER_BATCH=8 -DORDER_SEND_QUEUE=24 -DORDER_UNSIGNALED=5 -DPLAN_PART=1048576 \
+	-DPIECE_FIRST=1048576 -DPIECE_LEAST=2097152 -DDESTINATION_VAIN_PART=2 -DDESTINATION_AHEAD_PART=1
 tests_sim_sim_small_LDFLAGS = $(tests_sim_sim_LDFLAGS)

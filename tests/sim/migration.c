@@ -112,6 +112,7 @@ static void init_source(struct world *w)
 		.writes = s->writes,
 		.zeros = s->zeros,
 		.prefetch = s->ahead,
+		.threads = s->threads,
 		.memory = {has_data, w},
 	};
 
@@ -132,6 +133,7 @@ static void init_destination(struct world *w)
 		return;
 	}
 	options.shift = w->settings.chunk_shift + random_below(r, 6);
+	options.threads = w->settings.threads;
 	driver_init(w, &w->destination_driver, &w->nic.destination, &options);
 	qemu_destination_init(w);
 	driver_start(&w->destination_driver, CONN_DESTINATION, NULL);

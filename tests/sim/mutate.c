@@ -48,6 +48,10 @@ enum mutation {
 	MUTATE_REST,
 	MUTATE_SCAN,
 	MUTATE_REGISTER,
+	MUTATE_OTHER,
+	MUTATE_TWICE,
+	MUTATE_RESET_THERE,
+	MUTATE_WINDOW,
 	MUTATIONS
 };
 
@@ -117,6 +121,14 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_SCAN] = "scan",
 	/* what was registered ahead is forgotten */
 	[MUTATE_REGISTER] = "register",
+	/* of two that are registered ahead one is taken for the other */
+	[MUTATE_OTHER] = "other",
+	/* what one thread is registering another registers as well */
+	[MUTATE_TWICE] = "twice",
+	/* a destination forgets the discards that come while it registers ahead of QEMU */
+	[MUTATE_RESET_THERE] = "reset-there",
+	/* a piece is longer than its window */
+	[MUTATE_WINDOW] = "window",
 };
 
 /* An access flag that only a destination sets, IBV_ACCESS_LOCAL_WRITE. */
@@ -193,10 +205,14 @@ int __real_registration_renew(const struct registration_ops *ops, void *context,
 int __wrap_registration_renew(const struct registration_ops *ops, void *context,
 			      struct registration_policy *policy, struct ram_block *block,
 			      struct range want, void **mr, bool *made);
-uint64_t __real_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr);
-uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr);
+uint64_t __real_registration_end(struct ram_block *block, struct range range, const void *mr);
+uint64_t __wrap_registration_end(struct ram_block *block, struct range range, const void *mr);
+bool __real_source_prefetch_local(const struct source *s, struct ram_block **block,
+				  struct range *range);
+bool __wrap_source_prefetch_local(const struct source *s, struct ram_block **block,
+				  struct range *range);
+struct range __real_prefetch_find(const struct prefetch_scan *scan);
+struct range __wrap_prefetch_find(const struct prefetch_scan *scan);
 int __real_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max);
 int __real_order_write(struct order *t, const struct write *write, struct completion_queue *due);
@@ -277,7 +293,16 @@ void __wrap_conn_done(struct conn *c, const struct conn_action *action,
 		      const struct conn_result *result)
 {
 	struct conn_result other = *result;
+	struct conn_action wrong = *action;
 
+	if (chosen == MUTATE_OTHER && action->kind == CONN_REGISTER && !result->error) {
+		for (wrong.memory.mr = c->mrs.coming; wrong.memory.mr->next;)
+			wrong.memory.mr = wrong.memory.mr->next;
+		action = &wrong;
+	}
+	if (chosen == MUTATE_RESET_THERE && action->kind == CONN_REGISTER &&
+	    c->role == CONN_DESTINATION)
+		discard_map_reset(&action->memory.mr->block->discards, action->memory.mr->range);
 	if (chosen == MUTATE_REST && action->kind == CONN_POST_WRITES && result->posted)
 		other = (struct conn_result){.posted = action->post.count};
 	if (chosen == MUTATE_SCAN && result->found.start < result->found.end)
@@ -401,22 +426,50 @@ int __wrap_registration_renew(const struct registration_ops *ops, void *context,
 	return 0;
 }
 
-uint64_t __wrap_registration_end(struct registration_policy *policy, struct ram_block *block,
-				 struct range range, void *mr)
+uint64_t __wrap_registration_end(struct ram_block *block, struct range range, const void *mr)
 {
-	uint64_t bytes = __real_registration_end(policy, block, range, mr);
+	uint64_t bytes = __real_registration_end(block, range, mr);
 	struct extent cut;
 
-	if (chosen == MUTATE_RESET_AHEAD && mr)
+	if (chosen == MUTATE_RESET_AHEAD)
 		discard_map_reset(&block->discards, range);
-	if (chosen == MUTATE_ALL_AHEAD && mr) {
+	if (chosen == MUTATE_ALL_AHEAD) {
 		while (extent_map_cut(&block->local, range, &cut) > 0)
 			;
 		extent_map_insert(&block->local, range, (uintptr_t)mr);
 	}
-	if ((chosen == MUTATE_COUNT || chosen == MUTATE_ALL_AHEAD) && mr)
+	if (chosen == MUTATE_COUNT || chosen == MUTATE_ALL_AHEAD)
 		return range.end - range.start;
 	return bytes;
+}
+
+/* The first that is being registered looks as if it were not. */
+static void forget_coming(struct extent_map *map)
+{
+	const struct extent *e = extent_map_first(map, 0);
+
+	while (e && !registration_is_coming(e->value))
+		e = extent_map_first(map, e->range.end);
+	if (e)
+		extent_map_remove(map, e->range.start);
+}
+
+bool __wrap_source_prefetch_local(const struct source *s, struct ram_block **block,
+				  struct range *range)
+{
+	if (chosen == MUTATE_TWICE && s->prefetch.known)
+		forget_coming(&s->blocks.block[s->prefetch.block].local);
+	return __real_source_prefetch_local(s, block, range);
+}
+
+struct range __wrap_prefetch_find(const struct prefetch_scan *scan)
+{
+	struct range found = __real_prefetch_find(scan);
+
+	if (chosen == MUTATE_WINDOW && found.start < found.end && !(found.end % scan->window) &&
+	    found.end + scan->place.chunk <= scan->end)
+		found.end += scan->place.chunk;
+	return found;
 }
 
 int __wrap_write_queue_push(struct write_queue *q, const struct write *write, uint64_t merge_max)

@@ -57,6 +57,7 @@ void seed_init(struct world *w, uint64_t seed, bool discards, bool trace)
 	}
 	/* From far too short for any piece to far too long. */
 	s->tick_ns = RANDOM_OF(&w->random, 0, 10, 1000, 100000, 1000000, 20000000);
+	s->threads = 1 + (unsigned int)(seed / 16 % DRIVER_THREADS);
 	schedule_init(w);
 	world_trace(w, "seed", "%llu: chunks of 2^%u bytes and %u pages, regions of 2^%u bytes",
 		    (unsigned long long)seed, s->chunk_shift, s->chunk_pages, s->shift);

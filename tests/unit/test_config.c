@@ -76,11 +76,12 @@ START_TEST(every_size_in_both_spellings)
 }
 END_TEST
 
-#define SHIFT_ALLOWED  "is not allowed: use 20 to 30, or off"
-#define SIZE_ALLOWED   "is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
-#define SWITCH_ALLOWED "is not allowed: use on or off"
-#define POSTER_ALLOWED "is not allowed: use auto, on or off"
-#define LOG_ALLOWED    "is not allowed: use off, error, warn, info or debug"
+#define SHIFT_ALLOWED	"is not allowed: use 20 to 30, or off"
+#define SIZE_ALLOWED	"is not allowed: use a power of two from 1M to 1G (suffixes K, M, G)"
+#define SWITCH_ALLOWED	"is not allowed: use on or off"
+#define THREADS_ALLOWED "is not allowed: use 1 to 8"
+#define POSTER_ALLOWED	"is not allowed: use auto, on or off"
+#define LOG_ALLOWED	"is not allowed: use off, error, warn, info or debug"
 
 static const struct {
 	const char *entry, *rest;
@@ -152,6 +153,13 @@ static const struct {
 	{"RDMACHUNK_AHEAD=1", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=off ", SWITCH_ALLOWED},
 	{"RDMACHUNK_AHEAD=64M", SWITCH_ALLOWED},
+	{"RDMACHUNK_THREADS=", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=0", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=9", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=-1", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=2 ", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=auto", THREADS_ALLOWED},
+	{"RDMACHUNK_THREADS=4294967297", THREADS_ALLOWED}, /* 2^32 + 1 */
 	{"RDMACHUNK_POSTER=", POSTER_ALLOWED},
 	{"RDMACHUNK_POSTER=automatic", POSTER_ALLOWED},
 	{"RDMACHUNK_POSTER=On", POSTER_ALLOWED},
@@ -216,6 +224,22 @@ START_TEST(the_switches)
 		parse_one(&cfg, prefetch);
 		ck_assert(cfg.prefetch == !!(i & 4));
 		ck_assert(cfg.writes && cfg.zeros);
+	}
+}
+END_TEST
+
+START_TEST(the_threads)
+{
+	char entry[] = "RDMACHUNK_THREADS=1";
+	struct config cfg;
+
+	parse_one(&cfg, "RDMACHUNK_ZEROS=on");
+	ck_assert_uint_eq(cfg.threads, 0);
+	for (unsigned int n = 1; n <= CONFIG_THREADS_MAX; n++) {
+		entry[sizeof(entry) - 2] = (char)('0' + n);
+		parse_one(&cfg, entry);
+		ck_assert_uint_eq(cfg.threads, n);
+		ck_assert_uint_eq(cfg.errors + cfg.warnings, 0);
 	}
 }
 END_TEST
@@ -439,9 +463,9 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	  "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
-		"RDMACHUNK_PREFETCH", "RDMACHUNK_POSTER", "RDMACHUNK_LOG",    "RDMACHUNK_LOG_FILE",
-		"RDMACHUNK_STATS",    "RDMACHUNK_AHEAD"};
+		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	   "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
+		"RDMACHUNK_PREFETCH", "RDMACHUNK_THREADS", "RDMACHUNK_POSTER", "RDMACHUNK_LOG",
+		"RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS",   "RDMACHUNK_AHEAD"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
@@ -509,6 +533,7 @@ int main(void)
 	tcase_add_loop_test(tc, every_size_in_both_spellings, 0, SIZES);
 	tcase_add_loop_test(tc, each_bad_value_is_named, 0, BAD_VALUES);
 	tcase_add_test(tc, the_switches);
+	tcase_add_test(tc, the_threads);
 	tcase_add_test(tc, the_poster);
 	tcase_add_test(tc, off_is_no_error);
 	tcase_add_test(tc, both_spellings_must_agree);

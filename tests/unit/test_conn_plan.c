@@ -12,7 +12,8 @@
  * all that is asked for. Here 4 MiB take the destination 20 ms.
  */
 
-#define MS UINT64_C(1000000)
+#define START (12 * MIB)
+#define MS    UINT64_C(1000000)
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
 #define REGISTER CONN_KIND(CONN_REGISTER)
@@ -91,11 +92,11 @@ static void write_at(uint64_t at)
 /* QEMU's first WRITE. */
 static void begin_round(void)
 {
-	write_at(MIB);
+	write_at(START);
 	conn_time(b.conn, now);
 }
 
-/* QEMU writes its second chunk, and waits for [1M, 5M). */
+/* QEMU writes its 13th chunk, and waits for [12M, 16M), the rest of a window. */
 static void start_first_round(void)
 {
 	struct conn_result result = {0};
@@ -106,13 +107,13 @@ static void start_first_round(void)
 	now = 1000 * MS;
 	bench_start_source(&b, BENCH_WRITES | BENCH_ZEROS | BENCH_PREFETCH, 30);
 	time_passes(0);
-	message_register(&m, WIRE_REGISTER_REQUEST, MIB, 0, 0);
+	message_register(&m, WIRE_REGISTER_REQUEST, START, 0, 0);
 	ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 	time_passes(0);
 	ck_assert_uint_eq(asked(), 4);
 	/* This end is faster. */
 	ck_assert(conn_next(b.conn, REGISTER, &action));
-	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + MIB);
+	ck_assert_uint_eq(action.memory.addr, BENCH_LOCAL + START);
 	ck_assert_uint_eq(action.memory.length, 4 * MIB);
 	driver_perform(b.driver, &action, &result);
 	result.ns = MS;
@@ -120,13 +121,13 @@ static void start_first_round(void)
 	registered(10 * MS);
 	while (bench_poll(&b, CONN_SEND_CQ, &c) || bench_poll(&b, CONN_RECV_CQ, &c))
 		;
-	bench_register(&b, BENCH_LOCAL + MIB, MIB);
+	bench_register(&b, BENCH_LOCAL + START, MIB);
 	bench_post_answer_recvs(&b);
 }
 
 /*
- * A round of 50 ms is over. [0, 5M) is registered, QEMU is at 2M, and for what comes then nothing
- * has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 16 MiB.
+ * A round of 50 ms is over. [12M, 16M) is registered, QEMU is at 13M, and for what comes then
+ * nothing has been asked yet. As QEMU had to wait, the next piece is to take 40 ms: 16 MiB.
  */
 static void start(void)
 {
@@ -147,14 +148,14 @@ START_TEST(only_between_registrations)
 	ck_assert_uint_eq(asked(), 0);
 	switch (_i) {
 	case 0:
-		message_compress(&m, 0, 2 * MIB, MIB);
+		message_compress(&m, 0, START + MIB, MIB);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	case 1:
 		begin_round();
 		break;
 	case 2:
-		message_register(&m, WIRE_REGISTER_REQUEST, 2 * MIB, 0, 0);
+		message_register(&m, WIRE_REGISTER_REQUEST, START + MIB, 0, 0);
 		ck_assert_int_eq(bench_send(&b, &m), BENCH_NOTHING);
 		break;
 	}
@@ -242,7 +243,7 @@ START_TEST(a_round_that_begins_has_as_much_time_as_the_last)
 	end_round();
 	plan();
 	ck_assert_uint_eq(asked(), 0);
-	write_at(MIB);
+	write_at(START);
 	/* Of 16 MiB, which take 40 ms, in 20 and the 5 of its end. */
 	ck_assert_uint_eq(asked(), longer ? 16 : 10);
 	bench_end(&b);
@@ -258,7 +259,7 @@ START_TEST(a_write_below_shows_that_qemu_has_gone_back)
 	static const struct {
 		uint64_t at;
 		bool back;
-	} cases[] = {{0, true}, {MIB - 4096, true}, {MIB, false}, {3 * MIB, false}};
+	} cases[] = {{0, true}, {START - 4096, true}, {START, false}, {START + 2 * MIB, false}};
 	struct conn_action action;
 
 	start();

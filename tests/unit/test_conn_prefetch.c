@@ -15,8 +15,8 @@
 #define LOCAL  BENCH_LOCAL
 #define LENGTH BENCH_LENGTH
 #define PIECE  PIECE_FIRST
-#define WITHIN (7 * MIB)     /* the piece after that */
-#define FIRST  (MIB + PIECE) /* registered when QEMU has written its second chunk */
+#define WITHIN (7 * MIB) /* the piece after that */
+#define FIRST  PIECE	 /* registered when QEMU has written its second chunk */
 
 #define SCAN	 CONN_KIND(CONN_SCAN)
 #define REGISTER CONN_KIND(CONN_REGISTER)
@@ -87,7 +87,7 @@ static void check_outgoing(uint64_t from, uint64_t to)
 	ck_assert_mem_eq(m.data, expected.data, m.len);
 }
 
-/* QEMU has written chunk 1, and the request for it was one of ours: [0, 5M) is registered, and
+/* QEMU has written chunk 1, and the request for it was one of ours: [0, 4M) is registered, and
  * a credit is there again. */
 static void start_without_recvs(unsigned int mode)
 {
@@ -459,17 +459,17 @@ END_TEST
 START_TEST(a_source_registers_what_was_asked_for)
 {
 	start_writing(0);
-	bench_register(&b, LOCAL + FIRST + 3 * MIB, MIB);
+	bench_register(&b, LOCAL + FIRST + 2 * MIB, MIB);
 	ck_assert(!conn_has(b.conn, REGISTER));
 	find(MIB);
 	ck_assert(!conn_has(b.conn, REGISTER));
 	/* From the moment of the request on: the two go on at once. */
 	bench_run(&b);
-	check_registers(FIRST + MIB, FIRST + 3 * MIB, 0);
-	check_registers(FIRST + 4 * MIB, FIRST + MIB + PIECE, ENOMEM);
+	check_registers(FIRST + MIB, FIRST + 2 * MIB, 0);
+	check_registers(FIRST + 3 * MIB, FIRST + PIECE, ENOMEM);
 	/* Then QEMU asks for what it needs. */
 	ck_assert(!conn_has(b.conn, REGISTER));
-	bench_register(&b, LOCAL + FIRST + 4 * MIB, MIB);
+	bench_register(&b, LOCAL + FIRST + 3 * MIB, MIB);
 	ck_assert_uint_eq(bench_figures(&b).mrs.prefetched, 1);
 	bench_end(&b);
 }

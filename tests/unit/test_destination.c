@@ -3,12 +3,15 @@
 
 #include "support.h"
 
+#define THREADS 4
+#define WINDOW	16 /* MiB: PIECE_LEAST */
+
 static struct destination d;
 static struct ram_block block[2];
 
 static void setup(void)
 {
-	d = (struct destination){.exact = false};
+	d = (struct destination){.limited = false};
 	for (int i = 0; i < 2; i++)
 		block[i] = (struct ram_block){.length = GIB};
 }
@@ -45,9 +48,9 @@ static void check_ahead(uint64_t from, uint64_t to)
 	struct range piece;
 
 	/* Not where a discard would not be noticed. */
-	ck_assert(!destination_prefetch(&d, &where, &piece));
+	ck_assert(!destination_prefetch(&d, THREADS, &where, &piece));
 	block[0].watched = block[1].watched = true;
-	ck_assert(destination_prefetch(&d, &where, &piece));
+	ck_assert(destination_prefetch(&d, THREADS, &where, &piece));
 	block[0].watched = block[1].watched = false;
 	ck_assert_ptr_eq(where, d.block);
 	ck_assert_uint_eq(piece.start, from * MIB);
@@ -60,7 +63,7 @@ static void check_nothing(void)
 	struct ram_block *where;
 
 	block[0].watched = block[1].watched = true;
-	ck_assert(!destination_prefetch(&d, &where, &piece));
+	ck_assert(!destination_prefetch(&d, THREADS, &where, &piece));
 	block[0].watched = block[1].watched = false;
 	ck_assert_uint_eq(piece.start, 47);
 }
@@ -111,7 +114,7 @@ START_TEST(never_more_than_a_quarter_in_vain)
 		block[0].watched = true;
 		ask(0, at, at + 1);
 		asked++;
-		if (destination_prefetch(&d, &where, &piece)) {
+		if (destination_prefetch(&d, THREADS, &where, &piece)) {
 			have(0, piece);
 			made++;
 		}
@@ -175,16 +178,126 @@ START_TEST(nothing_where_qemu_has_been)
 }
 END_TEST
 
-/* It asks for more than a chunk at once, and for what it will need. */
-START_TEST(nothing_for_a_source_that_is_preloaded)
+/* The end of the piece from there: of its window, or of the data. */
+static uint64_t piece_end(uint64_t from, uint64_t to)
 {
-	ask(0, 0, 64);
-	check_ahead(64, 80);
-	destination_asked(&d, &block[0], mib(64, 66));
-	have(0, mib(64, 66));
+	uint64_t end = from - from % WINDOW + WINDOW;
+
+	return end < to ? end : to;
+}
+
+/* A source that is preloaded asks for [from, to) in pieces. */
+static void ask_windows(unsigned int b, uint64_t from, uint64_t to)
+{
+	for (uint64_t end; from < to; from = end) {
+		end = piece_end(from, to);
+		destination_asked(&d, &block[b], mib(from, end));
+		if (extent_map_bytes(&block[b].local, mib(from, end)) == 0)
+			have(b, mib(from, end));
+	}
+}
+
+static void go_ahead(uint64_t from, uint64_t to)
+{
+	check_ahead(from, to);
+	destination_begins(&d, mib(from, to));
+	have(0, mib(from, to));
+}
+
+START_TEST(windows_for_a_source_that_is_preloaded)
+{
+	block[0].length = 4 * GIB;
+	ask(0, 0, 1);
+	ask_windows(0, 1, 112);
 	check_nothing();
-	ask(0, 66, 200);
+	/* An eighth of what goes on without a gap */
+	ask_windows(0, 112, 128);
+	go_ahead(128, 144);
 	check_nothing();
+	ask_windows(0, 128, 144);
+	ck_assert_uint_eq(d.unasked, 0);
+	go_ahead(144, 160);
+	/* In the middle of a window its data ends. What was ahead was in vain, which counts: it is
+	 * more than a twentieth of all. */
+	ask_windows(0, 144, 145);
+	ck_assert_uint_eq(d.unasked, 15 * MIB);
+	check_nothing();
+	ask_windows(0, 208, 336);
+	check_nothing();
+	ask_windows(0, 336, 512);
+	go_ahead(512, 528);
+	go_ahead(528, 544);
+	/* No more than 32 MiB are ahead for the run's sake, */
+	check_nothing();
+	/* nor, for the sake of all, more than there are threads. */
+	ask_windows(0, 512, 2048);
+	ck_assert_uint_eq(d.unasked, 15 * MIB);
+	for (uint64_t at = 2048; at < 2048 + THREADS * WINDOW; at += WINDOW)
+		go_ahead(at, at + WINDOW);
+	ck_assert_uint_ge(d.total / 20, d.unasked + WINDOW * MIB);
+	check_nothing();
+}
+END_TEST
+
+/* Of windows that were asked for in part the rest is registered; longer ones are learnt. */
+START_TEST(windows_are_as_long_as_the_sources)
+{
+	ask(0, 0, 1);
+	ask_windows(0, 1, 260);
+	check_ahead(260, 272);
+	destination_asked(&d, &block[0], mib(288, 320));
+	have(0, mib(288, 320));
+	ck_assert_uint_eq(d.window, 32 * MIB);
+	/* What is shorter than half of it does not show that it is not. */
+	destination_asked(&d, &block[0], mib(510, 514));
+	ck_assert_uint_eq(d.window, 32 * MIB);
+	ask_windows(0, 512 + WINDOW, 512 + 16 * WINDOW);
+	ck_assert_uint_eq(d.window, 32 * MIB);
+	ask_windows(0, 512 + 16 * WINDOW, 512 + 17 * WINDOW);
+	ck_assert_uint_eq(d.window, 16 * MIB);
+}
+END_TEST
+
+START_TEST(no_windows_where_nothing_is_ahead)
+{
+	ask(0, 0, 1);
+	ask_windows(0, 1, 256);
+	if (_i)
+		d.limited = true;
+	else
+		block[0].passed = true;
+	check_nothing();
+}
+END_TEST
+
+/* Whatever there is of data: a twentieth in vain, or what its last end has left. */
+START_TEST(never_much_in_vain_by_windows)
+{
+	struct random rng = {(uint64_t)_i};
+	uint64_t asked = 0, all;
+	struct ram_block *where;
+	struct range piece;
+
+	block[0].length = UINT64_C(64) * GIB;
+	block[0].watched = true;
+	ask(0, 0, 1);
+	for (uint64_t at = 1; at < 4000;) {
+		uint64_t end = at + 1 + random_below(&rng, random_below(&rng, 3) ? 16 : 400);
+
+		for (; at < end; at = piece.end / MIB) {
+			piece = mib(at, piece_end(at, end));
+			ask_windows(0, at, piece.end / MIB);
+			asked += piece.end - at * MIB;
+			while (destination_prefetch(&d, THREADS, &where, &piece)) {
+				destination_begins(&d, piece);
+				have(0, piece);
+			}
+			piece.end = d.position;
+		}
+		all = extent_map_bytes(&block[0].local, (struct range){0, UINT64_C(64) * GIB});
+		ck_assert_uint_le(all, asked + MIB + asked / 20 + 32 * MIB);
+		at += random_below(&rng, 40);
+	}
 }
 END_TEST
 
@@ -201,7 +314,7 @@ END_TEST
 
 START_TEST(nothing_where_memory_to_lock_is_short)
 {
-	d.exact = true;
+	d.limited = true;
 	ask(0, 0, 64);
 	check_nothing();
 	check_bounds(63, 64, 64);
@@ -241,7 +354,10 @@ int main(void)
 	tcase_add_test(tc, in_one_with_what_was_asked_for);
 	tcase_add_test(tc, a_gap_begins_a_new_run);
 	tcase_add_loop_test(tc, nothing_where_qemu_has_been, 0, 2);
-	tcase_add_test(tc, nothing_for_a_source_that_is_preloaded);
+	tcase_add_test(tc, windows_for_a_source_that_is_preloaded);
+	tcase_add_test(tc, windows_are_as_long_as_the_sources);
+	tcase_add_loop_test(tc, no_windows_where_nothing_is_ahead, 0, 2);
+	tcase_add_loop_test(tc, never_much_in_vain_by_windows, 0, 50);
 	tcase_add_test(tc, a_short_block_is_no_chunk);
 	tcase_add_test(tc, nothing_where_memory_to_lock_is_short);
 	tcase_add_test(tc, no_further_than_the_block);

@@ -189,7 +189,7 @@ START_TEST(without_memory_nothing_is_registered_ahead)
 	int ret;
 
 	begin(1, false);
-	ret = registration_begin(&block, (struct range){0, MIB});
+	ret = registration_begin(&block, (struct range){0, MIB}, &block);
 	account.on = false;
 	ck_assert_int_eq(ret, -ENOMEM);
 	ck_assert_uint_eq(block.local.count, 0);

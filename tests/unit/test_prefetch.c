@@ -114,8 +114,8 @@ static uint64_t register_many(unsigned int count, uint64_t queue_ns, bool slow)
 
 START_TEST(fast_ends_are_asked_for_312_mib)
 {
-	/* In whole chunks of 1 MiB, from 4 MiB on */
-	ck_assert_uint_eq(register_many(6, 0, false), (4 + 16 + 32 + 64 + 128 + 256) * MIB);
+	/* To the end of each window, from 4 MiB on */
+	ck_assert_uint_eq(register_many(6, 0, false), 256 * MIB);
 	check_about(prefetch_bytes(&p), 312 * MIB);
 	check_about(prefetch_ns(&p), PIECE_NS);
 	/* Of which both ends are done after 20 ms */
@@ -123,13 +123,14 @@ START_TEST(fast_ends_are_asked_for_312_mib)
 }
 END_TEST
 
-START_TEST(slow_ends_are_asked_for_25_mib)
+START_TEST(slow_ends_are_asked_for_16_mib)
 {
 	register_many(10, 0, true);
-	check_about(prefetch_bytes(&p), 25 * MIB + 258 * KIB);
+	check_about(prefetch_bytes(&p), 24 * MIB + 850 * KIB);
 	check_about(prefetch_ns(&p), PIECE_NS);
+	/* The whole window */
 	ck_assert(plan());
-	ck_assert_uint_eq(p.planned.end - p.planned.start, 25 * MIB);
+	ck_assert_uint_eq(p.planned.end - p.planned.start, 16 * MIB);
 }
 END_TEST
 
@@ -138,7 +139,7 @@ START_TEST(behind_a_queue_of_1_ms_for_three_times_that_more)
 {
 	register_many(20, MS, true);
 	check_about(prefetch_ns(&p), 23 * MS);
-	check_about(prefetch_bytes(&p), 29 * MIB + 171 * KIB);
+	check_about(prefetch_bytes(&p), 28 * MIB + 566 * KIB);
 }
 END_TEST
 
@@ -147,7 +148,7 @@ START_TEST(nothing_is_worth_more_than_25_ms)
 {
 	register_many(20, 8 * MS, true);
 	check_about(prefetch_ns(&p), 25 * MS);
-	check_about(prefetch_bytes(&p), 31 * MIB + 790 * KIB);
+	check_about(prefetch_bytes(&p), 31 * MIB + 38 * KIB);
 }
 END_TEST
 
@@ -215,7 +216,7 @@ START_TEST(when_qemu_had_to_wait_pieces_take_longer)
 	/* As long as may be: twice as long would be longer. */
 	check_about(prefetch_ns(&p), 25 * MS);
 	bytes = prefetch_bytes(&p);
-	check_about(bytes, 31 * MIB + 790 * KIB);
+	check_about(bytes, 31 * MIB + 38 * KIB);
 	/* That counts for the next four. */
 	for (unsigned int i = 0; i < 3; i++) {
 		register_many(1, 0, true);
@@ -266,7 +267,7 @@ START_TEST(no_more_is_asked_for_when_enough_is_ahead)
 	ck_assert(!plan());
 	prefetch_passed(&p, &blocks, 0, p.position + MIB);
 	ck_assert(plan());
-	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p, &wire)) - MIB + 25 * MIB);
+	ck_assert_uint_eq(fill(), ahead - (ahead - prefetch_enough(&p, &wire)) - MIB + 16 * MIB);
 }
 END_TEST
 
@@ -323,34 +324,74 @@ START_TEST(what_is_ahead)
 }
 END_TEST
 
-static void check_piece(uint64_t block_length, uint64_t at, uint64_t bytes, unsigned int shift,
-			uint64_t end)
+static void check_piece(uint64_t block_length, uint64_t at, uint64_t window, uint64_t end)
 {
-	check_range(prefetch_piece(map, block_length, at, bytes, MIB, shift), at, end);
+	check_range(prefetch_piece(map, block_length, at, window, MIB), at, end);
 }
 
-START_TEST(a_piece_ends_at_the_aligned_region_extents_and_block)
+START_TEST(a_piece_ends_at_the_window_extents_and_block)
 {
-	/* In whole chunks, and one at least. */
-	check_piece(GIB, 5 * MIB, 4 * MIB, 30, 9 * MIB);
-	check_piece(GIB, 5 * MIB, 4 * MIB + MIB - 1, 30, 9 * MIB);
-	check_piece(GIB, 5 * MIB, MIB - 1, 30, 6 * MIB);
-	check_piece(GIB, 5 * MIB, 0, 30, 6 * MIB);
-	/* From within a region: to its end. */
-	check_piece(GIB, 5 * MIB, 64 * MIB, 24, 16 * MIB);
-	check_piece(GIB, 16 * MIB, 64 * MIB, 24, 32 * MIB);
+	/* From within a window: to its end. */
+	check_piece(GIB, 5 * MIB, 4 * MIB, 8 * MIB);
+	check_piece(GIB, 5 * MIB, 16 * MIB, 16 * MIB);
+	check_piece(GIB, 16 * MIB, 16 * MIB, 32 * MIB);
+	/* One chunk at least. */
+	check_piece(GIB, 5 * MIB, MIB / 2, 6 * MIB);
+	check_piece(GIB, 5 * MIB, 0, 6 * MIB);
 	/* The block's end, no multiple of anything. */
-	check_piece(3 * MIB + 4096, MIB, 64 * MIB, 30, 3 * MIB + 4096);
-	check_piece(16 * MIB, 0, 16 * MIB, 30, 16 * MIB);
+	check_piece(3 * MIB + 4096, MIB, 64 * MIB, 3 * MIB + 4096);
+	check_piece(16 * MIB, 0, 16 * MIB, 16 * MIB);
 	/* The next extent; one that ends just where the piece begins is none. */
 	add(3 * MIB, 4 * MIB);
-	check_piece(GIB, MIB, 64 * MIB, 30, 3 * MIB);
-	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 68 * MIB);
+	check_piece(GIB, MIB, 64 * MIB, 3 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 64 * MIB);
 	add(12 * MIB, 13 * MIB);
-	check_piece(GIB, 4 * MIB, 64 * MIB, 30, 12 * MIB);
+	check_piece(GIB, 4 * MIB, 64 * MIB, 12 * MIB);
 	/* Whichever comes first. */
-	check_piece(11 * MIB, 4 * MIB, 64 * MIB, 30, 11 * MIB);
-	check_piece(11 * MIB, 4 * MIB, 3 * MIB, 30, 7 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 64 * MIB, 11 * MIB);
+	check_piece(11 * MIB, 4 * MIB, 4 * MIB, 8 * MIB);
+}
+END_TEST
+
+static void check_window(uint64_t bytes, uint64_t window)
+{
+	p.there.bytes = p.here.bytes = bytes;
+	ck_assert_uint_eq(prefetch_window(&p), window);
+}
+
+START_TEST(a_window_is_a_power_of_two)
+{
+	check_window(4 * MIB, 4 * MIB);
+	check_window(8 * MIB - 1, 4 * MIB);
+	check_window(8 * MIB, 8 * MIB);
+	check_window(31 * MIB, 16 * MIB);
+	check_window(0, 4 * MIB);
+	p.shift = 24;
+	check_window(GIB, 16 * MIB);
+	p.shift = 21;
+	check_window(GIB, 2 * MIB);
+}
+END_TEST
+
+/* Where the destination answers at once, long pieces would gain nothing. */
+START_TEST(no_longer_than_keeps_the_wire_busy)
+{
+	now = 1000 * MS;
+	p.per_second = 256 * MIB;
+	for (int i = 0; i < 20; i++, now += 1000 * MS) {
+		/* Behind 16 MiB, and registered before they were sent. */
+		prefetch_asked(&p, now, 62500000);
+		prefetch_measured(&p, prefetch_bytes(&p), now + 62500000 + 1000);
+	}
+	check_about(p.there.bytes, 32 * MIB);
+	/* One that is slower than the wire has as much as it has time for. */
+	p.per_second = 4 * GIB;
+	for (int i = 0; i < 20; i++, now += 1000 * MS) {
+		prefetch_asked(&p, now, 62500000);
+		prefetch_measured(&p, prefetch_bytes(&p),
+				  now + 62500000 + prefetch_bytes(&p) / MIB * MS / 2);
+	}
+	check_about(p.there.bytes, 50 * MIB);
 }
 END_TEST
 
@@ -365,7 +406,7 @@ static void check_next(uint64_t from, uint64_t to, uint64_t end)
 	ck_assert_uint_eq(scan.position, p.position);
 	ck_assert_uint_eq(scan.place.addr, LOCAL);
 	ck_assert_uint_eq(scan.place.chunk, MIB);
-	ck_assert_uint_eq(scan.bytes, prefetch_bytes(&p) & ~(MIB - 1));
+	ck_assert_uint_eq(scan.window, prefetch_window(&p));
 	ck_assert(scan.bridge);
 }
 
@@ -667,7 +708,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, fast_ends_are_asked_for_312_mib);
-	tcase_add_test(tc, slow_ends_are_asked_for_25_mib);
+	tcase_add_test(tc, slow_ends_are_asked_for_16_mib);
 	tcase_add_test(tc, behind_a_queue_of_1_ms_for_three_times_that_more);
 	tcase_add_test(tc, nothing_is_worth_more_than_25_ms);
 	tcase_add_loop_test(tc, the_queue_is_not_the_ends_time, 0, 2);
@@ -679,7 +720,9 @@ int main(void)
 	tcase_add_test(tc, enough_may_be_more_than_it_looks_through);
 	tcase_add_test(tc, it_looks_no_further_than_64_mib_of_zeros);
 	tcase_add_test(tc, what_is_ahead);
-	tcase_add_test(tc, a_piece_ends_at_the_aligned_region_extents_and_block);
+	tcase_add_test(tc, a_piece_ends_at_the_window_extents_and_block);
+	tcase_add_test(tc, a_window_is_a_power_of_two);
+	tcase_add_test(tc, no_longer_than_keeps_the_wire_busy);
 	tcase_add_test(tc, it_looks_from_the_first_free_address);
 	tcase_add_test(tc, what_keeps_it_from_looking);
 	tcase_add_loop_test(tc, in_a_later_pass_it_looks_behind_what_qemu_asks_for, 0, 4);

@@ -562,15 +562,16 @@ START_TEST(what_is_being_registered_is_busy)
 	void *mr;
 
 	get_within(&fake, &policy, &block, mib(0, 1), mib(0, 16));
-	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
-	ck_assert_int_eq(registration_begin(&block, mib(31, 33)), -EEXIST);
+	ck_assert_int_eq(fake_reg(&fake, BASE + 16 * MIB, 16 * MIB, ACCESS, &mr), 0);
+	ck_assert_int_eq(registration_begin(&block, mib(16, 32), mr), 0);
+	ck_assert_int_eq(registration_begin(&block, mib(31, 33), mr), -EEXIST);
 	for (uint64_t at = 16; at < 32; at += 5) {
 		ck_assert_int_eq(registration_get(&ops, &fake, &policy, &block, mib(at, at + 1),
 						  whole(&block), ACCESS, &r),
 				 REGISTRATION_COMING);
 		ck_assert_ptr_eq(r.mr, &block);
 	}
-	ck_assert_uint_eq(fake.calls, 1);
+	ck_assert_uint_eq(fake.calls, 2);
 	/* Its neighbour is not, and is clipped to it; nor is what shares nothing. */
 	ck_assert_uint_eq(get(&fake, &policy, &block, mib(40, 41), ACCESS).range.start, 32 * MIB);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS + 1);
@@ -580,14 +581,41 @@ START_TEST(what_is_being_registered_is_busy)
 	ck_assert_int_eq(r.state, REGISTRATION_PRIVATE);
 	fake_dereg(r.mr);
 
-	ck_assert_int_eq(fake_reg(&fake, BASE + 16 * MIB, 16 * MIB, ACCESS, &mr), 0);
-	registration_end(&policy, &block, mib(16, 32), mr);
+	ck_assert_uint_eq(registration_end(&block, mib(16, 32), mr), 16 * MIB);
 	ck_assert(!policy.prefetch_failed);
 	r = get(&fake, &policy, &block, mib(20, 21), ACCESS);
 	ck_assert_int_eq(r.state, REGISTRATION_EXISTING);
 	ck_assert_ptr_eq(r.mr, mr);
 	drop_all(&block);
 	ck_assert_uint_eq(fake.live, 0);
+}
+END_TEST
+
+/* Where one has lost a part, because that was discarded, there may be another: neither takes the
+ * other's for its own, whichever ends first. */
+START_TEST(several_are_told_apart)
+{
+	struct registration_policy policy = {.shift = 26, .prefetch = true};
+	struct ram_block block = block_of(GIB);
+	uint64_t one = 0, other = 0;
+	struct extent cut;
+
+	ck_assert_int_eq(registration_begin(&block, mib(16, 32), &one), 0);
+	ck_assert_int_eq(extent_map_cut(&block.local, mib(20, 24), &cut), 1);
+	ck_assert(registration_is_coming(cut.value));
+	ck_assert_int_eq(registration_begin(&block, mib(20, 24), &other), 0);
+	if (_i & 1)
+		registration_fail(&policy, &block, mib(16, 32), &one);
+	else
+		ck_assert_uint_eq(registration_end(&block, mib(16, 32), &one), 12 * MIB);
+	ck_assert(registration_is_coming(extent_map_find(&block.local, mib(20, 24))->value));
+	if (_i & 2)
+		registration_fail(&policy, &block, mib(20, 24), &other);
+	else
+		ck_assert_uint_eq(registration_end(&block, mib(20, 24), &other), 4 * MIB);
+	ck_assert_uint_eq(extent_map_bytes(&block.local, whole(&block)),
+			  (_i & 1 ? 0 : 12 * MIB) + (_i & 2 ? 0 : 4 * MIB));
+	extent_map_clear(&block.local);
 }
 END_TEST
 
@@ -599,8 +627,8 @@ START_TEST(one_ahead_that_fails_leaves_room_and_is_the_last)
 	struct registration r;
 
 	get_within(&fake, &policy, &block, mib(0, 1), mib(0, 16));
-	ck_assert_int_eq(registration_begin(&block, mib(16, 32)), 0);
-	registration_end(&policy, &block, mib(16, 32), NULL);
+	ck_assert_int_eq(registration_begin(&block, mib(16, 32), &fake), 0);
+	registration_fail(&policy, &block, mib(16, 32), &fake);
 	ck_assert(policy.prefetch_failed);
 	/* It is not QEMU's failure: its limit stays, and it registers what it needs. */
 	ck_assert_uint_eq(policy.shift, 26);
@@ -636,6 +664,7 @@ int main(void)
 	tcase_add_test(tc, what_is_registered_ahead_stays_where_room_is_not_the_matter);
 	tcase_add_test(tc, what_is_registered_ahead_makes_room_for_a_renewal);
 	tcase_add_test(tc, what_is_being_registered_is_busy);
+	tcase_add_loop_test(tc, several_are_told_apart, 0, 4);
 	tcase_add_test(tc, one_ahead_that_fails_leaves_room_and_is_the_last);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

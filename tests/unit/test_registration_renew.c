@@ -29,6 +29,17 @@ static struct range mib(uint64_t start, uint64_t end)
 	return (struct range){start * MIB, end * MIB};
 }
 
+/* An MR is aligned. */
+static void *mr_of(unsigned int number)
+{
+	return (void *)(uintptr_t)(number * 8);
+}
+
+static uintptr_t number_of(const void *mr)
+{
+	return (uintptr_t)mr / 8;
+}
+
 static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, void **mr)
 {
 	struct fake *fake = context;
@@ -43,14 +54,14 @@ static int fake_reg(void *context, uint64_t addr, uint64_t length, int access, v
 	ck_assert_uint_lt(number, MRS);
 	fake->addr[number] = addr;
 	fake->length[number] = fake->mapped[number] = length;
-	*mr = (void *)(uintptr_t)number;
+	*mr = mr_of(number);
 	return 0;
 }
 
 static void fake_cut(void *context, void *mr, uint64_t bytes)
 {
 	struct fake *fake = context;
-	uintptr_t number = (uintptr_t)mr;
+	uintptr_t number = number_of(mr);
 
 	ck_assert_uint_ge(number, 1);
 	ck_assert_uint_le(number, fake->made);
@@ -84,7 +95,7 @@ static uintptr_t get(struct fake *fake, struct range want, bool shared)
 			 0);
 	ck_assert_int_eq(r.state == REGISTRATION_EXISTING, shared);
 	ck_assert(range_contains(r.range, want));
-	return (uintptr_t)r.mr;
+	return number_of(r.mr);
 }
 
 /* The number of the MR; 0: QEMU's own is right. */
@@ -96,7 +107,7 @@ static uintptr_t renew(struct fake *fake, struct range want, bool expected)
 	ck_assert_int_eq(
 		registration_renew(&ops, fake, &fake->policy, &fake->block, want, &mr, &made), 0);
 	ck_assert_int_eq(made, expected);
-	return (uintptr_t)mr;
+	return number_of(mr);
 }
 
 static void discard(struct fake *fake, uint64_t at)
@@ -252,14 +263,13 @@ START_TEST(one_that_is_given_up_serves_nothing)
 	get(&fake, mib(64, 65), false);
 	discard(&fake, 4 * MIB);
 	ck_assert_uint_eq(renew(&fake, mib(4, 5), true), 3);
-	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), (void *)(uintptr_t)1),
-			  63 * MIB);
+	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), mr_of(1)), 63 * MIB);
 	ck_assert_uint_eq(renew(&fake, mib(4, 5), false), 3);
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), false), 2);
 	ck_assert_uint_eq(renew(&fake, mib(3, 4), true), 4);
 	ck_assert_uint_eq(renew(&fake, mib(63, 64), true), 5);
 	ck_assert_uint_eq(fake.length[5], MIB);
-	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), (void *)(uintptr_t)1), 0);
+	ck_assert_uint_eq(registration_give_up(&fake.block, mib(0, 64), mr_of(1)), 0);
 	close_block(&fake);
 }
 END_TEST
@@ -295,7 +305,7 @@ START_TEST(one_of_its_own_is_replaced_as_well)
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), true), 2);
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), false), 2);
 	/* One that goes leaves a doubt. */
-	registration_forget(&fake.block, mib(64, 65), (void *)(uintptr_t)2);
+	registration_forget(&fake.block, mib(64, 65), mr_of(2));
 	ck_assert_uint_eq(renew(&fake, mib(64, 65), true), 3);
 	ck_assert_int_eq(registration_get(&ops, &fake, &fake.policy, &fake.block, mib(64, 65),
 					  (struct range){0, fake.block.length}, ACCESS, &r),
@@ -305,6 +315,8 @@ START_TEST(one_of_its_own_is_replaced_as_well)
 }
 END_TEST
 
+#define AHEAD mr_of(5)
+
 START_TEST(one_ahead_loses_what_was_needed_meanwhile)
 {
 	struct fake fake;
@@ -313,15 +325,14 @@ START_TEST(one_ahead_loses_what_was_needed_meanwhile)
 
 	open_block(&fake, 128 * MIB);
 	get(&fake, mib(64, 65), false);
-	ck_assert_int_eq(registration_begin(&fake.block, mib(0, 8)), 0);
+	ck_assert_int_eq(registration_begin(&fake.block, mib(0, 8), AHEAD), 0);
 	/* Nobody knows what it pins. */
 	ck_assert_int_eq(
 		registration_renew(&ops, &fake, &fake.policy, &fake.block, mib(2, 3), &mr, &made),
 		REGISTRATION_COMING);
 	discard(&fake, 2 * MIB);
 	ck_assert_uint_eq(renew(&fake, mib(2, 3), true), 2);
-	ck_assert_uint_eq(registration_end(&fake.policy, &fake.block, mib(0, 8), (void *)5),
-			  7 * MIB);
+	ck_assert_uint_eq(registration_end(&fake.block, mib(0, 8), AHEAD), 7 * MIB);
 	fake.made = 5;
 	fake.mapped[5] = 7 * MIB;
 	ck_assert_uint_eq(renew(&fake, mib(2, 3), false), 2);
@@ -340,8 +351,8 @@ START_TEST(one_ahead_that_fails_leaves_a_doubt)
 
 	open_block(&fake, 128 * MIB);
 	discard(&fake, 2 * MIB);
-	ck_assert_int_eq(registration_begin(&fake.block, mib(0, 8)), 0);
-	ck_assert_uint_eq(registration_end(&fake.policy, &fake.block, mib(0, 8), NULL), 0);
+	ck_assert_int_eq(registration_begin(&fake.block, mib(0, 8), AHEAD), 0);
+	registration_fail(&fake.policy, &fake.block, mib(0, 8), AHEAD);
 	ck_assert_uint_eq(renew(&fake, mib(2, 3), true), 1);
 	close_block(&fake);
 }

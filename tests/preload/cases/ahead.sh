@@ -37,7 +37,7 @@ case_ahead_of_the_source()
 }
 
 # Whoever needs one end for something else waits for a piece at most, so it begins with little: 4 MiB.
-# The next has at least 16, however long that took, and this guest has 4 more.
+# The others have at least 16, however long that took, and end at multiples of that: with data in [8 MiB, 32 MiB).
 case_ahead_in_pieces()
 {
 	run_shim "$client" ahead pieces
@@ -45,7 +45,17 @@ case_ahead_in_pieces()
 	must_be_silent shim
 	one_line shim.out '^in pieces$'
 	sed -n 's/^ibv_reg_mr .*length=\([0-9]*\) access=0$/\1/p' shim.log | tail -n +3 >pieces
-	[[ $(tr '\n' ' ' <pieces) == "4194304 16777216 4194304 " ]] || fail "$(tr '\n' ' ' <pieces)"
+	[[ $(tr '\n' ' ' <pieces) == "4194304 4194304 16777216 " ]] || fail "$(tr '\n' ' ' <pieces)"
+	balanced shim.log
+}
+
+# Two threads share what the destination was asked for, and register their parts at the same time.
+case_ahead_by_several_threads()
+{
+	run_shim RDMACHUNK_THREADS=2 "$client" ahead threads
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^at the same time$'
 	balanced shim.log
 }
 
@@ -57,7 +67,7 @@ case_ahead_both_ends_at_once()
 	must_exit shim 0
 	must_be_silent shim
 	one_line shim.out '^at once$'
-	[[ $(count '^ibv_reg_mr .*length=4194304 access=0$' shim.log) == 1 ]] || fail "$(<shim.log)"
+	[[ $(count '^ibv_reg_mr .*length=3145728 access=0$' shim.log) == 1 ]] || fail "$(<shim.log)"
 	jq -e '.requests_seen == 3 and .requests_sent == 1 and .requests_answered == 2 and
 		.requests_held == 1 and .requests_ahead == 1 and .registrations_ahead == 1 and
 		.registrations_made == 2' stats >/dev/null || fail "$(<stats)"

@@ -58,6 +58,16 @@ case_config_bad_prefetch()
 		RDMACHUNK_PREFETCH=on RDMACHUNK_AHEAD=1
 }
 
+case_config_bad_threads()
+{
+	local value
+
+	for value in 0 9 -1 abc '' ' 1' 1x 0x1 +1 1.5 auto 99999999999999999999; do
+		refused "^rdmachunk: RDMACHUNK_THREADS=${value/+/\\+} is not allowed: use 1 to 8" \
+			RDMACHUNK_THREADS="$value"
+	done
+}
+
 # The new name counts, and a contradiction is said.
 case_config_both_names_of_prefetch()
 {
