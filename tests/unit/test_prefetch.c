@@ -507,8 +507,8 @@ START_TEST(in_a_later_pass_one_piece_is_ahead)
 {
 	struct prefetch_scan scan;
 
-	asks_in_later_pass(21 * MIB);
-	for (uint64_t at = 21; at < 101; at += 16) {
+	asks_in_later_pass(32 * MIB);
+	for (uint64_t at = 32; at < 112; at += 16) {
 		ck_assert(plan());
 		ck_assert(prefetch_ask(&p, &blocks, UINT64_MAX));
 		check_range(p.asked, at * MIB, (at + 16) * MIB);
@@ -520,9 +520,9 @@ START_TEST(in_a_later_pass_one_piece_is_ahead)
 		prefetch_passed(&p, &blocks, 0, (at + 1) * MIB);
 	}
 	/* Where nothing follows it looks once. */
-	fake_memory_hole(&memory, LOCAL + 101 * MIB, LOCAL + GIB);
+	fake_memory_hole(&memory, LOCAL + 112 * MIB, LOCAL + GIB);
 	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
-	check_range(scan.range, 101 * MIB, 165 * MIB);
+	check_range(scan.range, 112 * MIB, 176 * MIB);
 	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
 	check_no_next();
 	prefetch_passed(&p, &blocks, 0, 160 * MIB);
@@ -530,10 +530,10 @@ START_TEST(in_a_later_pass_one_piece_is_ahead)
 	/* Nor in the next pass, but behind what QEMU asks for then. */
 	prefetch_passed(&p, &blocks, 0, 2 * MIB);
 	check_no_next();
-	prefetch_passed(&p, &blocks, 0, 121 * MIB);
-	prefetch_taken(&p, (struct range){120 * MIB, 121 * MIB});
+	prefetch_passed(&p, &blocks, 0, 132 * MIB);
+	prefetch_taken(&p, (struct range){131 * MIB, 132 * MIB});
 	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
-	check_range(scan.range, 121 * MIB, 125 * MIB);
+	check_range(scan.range, 132 * MIB, 136 * MIB);
 }
 END_TEST
 
