@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	debian/rdmachunk.triggers \
 	debian/rules \
 	debian/source/format \
+	debian/source/lintian-overrides \
 	debian/tests/control \
 	debian/tests/migrate \
 	packaging/rdmachunk.spec \
