@@ -154,7 +154,7 @@ int command_line_parse(const struct command_line *line, void *fields, int argc, 
 	}
 	free(options);
 	if (optind < argc && !line->command_after)
-		command_line_refuse(line, "'%s' is no option", argv[optind]);
+		command_line_refuse(line, "unexpected argument '%s'", argv[optind]);
 	if (optind < argc && strcmp(argv[optind - 1], "--"))
 		command_line_refuse(line, "'%s': a QEMU command comes after --", argv[optind]);
 	return optind;

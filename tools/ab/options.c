@@ -310,7 +310,7 @@ static void complete(struct options *o)
 	if (o->dest_host && !o->address[0])
 		refuse("--dest-host needs --addr, the destination's address on the link");
 	if (strpbrk(o->ram_dir, " '\"$`\\"))
-		refuse("--ram-dir %s: no blanks or quotes, please", o->ram_dir);
+		refuse("--ram-dir %s: must not contain blanks or quotes", o->ram_dir);
 	if (!o->address[0])
 		address_default(o->address, sizeof(o->address));
 }

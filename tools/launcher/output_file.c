@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/config.h"
@@ -40,4 +41,33 @@ const char *output_file_refused(const char *path, const char *directory)
 	if (!S_ISREG(st.st_mode))
 		return "is not a regular file";
 	return faccessat(AT_FDCWD, absolute, W_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
+}
+
+const char *output_file_refused_to(const struct account *account, const char *path,
+				   const char *directory)
+{
+	static char why[256];
+	const char *refused;
+	ssize_t n = -1;
+	int out[2], err;
+	pid_t pid;
+
+	if (pipe2(out, O_CLOEXEC) != 0)
+		return strerror(errno);
+	pid = fork();
+	if (pid == 0) {
+		err = account_become(account);
+		refused = err ? strerror(-err) : output_file_refused(path, directory);
+		_exit(refused && write(out[1], refused, strlen(refused)) < 0);
+	}
+	close(out[1]);
+	if (pid > 0) {
+		n = read(out[0], why, sizeof(why) - 1);
+		waitpid(pid, NULL, 0);
+	}
+	close(out[0]);
+	if (n < 0)
+		return "it cannot be tried as QEMU's user";
+	why[n] = '\0';
+	return n ? why : NULL;
 }

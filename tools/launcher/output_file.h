@@ -2,6 +2,8 @@
 #ifndef RDMACHUNK_LAUNCHER_OUTPUT_FILE_H
 #define RDMACHUNK_LAUNCHER_OUTPUT_FILE_H
 
+#include "account.h"
+
 /*
  * Will the library, in a process with this one's user, be able to append to the file at `path`,
  * which is a value of RDMACHUNK_LOG_FILE or RDMACHUNK_STATS with its %p? It takes regular files
@@ -9,5 +11,9 @@
  * relative path counts from `directory`. Creates and changes nothing. Returns NULL, or why not.
  */
 const char *output_file_refused(const char *path, const char *directory);
+
+/* The same for a process with that user, which this one has to be allowed to become. */
+const char *output_file_refused_to(const struct account *account, const char *path,
+				   const char *directory);
 
 #endif

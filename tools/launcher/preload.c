@@ -104,15 +104,59 @@ bool preload_set_variables(const struct options *options)
 	return config.errors == 0;
 }
 
+/* What QEMU becomes before it migrates. */
+struct later {
+	char directory[PATH_MAX]; /* that relative names count from then */
+	struct account account;
+	bool other_user; /* whose name is in there */
+};
+
+static bool is_option_of_qemu(const char *word, const char *name)
+{
+	return word[0] == '-' && !strcmp(word + (word[1] == '-' ? 2 : 1), name);
+}
+
+/* "-runas NAME", or "-run-with user=NAME" from QEMU 9.1 on. UID:GID is left to QEMU. */
+static void find_user(struct later *later, const char *option, const char *argument)
+{
+	char name[64];
+
+	if (is_option_of_qemu(option, "run-with")) {
+		argument = strstr(argument, "user=");
+		if (!argument)
+			return;
+		argument += strlen("user=");
+	} else if (!is_option_of_qemu(option, "runas")) {
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, ","), argument);
+	later->other_user = account_by_name(&later->account, name) == 0;
+}
+
+static void look_ahead(struct later *later, char *const *command)
+{
+	later->other_user = false;
+	if (!getcwd(later->directory, sizeof(later->directory)))
+		strcpy(later->directory, "/");
+	for (; *command; command++) {
+		/* QEMU opens them after it has gone there. */
+		if (is_option_of_qemu(*command, "daemonize"))
+			strcpy(later->directory, "/");
+		if (command[1])
+			find_user(later, command[0], command[1]);
+	}
+}
+
 static bool file_is_writable(const struct options *options, const char *variable, const char *path,
-			     const char *directory)
+			     const struct later *later)
 {
 	const char *why;
 	char message[PATH_MAX + 128];
 
 	if (!path || !strcmp(path, "stderr"))
 		return true;
-	why = output_file_refused(path, directory);
+	why = later->other_user ? output_file_refused_to(&later->account, path, later->directory)
+				: output_file_refused(path, later->directory);
 	if (why) {
 		snprintf(message, sizeof(message), "%s=%s: %s", variable, path, why);
 		say(options, message);
@@ -122,19 +166,14 @@ static bool file_is_writable(const struct options *options, const char *variable
 
 bool preload_files(const struct options *options)
 {
-	char directory[PATH_MAX];
+	struct later later;
 	struct config config;
 	bool log, stats;
 
-	if (!getcwd(directory, sizeof(directory)))
-		strcpy(directory, "/");
-	/* QEMU opens them after it has gone there. */
-	for (char **word = options->command; *word; word++)
-		if (!strcmp(*word, "-daemonize") || !strcmp(*word, "--daemonize"))
-			strcpy(directory, "/");
+	look_ahead(&later, options->command);
 	config_parse(&config, environ);
-	log = file_is_writable(options, "RDMACHUNK_LOG_FILE", config.log_file, directory);
-	stats = file_is_writable(options, "RDMACHUNK_STATS", config.stats, directory);
+	log = file_is_writable(options, "RDMACHUNK_LOG_FILE", config.log_file, &later);
+	stats = file_is_writable(options, "RDMACHUNK_STATS", config.stats, &later);
 	return log && stats;
 }
 

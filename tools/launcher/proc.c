@@ -34,7 +34,9 @@ bool proc_maps_contain(FILE *maps, const char *end)
 	while (!found && getline(&line, &size, maps) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		path = strchr(line, '/');
-		len = path ? strlen(path) : 0;
+		if (!path)
+			continue;
+		len = strlen(path);
 		found = len >= strlen(end) && !strcmp(path + len - strlen(end), end);
 	}
 	free(line);

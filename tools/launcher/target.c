@@ -48,7 +48,8 @@ static char *read_whole(pid_t pid, const char *name, size_t *len)
 		return NULL;
 	out = open_memstream(&text, len);
 	while (out && (n = fread(buffer, 1, sizeof(buffer), file)) > 0)
-		fwrite(buffer, 1, n, out);
+		if (fwrite(buffer, 1, n, out) != n)
+			break;
 	fclose(file);
 	if (out && fclose(out) == 0)
 		return text;

@@ -181,6 +181,17 @@ ln -sf nowhere "$tmp/link"
 unwritable "a symbolic link" "$tmp/link" "is a symbolic link"
 unwritable "a file for a directory" "$qemu/x" "Not a directory"
 unwritable "a relative path of a daemon" "here/$(basename "$tmp").json" "No such file or directory" -daemonize
+if [ "$(id -u)" -ne 0 ]; then
+	not_run "a file that another user may not write" "needs root"
+else
+	mkdir -p "$tmp/roots" "$tmp/others"
+	chmod 700 "$tmp/roots"
+	chown nobody "$tmp/others"
+	unwritable "by -runas" "$tmp/roots/x" "Permission denied" -runas nobody
+	unwritable "by -run-with" "$tmp/roots/x" "Permission denied" -run-with async-teardown=on,user=nobody
+	run "${launch[@]}" --stats "$tmp/others/x" "$qemu" -runas nobody
+	expect "a file that another user may write" "$status" 0
+fi
 RDMACHUNK_STATS=/nonexistent/x run "${launch[@]}" "$qemu"
 expect "a variable for a file that cannot be written" "$err" \
 	"rdmachunk: RDMACHUNK_STATS=/nonexistent/x: No such file or directory"
