@@ -22,6 +22,25 @@ package_root() {
 	echo "$root"
 }
 
+# describe_sysroot ROOT TRIPLET: completes a root directory that programs are built against: a pkg-config
+# that looks there alone, and links that stay inside.
+describe_sysroot() {
+	local link target
+
+	cat >"$1/pkg-config" <<-END
+		#!/bin/sh
+		PKG_CONFIG_SYSROOT_DIR=$1
+		PKG_CONFIG_LIBDIR=$1/usr/lib/$2/pkgconfig:$1/usr/share/pkgconfig
+		export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
+		exec pkg-config "\$@"
+	END
+	chmod +x "$1/pkg-config"
+	find "$1/usr/lib/$2" -maxdepth 1 -type l -lname '/*' | while read -r link; do
+		target=$(readlink "$link")
+		ln -sfn "$1$target" "$link"
+	done
+}
+
 # cross_root MACHINE: what programs for that machine are built with and run on, of this release.
 cross_root() {
 	local -A architectures=([aarch64]=arm64)
@@ -31,13 +50,15 @@ cross_root() {
 	root=$(package_root "cross-$1" "$release" \
 		libc6-dev,libibverbs-dev,librdmacm-dev,check,libjson-c-dev \
 		--architectures="${architectures[$1]:-$1}") || return 1
-	cat >"$root/pkg-config" <<-END
-		#!/bin/sh
-		PKG_CONFIG_SYSROOT_DIR=$root
-		PKG_CONFIG_LIBDIR=$root/usr/lib/$1-linux-gnu/pkgconfig:$root/usr/share/pkgconfig
-		export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
-		exec pkg-config "\$@"
-	END
-	chmod +x "$root/pkg-config"
+	describe_sysroot "$root" "$1-linux-gnu"
+	echo "$root"
+}
+
+# oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's.
+oldest_root() {
+	local root
+
+	root=$(package_root oldest bullseye libc6-dev,libibverbs-dev,librdmacm-dev) || return 1
+	describe_sysroot "$root" x86_64-linux-gnu
 	echo "$root"
 }
