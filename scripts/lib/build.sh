@@ -35,8 +35,7 @@ oldest_options() {
 	local root
 
 	root=$(oldest_root) || return 1
-	echo --enable-werror CC=gcc CPPFLAGS="--sysroot=$root" LDFLAGS="--sysroot=$root" \
-		PKG_CONFIG="$root/pkg-config"
+	echo --enable-werror CC="$root/cc" PKG_CONFIG="$root/pkg-config"
 }
 
 # tree_options NAME: what configure is told for it.

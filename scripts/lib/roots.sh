@@ -22,8 +22,22 @@ package_root() {
 	echo "$root"
 }
 
-# describe_sysroot ROOT TRIPLET: completes a root directory that programs are built against: a pkg-config
-# that looks there alone, and links that stay inside.
+# base-files brings the links that lead to the loader.
+readonly QEMU_PACKAGES=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
+
+# qemu_root RELEASE: a root directory with the QEMU of that release of Debian.
+qemu_root() {
+	package_root "$1-qemu" "$1" "$QEMU_PACKAGES"
+}
+
+# libvirt_root: one with QEMU 10.0 and a libvirt, and what AppArmor and a script need.
+libvirt_root() {
+	package_root trixie-libvirt trixie \
+		"$QEMU_PACKAGES,dash,apparmor,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-clients"
+}
+
+# describe_sysroot ROOT TRIPLET COMPILER: completes a root directory that programs are built against: a
+# compiler and a pkg-config that look there alone, and links that stay inside.
 describe_sysroot() {
 	local link target
 
@@ -34,10 +48,12 @@ describe_sysroot() {
 		export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
 		exec pkg-config "\$@"
 	END
-	chmod +x "$1/pkg-config"
-	find "$1/usr/lib/$2" -maxdepth 1 -type l -lname '/*' | while read -r link; do
-		target=$(readlink "$link")
-		ln -sfn "$1$target" "$link"
+	# A native compiler looks beside itself first.
+	printf '#!/bin/sh\nexec %s --sysroot=%s -B%s -L%s "$@"\n' "$3" "$1" "$1/usr/lib/$2" "$1/usr/lib/$2" >"$1/cc"
+	chmod +x "$1/pkg-config" "$1/cc"
+	for link in "$1/usr/lib/$2"/* "$1"/lib64/*; do
+		target=$(readlink "$link") || continue
+		[ "${target#/}" = "$target" ] || ln -sfnr "$1$target" "$link"
 	done
 }
 
@@ -50,15 +66,17 @@ cross_root() {
 	root=$(package_root "cross-$1" "$release" \
 		libc6-dev,libibverbs-dev,librdmacm-dev,check,libjson-c-dev \
 		--architectures="${architectures[$1]:-$1}") || return 1
-	describe_sysroot "$root" "$1-linux-gnu"
+	describe_sysroot "$root" "$1-linux-gnu" "$1-linux-gnu-gcc"
 	echo "$root"
 }
 
-# oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's.
+# oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's. Its libc,
+# and the verbs' headers of this machine: the fabric has more than its rdma-core knew.
 oldest_root() {
 	local root
 
 	root=$(package_root oldest bullseye libc6-dev,libibverbs-dev,librdmacm-dev) || return 1
-	describe_sysroot "$root" x86_64-linux-gnu
+	describe_sysroot "$root" x86_64-linux-gnu gcc
+	cp -rL /usr/include/infiniband /usr/include/rdma "$root/usr/include/" || return 1
 	echo "$root"
 }

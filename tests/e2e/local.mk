@@ -53,4 +53,5 @@ EXTRA_DIST += \
 	tests/e2e/run-faults \
 	tests/e2e/run-matrix \
 	tests/e2e/run-nproc \
-	tests/e2e/run-unlimited
+	tests/e2e/run-unlimited \
+	tests/e2e/run-versions
