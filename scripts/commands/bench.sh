@@ -120,9 +120,7 @@ bench_seed() {
 
 # bench_root RELEASE: a root directory with the QEMU of that release of Debian.
 bench_root() {
-	# base-files brings the links that lead to the loader.
-	package_root "$1-qemu" "$1" \
-		base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
+	qemu_root "$1"
 }
 
 # model_rows BED ROOT: the scale model's migrations; ROOT has QEMU 11.1.

@@ -58,6 +58,8 @@ distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
+versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
+libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
@@ -206,6 +208,22 @@ step_newer-qemu() {
 		linux_guest "newer-qemu/$release-linux" --root "$RDMATEST_ROOT_SRC" report-behind
 	done
 	fabric_run run-discards --few --log-dir "$STEPS_DIR/newer-qemu/discards"
+}
+
+step_versions() {
+	# shellcheck source=scripts/commands/matrix.sh
+	. "$SOURCE_DIR/scripts/commands/matrix.sh"
+	matrix_run "$STEPS_DIR/versions" --neighbours
+}
+
+step_libvirt() {
+	local root
+
+	root=$(libvirt_root) || return
+	build_tree gcc
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$root" \
+		--log-dir "$STEPS_DIR/libvirt"
 }
 
 step_fabric-free() {

@@ -62,10 +62,19 @@ cross_options() {
 		LDFLAGS="--sysroot=$root" PKG_CONFIG="$root/pkg-config"
 }
 
+# Nothing of it runs here but the libraries, in QEMUs of other releases: no tests that need Check.
+oldest_options() {
+	local root
+
+	root=$(oldest_root) || return 1
+	echo --enable-werror CC="$root/cc" PKG_CONFIG="$root/pkg-config"
+}
+
 # tree_options NAME: what configure is told for it.
 tree_options() {
 	case $1 in
 	cross-*) cross_options "${1#cross-}" ;;
+	oldest) oldest_options ;;
 	default) ;;
 	gcc) echo --enable-werror CC=gcc ;;
 	clang) echo --enable-werror CC=clang ;;

@@ -22,6 +22,41 @@ package_root() {
 	echo "$root"
 }
 
+# base-files brings the links that lead to the loader.
+readonly QEMU_PACKAGES=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
+
+# qemu_root RELEASE: a root directory with the QEMU of that release of Debian.
+qemu_root() {
+	package_root "$1-qemu" "$1" "$QEMU_PACKAGES"
+}
+
+# libvirt_root: one with QEMU 10.0 and a libvirt, and what AppArmor and a script need.
+libvirt_root() {
+	package_root trixie-libvirt trixie \
+		"$QEMU_PACKAGES,dash,apparmor,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-clients"
+}
+
+# describe_sysroot ROOT TRIPLET COMPILER: completes a root directory that programs are built against: a
+# compiler and a pkg-config that look there alone, and links that stay inside.
+describe_sysroot() {
+	local link target
+
+	cat >"$1/pkg-config" <<-END
+		#!/bin/sh
+		PKG_CONFIG_SYSROOT_DIR=$1
+		PKG_CONFIG_LIBDIR=$1/usr/lib/$2/pkgconfig:$1/usr/share/pkgconfig
+		export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
+		exec pkg-config "\$@"
+	END
+	# A native compiler looks beside itself first.
+	printf '#!/bin/sh\nexec %s --sysroot=%s -B%s -L%s "$@"\n' "$3" "$1" "$1/usr/lib/$2" "$1/usr/lib/$2" >"$1/cc"
+	chmod +x "$1/pkg-config" "$1/cc"
+	for link in "$1/usr/lib/$2"/* "$1"/lib64/*; do
+		target=$(readlink "$link") || continue
+		[ "${target#/}" = "$target" ] || ln -sfnr "$1$target" "$link"
+	done
+}
+
 # cross_root MACHINE: what programs for that machine are built with and run on, of this release.
 cross_root() {
 	local -A architectures=([aarch64]=arm64)
@@ -31,14 +66,18 @@ cross_root() {
 	root=$(package_root "cross-$1" "$release" \
 		libc6-dev,libibverbs-dev,librdmacm-dev,check,libjson-c-dev \
 		--architectures="${architectures[$1]:-$1}") || return 1
-	cat >"$root/pkg-config" <<-END
-		#!/bin/sh
-		PKG_CONFIG_SYSROOT_DIR=$root
-		PKG_CONFIG_LIBDIR=$root/usr/lib/$1-linux-gnu/pkgconfig:$root/usr/share/pkgconfig
-		export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR
-		exec pkg-config "\$@"
-	END
-	chmod +x "$root/pkg-config"
+	describe_sysroot "$root" "$1-linux-gnu" "$1-linux-gnu-gcc"
+	echo "$root"
+}
+
+# oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's. Its libc,
+# and the verbs' headers of this machine: the fabric has more than its rdma-core knew.
+oldest_root() {
+	local root
+
+	root=$(package_root oldest bullseye libc6-dev,libibverbs-dev,librdmacm-dev) || return 1
+	describe_sysroot "$root" x86_64-linux-gnu gcc
+	cp -rL /usr/include/infiniband /usr/include/rdma "$root/usr/include/" || return 1
 	echo "$root"
 }
 

@@ -61,4 +61,5 @@ EXTRA_DIST += \
 	tests/e2e/run-matrix \
 	tests/e2e/run-nproc \
 	tests/e2e/run-teardown \
-	tests/e2e/run-unlimited
+	tests/e2e/run-unlimited \
+	tests/e2e/run-versions

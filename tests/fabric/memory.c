@@ -13,6 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Linux 5.14's, which older headers do not have. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #undef ibv_reg_mr
 #undef ibv_reg_mr_iova
 

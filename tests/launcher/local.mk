@@ -6,6 +6,7 @@ TESTS += tests/launcher/run-tests
 EXTRA_DIST += \
 	tests/launcher/cases/check.sh \
 	tests/launcher/cases/completion.sh \
+	tests/launcher/cases/emulator.sh \
 	tests/launcher/cases/examples.sh \
 	tests/launcher/cases/launch.sh \
 	tests/launcher/cases/units.sh \

@@ -8,6 +8,7 @@ tests_linux_verify_SOURCES = tests/linux/verify.c
 tests_linux_verify_LDFLAGS = -all-static
 
 EXTRA_DIST += \
+	tests/linux/console.py \
 	tests/linux/guest.py \
 	tests/linux/image \
 	tests/linux/init \

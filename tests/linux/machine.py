@@ -13,11 +13,9 @@ import socket
 import subprocess
 import time
 
+from console import Console, Failure
+
 PAGE = 4096
-
-
-class Failure(Exception):
-    """What a test says when it fails."""
 
 
 class Ended(Failure):
@@ -48,9 +46,11 @@ class Machine:
         self.patience = patience
         self.log = f"{log_dir}/{name}"
         self.monitor, monitor = socket.socketpair()
-        self.console, console = socket.socketpair()
+        ours, console = socket.socketpair()
+        self.console = Console(ours, name, patience, self._check)
+        self.hear = self.console.hear
+        self.tell = self.console.tell
         self.received = b""
-        self.said = b""
         fds = {"monitor": monitor.fileno(), "console": console.fileno()}
         with open(f"{self.log}.stderr", "wb") as stderr, monitor, console:
             self.process = subprocess.Popen(
@@ -71,28 +71,33 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._listen(0)
+        self.console.listen(0)
         with open(f"{self.log}.console", "wb") as console:
-            console.write(self.said)
+            console.write(self.console.said)
         self.monitor.close()
-        self.console.close()
+        self.console.sock.close()
 
     def _ended(self):
         """What is to be raised once QEMU has closed a connection."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
-        self._listen(0)
-        text = self.said.decode(errors="replace").replace("\r", "").splitlines()
+        self.console.listen(0)
+        text = self.console.said.decode(errors="replace").replace("\r", "").splitlines()
         with open(f"{self.log}.stderr", encoding="utf-8", errors="replace") as stderr:
             text += stderr.read().splitlines()
         reasons = [line for line in text if re.search(r"Kernel panic|Oops|BUG:", line)] or text[-1:]
         return Ended(f"the {self.name} has ended: " + "; ".join(reasons[:2]))
 
+    def _check(self):
+        """The console has nothing; will it ever?"""
+        if self.process.poll() is not None:
+            raise self._ended()
+
     def _message(self):
         """The monitor's next line. The console is read meanwhile, lest the guest has to wait."""
         deadline = time.monotonic() + self.patience
         while b"\n" not in self.received:
-            self._listen(0)
+            self.console.listen(0)
             if select.select([self.monitor], [], [], 0.05)[0]:
                 data = self.monitor.recv(65536)
                 if not data:
@@ -116,45 +121,6 @@ class Machine:
                     return answer["return"]
         except OSError as error:
             raise self._ended() from error
-
-    def _listen(self, seconds):
-        """Takes in what the guest says; false if nothing came in time, or nothing more will."""
-        heard = False
-        while select.select([self.console], [], [], 0 if heard else seconds)[0]:
-            try:
-                data = self.console.recv(65536)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self.said += data
-            heard = True
-        return heard
-
-    def hear(self, pattern, after=0):
-        """Waits until the guest has said, past so many bytes, what matches; the match."""
-        deadline = time.monotonic() + self.patience
-        while True:
-            found = re.search(pattern, self.said[after:].decode(errors="replace"))
-            if found:
-                return found
-            if self._listen(0.1):
-                continue
-            if self.process.poll() is not None:
-                raise self._ended()
-            if time.monotonic() > deadline:
-                raise Failure(f"the guest at the {self.name} says no '{pattern}'; its last words: "
-                              f"{self.said[-200:]!r}")
-
-    def tell(self, command):
-        """Gives the guest's program a command; its answer."""
-        word = command.split()[0]
-        after = len(self.said)
-        self.console.sendall(command.encode() + b"\n")
-        answer = self.hear(rf"(?s)(.*)(failed {word}: [^\n]*|done {word})", after)
-        if answer[2].startswith("failed"):
-            raise Failure(f"the guest at the {self.name}: {answer[2].strip()}")
-        return answer[1]
 
     def ram(self, size):
         """Where the guest's RAM of this size is, and how many bytes of it are there."""

@@ -43,3 +43,16 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/target.h
 tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
 tools_launcher_rdmachunk_LDADD = $(DL_LIBS)
+
+# The same script under each name that a manager may want: the path of an emulator goes to the other
+# host with a guest, so it has to be the same wherever $(libdir) is.
+emulatorsdir = $(prefix)/lib/rdmachunk
+emulators = qemu-kvm qemu-system-aarch64 qemu-system-x86_64
+nodist_emulators_SCRIPTS = $(emulators:%=tools/launcher/emulators/%)
+EXTRA_DIST += tools/launcher/emulator.in
+CLEANFILES += $(nodist_emulators_SCRIPTS)
+
+$(nodist_emulators_SCRIPTS): tools/launcher/emulator.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+		sed 's|[@]libdir@|$(libdir)|' $(srcdir)/tools/launcher/emulator.in >$@.new && \
+		chmod +x $@.new && mv $@.new $@

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+EXTRA_DIST += \
+	tests/libvirt/host \
+	tests/libvirt/host.py \
+	tests/libvirt/run-libvirt
