@@ -45,7 +45,12 @@ case_ahead_in_pieces()
 	must_be_silent shim
 	one_line shim.out '^in pieces$'
 	sed -n 's/^ibv_reg_mr .*length=\([0-9]*\) access=0$/\1/p' shim.log | tail -n +3 >pieces
-	[[ $(tr '\n' ' ' <pieces) == "4194304 4194304 16777216 " ]] || fail "$(tr '\n' ' ' <pieces)"
+	# When a round ends soon, by the time that the ones before took, it is a part of a piece that is
+	# asked for: the last may come before the long one.
+	case $(tr '\n' ' ' <pieces) in
+	'4194304 16777216 4194304 ' | '4194304 4194304 16777216 ') ;;
+	*) fail "$(tr '\n' ' ' <pieces)" ;;
+	esac
 	balanced shim.log
 }
 
