@@ -280,8 +280,8 @@ static int run_later_pass(void)
 	migration_take_ready(&r.m);
 	write_chunk(&r, 2);
 	migration_take_ready(&r.m);
-	r.m.block[DATA_CHUNK * MIB + 12345] = 1;
-	r.m.block[(DATA_CHUNK + 2) * MIB + 12345] = 1;
+	r.m.block[DATA_CHUNK * MIB] = 1;
+	r.m.block[(DATA_CHUNK + 2) * MIB] = 1;
 	requests = r.m.requests;
 	write_chunk(&r, DATA_CHUNK);
 	migration_take_ready(&r.m);
