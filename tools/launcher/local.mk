@@ -1,8 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 bin_PROGRAMS += tools/launcher/rdmachunk
 tools_launcher_rdmachunk_SOURCES = \
+	src/util/attach_abi.h \
 	src/util/config.c \
 	src/util/config.h \
+	tools/attach/arch.h \
+	tools/attach/arch_aarch64.c \
+	tools/attach/arch_none.c \
+	tools/attach/arch_x86_64.c \
+	tools/attach/attach.c \
+	tools/attach/attach.h \
+	tools/attach/checks.c \
+	tools/attach/checks.h \
+	tools/attach/process.c \
+	tools/attach/process.h \
+	tools/attach/target.c \
+	tools/attach/target.h \
+	tools/attach/tracee.c \
+	tools/attach/tracee.h \
 	tools/launcher/check.c \
 	tools/launcher/check.h \
 	tools/launcher/check_host.c \
@@ -26,6 +41,7 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/rdma_device.c \
 	tools/launcher/rdma_device.h \
 	tools/launcher/rdmachunk.c
+tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"' \
 	-DVERSION_STRING='"$(PACKAGE_VERSION)"'
 tools_launcher_rdmachunk_LDADD = $(DL_LIBS)

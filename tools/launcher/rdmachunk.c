@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/attach.h"
 #include "check.h"
 #include "options.h"
 #include "preload.h"
@@ -37,10 +38,22 @@ static int run(const struct options *options)
 	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"attach", attach_main},
+	{"detach", detach_main},
+};
+
 int main(int argc, char **argv)
 {
 	struct options options;
 
+	/* A program of such a name is named by its path, or behind "--". */
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
 	if (!options_parse(&options, argc, argv)) {
 		fprintf(stderr, "Try rdmachunk --help\n");
 		return EXIT_FAILED;
