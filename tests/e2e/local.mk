@@ -19,6 +19,8 @@ if HAVE_JSONC
 check_PROGRAMS += tests/e2e/migrate
 endif
 tests_e2e_migrate_SOURCES = \
+	tests/e2e/attach.c \
+	tests/e2e/attach.h \
 	tests/e2e/balloon.c \
 	tests/e2e/balloon.h \
 	tests/e2e/discard.c \

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "attach.h"
 #include "discard.h"
 #include "liverom.h"
 #include "report.h"
@@ -54,6 +55,14 @@ static int start_destination(const struct scenario_config *config, struct vmproc
 	return vm_start(vm, vm_config, &start, failure);
 }
 
+static int connect_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
+			struct failure *failure)
+{
+	if (attach_connect(config->attach_src, &vms[SRC], config->src.stats, deadline, failure))
+		return -1;
+	return attach_connect(config->attach_dst, &vms[DST], config->dst.stats, deadline, failure);
+}
+
 /* Start the first two processes, at the same time. */
 static int start_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
 		      struct failure *failure)
@@ -63,9 +72,7 @@ static int start_pair(const struct scenario_config *config, struct vmproc vms[],
 	if (start_source(config, &vms[SRC], &start, failure) ||
 	    start_destination(config, &vms[DST], DST, &config->dst, NULL, failure))
 		return -1;
-	if (vm_connect(&vms[SRC], deadline, failure))
-		return -1;
-	return vm_connect(&vms[DST], deadline, failure);
+	return connect_pair(config, vms, deadline, failure);
 }
 
 static int check_ram(const struct scenario_config *config, struct vmproc *from, struct vmproc *to,
@@ -447,7 +454,7 @@ static int run_live(const struct scenario_config *config, struct vmproc vms[3],
 	start.paused = false;
 	if (start_source(config, &vms[SRC], &start, failure) ||
 	    start_destination(config, &vms[DST], DST, &config->dst, bios, failure) ||
-	    vm_connect(&vms[SRC], deadline, failure) || vm_connect(&vms[DST], deadline, failure))
+	    connect_pair(config, vms, deadline, failure))
 		return -1;
 	counter = live_counter(&vms[SRC]);
 	/* A limit too small to reach first, so that pages are sent again; then one easy to reach.
