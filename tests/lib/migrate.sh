@@ -38,14 +38,27 @@ common_options() {
 
 # end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
 # commas between them (`default': none). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
-# without the shim.
+# without the shim. `attach': the shim is attached once QEMU runs, with those variables; the library
+# is a copy at attach_library, which QEMU can see in its root directory.
 end_options() {
-	local end=$1 column=$2 preload="$shim $count" variable
+	local end=$1 column=$2 preload="$shim $count" attach='' variable
 	local -a variables
 
 	IFS=, read -ra variables <<<"$column"
 	for variable in "${variables[@]}"; do
 		case $variable in
+		attach)
+			preload=$count
+			cp "$shim" "${attach_library:?}"
+			attach="$build_dir/tools/launcher/rdmachunk attach --lib $attach_library"
+			;;
+		RDMACHUNK_*)
+			if [ -n "$attach" ]; then
+				attach="$variable $attach"
+			else
+				argv+=("--env-$end" "$variable")
+			fi
+			;;
 		- | stock) preload=$count ;;
 		default) ;;
 		MEMLOCK=*)
@@ -55,5 +68,6 @@ end_options() {
 		esac
 	done
 	argv+=("--preload-$end" "$preload")
+	[ -z "$attach" ] || argv+=("--attach-$end" "$attach")
 	[ -z "$fabric" ] || argv+=("--env-$end" "LD_LIBRARY_PATH=$fabric" "--env-$end" RDMAFABRIC_AWAIT_RECV=on)
 }

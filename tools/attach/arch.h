@@ -37,9 +37,19 @@ struct arch_call {
 /* Is there an implementation for this machine? */
 extern const bool arch_supported;
 
-/* The code that ends a signal handler by rt_sigreturn(2), which every such process has; 0: it is
- * not found. */
-uint64_t arch_sigreturn(const struct target *target);
+/* Code of the process that calls borrow. */
+struct arch_code {
+	/* Ends a signal handler by rt_sigreturn(2). */
+	uint64_t sigreturn;
+	/* The end of some function, which stores what another has returned, 0 if there is none:
+	 * where the register `base' points to, `displacement' bytes behind; `skip' bytes of the
+	 * stack are passed over before it returns. */
+	uint64_t store;
+	unsigned int base, displacement, skip;
+};
+
+/* Find it in what every such process has. False when there is no way to end a handler. */
+bool arch_find_code(const struct target *target, struct arch_code *code);
 
 /* Save the state of the stopped thread. 0; -EAGAIN when it is not in ppoll(2), or with signals of
  * its own there; or another negative errno. */
@@ -59,19 +69,28 @@ size_t arch_vector_size(const struct arch_state *state);
 uint64_t arch_frame_place(uint64_t top);
 size_t arch_frame_size(void);
 
+/* The start of a function by a frame. */
+struct arch_start {
+	struct arch_call call;
+	uint64_t mask;	 /* signals that are blocked meanwhile */
+	uint64_t next;	 /* the frame that is taken when it returns */
+	uint64_t result; /* address of eight bytes for what it returns; 0: nobody wants to know */
+};
+
+/* Bytes directly below a frame that the functions before it need to come to it. */
+#define ARCH_LANDING 128
+
+/* Compose them. */
+void arch_landing(unsigned char out[ARCH_LANDING], const struct arch_code *code);
+
 /*
- * Compose a frame from which the state is restored; with `call` not NULL instead the
- * start of that function with the signals `mask` blocked, which returns to `sigreturn` with its
- * stack at the frame `next`. `vector` is where the copy of the vector registers is.
+ * Compose a frame from which the state is restored; with `start` not NULL one that starts a
+ * function. `vector` is where the copy of the vector registers is.
  */
 void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vector,
-		const struct arch_call *call, uint64_t mask, uint64_t sigreturn, uint64_t next);
+		const struct arch_code *code, const struct arch_start *start);
 
 /* Have the stopped thread go on with the frame. Atomic. 0 or a negative errno. */
-int arch_enter(pid_t tid, uint64_t sigreturn, uint64_t frame);
-
-/* Is the stopped thread at `sigreturn`, about to take the frame `next`: has the function returned?
- * Then *result is what it returned. 1, 0 or a negative errno. */
-int arch_returned(pid_t tid, uint64_t sigreturn, uint64_t next, uint64_t *result);
+int arch_enter(pid_t tid, const struct arch_code *code, uint64_t frame);
 
 #endif

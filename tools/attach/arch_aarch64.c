@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -46,9 +47,27 @@ _Static_assert(__builtin_offsetof(struct frame, vector) == 128 + 176 + 288, "as 
 
 const bool arch_supported = true;
 
-uint64_t arch_sigreturn(const struct target *target)
+/* str x0, [x19]; ldr x19, [sp, #16]; ldp x29, x30, [sp], #32; ret */
+static const uint32_t store[] = {0xf9000260, 0xf9400bf3, 0xa8c27bfd, 0xd65f03c0};
+#define STORE_SKIP 32 /* with the return address 8 bytes from its start */
+
+bool arch_find_code(const struct target *target, struct arch_code *code)
 {
-	return target_symbol(target, NULL, "__kernel_rt_sigreturn");
+	const struct target_module *libc = target_module(target, "libc.so.");
+	unsigned char *text = NULL, *at;
+	uint64_t address = 0;
+	size_t len = 0;
+
+	memset(code, 0, sizeof(*code));
+	code->sigreturn = target_symbol(target, NULL, "__kernel_rt_sigreturn");
+	code->skip = STORE_SKIP;
+	if (libc)
+		text = target_text(target, libc, &address, &len);
+	at = text ? memmem(text, len, store, sizeof(store)) : NULL;
+	if (at && (at - text) % 4 == 0)
+		code->store = address + (uint64_t)(at - text);
+	free(text);
+	return code->sigreturn != 0;
 }
 
 static int get(pid_t tid, unsigned long set, void *out, size_t size)
@@ -122,8 +141,30 @@ size_t arch_frame_size(void)
 	return sizeof(struct frame);
 }
 
+void arch_landing(unsigned char out[ARCH_LANDING], const struct arch_code *code)
+{
+	memset(out, 0, ARCH_LANDING);
+	memcpy(out + ARCH_LANDING - STORE_SKIP + 8, &code->sigreturn, sizeof(code->sigreturn));
+}
+
+/* The registers with which the function begins. */
+static void set_start(struct frame *f, const struct arch_code *code, const struct arch_start *start)
+{
+	memcpy(f->regs, start->call.args, sizeof(start->call.args));
+	f->regs[29] = 0;
+	f->regs[30] = code->sigreturn;
+	f->sp = start->next;
+	f->pc = start->call.function;
+	f->mask = start->mask;
+	if (!start->result)
+		return;
+	f->regs[19] = start->result;
+	f->regs[30] = code->store;
+	f->sp = start->next - STORE_SKIP;
+}
+
 void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vector,
-		const struct arch_call *call, uint64_t mask, uint64_t sigreturn, uint64_t next)
+		const struct arch_code *code, const struct arch_start *start)
 {
 	const struct user_regs_struct regs = registers(state);
 	struct user_fpsimd_struct fp;
@@ -143,17 +184,11 @@ void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vec
 	f->vector.fpsr = fp.fpsr;
 	f->vector.fpcr = fp.fpcr;
 	memcpy(f->vector.registers, fp.vregs, sizeof(f->vector.registers));
-	if (!call)
-		return;
-	memcpy(f->regs, call->args, sizeof(call->args));
-	f->regs[29] = 0;
-	f->regs[30] = sigreturn;
-	f->sp = next;
-	f->pc = call->function;
-	f->mask = mask;
+	if (start)
+		set_start(f, code, start);
 }
 
-int arch_enter(pid_t tid, uint64_t sigreturn, uint64_t frame)
+int arch_enter(pid_t tid, const struct arch_code *code, uint64_t frame)
 {
 	struct user_regs_struct regs;
 	struct iovec io = {&regs, sizeof(regs)};
@@ -166,22 +201,9 @@ int arch_enter(pid_t tid, uint64_t sigreturn, uint64_t frame)
 	/* It is in no system call that the kernel would make again. */
 	if (ptrace(PTRACE_SETREGSET, tid, NT_ARM_SYSTEM_CALL, &call))
 		return -errno;
-	regs.pc = sigreturn;
+	regs.pc = code->sigreturn;
 	regs.sp = frame;
 	return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &io) ? -errno : 0;
-}
-
-int arch_returned(pid_t tid, uint64_t sigreturn, uint64_t next, uint64_t *result)
-{
-	struct user_regs_struct regs;
-	int ret = get(tid, NT_PRSTATUS, &regs, sizeof(regs));
-
-	if (ret)
-		return ret;
-	if (regs.pc != sigreturn || regs.sp != next)
-		return 0;
-	*result = regs.regs[0];
-	return 1;
 }
 
 #endif

@@ -7,10 +7,11 @@
 
 const bool arch_supported = false;
 
-uint64_t arch_sigreturn(const struct target *target)
+bool arch_find_code(const struct target *target, struct arch_code *code)
 {
 	(void)target;
-	return 0;
+	(void)code;
+	return false;
 }
 
 int arch_save(pid_t tid, struct arch_state *state)
@@ -42,32 +43,27 @@ size_t arch_frame_size(void)
 	return 0;
 }
 
+void arch_landing(unsigned char out[ARCH_LANDING], const struct arch_code *code)
+{
+	(void)out;
+	(void)code;
+}
+
 void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vector,
-		const struct arch_call *call, uint64_t mask, uint64_t sigreturn, uint64_t next)
+		const struct arch_code *code, const struct arch_start *start)
 {
 	(void)out;
 	(void)state;
 	(void)vector;
-	(void)call;
-	(void)mask;
-	(void)sigreturn;
-	(void)next;
+	(void)code;
+	(void)start;
 }
 
-int arch_enter(pid_t tid, uint64_t sigreturn, uint64_t frame)
+int arch_enter(pid_t tid, const struct arch_code *code, uint64_t frame)
 {
 	(void)tid;
-	(void)sigreturn;
+	(void)code;
 	(void)frame;
-	return -ENOTSUP;
-}
-
-int arch_returned(pid_t tid, uint64_t sigreturn, uint64_t next, uint64_t *result)
-{
-	(void)tid;
-	(void)sigreturn;
-	(void)next;
-	(void)result;
 	return -ENOTSUP;
 }
 

@@ -6,6 +6,7 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -64,13 +65,67 @@ _Static_assert(sizeof(struct frame) == 440, "as the kernel has it");
 
 const bool arch_supported = true;
 
-uint64_t arch_sigreturn(const struct target *target)
+/* mov $15, %rax; syscall: the restorer that glibc gives with each handler. */
+static uint64_t find_sigreturn(const unsigned char *text, size_t len, uint64_t address)
 {
-	/* mov $15, %rax; syscall: the restorer that glibc gives with each handler. */
 	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-	const struct target_module *libc = target_module(target, "libc.so.");
+	const unsigned char *at = memmem(text, len, code, sizeof(code));
 
-	return libc ? target_code(target, libc, code, sizeof(code)) : 0;
+	return at ? address + (uint64_t)(at - text) : 0;
+}
+
+/* mov %rax, D(%rbx or %rbp); maybe add $N, %rsp; some pops; ret. At most so many bytes. */
+#define STORE_MAX 32
+
+enum { BASE_RBX, BASE_RBP };
+
+static bool parse_store(const unsigned char *at, struct arch_code *code)
+{
+	const unsigned char *p = at + 3;
+
+	if (at[0] != 0x48 || at[1] != 0x89)
+		return false;
+	code->displacement = 0;
+	code->base = at[2] == 0x45 ? BASE_RBP : BASE_RBX;
+	if (at[2] == 0x43 || at[2] == 0x45)
+		code->displacement = *p++;
+	else if (at[2] != 0x03)
+		return false;
+	code->skip = 0;
+	if (p[0] == 0x48 && p[1] == 0x83 && p[2] == 0xc4) {
+		code->skip = p[3];
+		p += 4;
+	}
+	for (;; code->skip += 8) {
+		if (p[0] == 0x5b || p[0] == 0x5d)
+			p++;
+		else if (p[0] == 0x41 && p[1] >= 0x5c && p[1] <= 0x5f)
+			p += 2;
+		else
+			break;
+	}
+	return p[0] == 0xc3 && code->displacement < 0x80 && code->skip % 16 == 8 &&
+	       code->skip <= ARCH_LANDING - 16;
+}
+
+bool arch_find_code(const struct target *target, struct arch_code *code)
+{
+	const struct target_module *libc = target_module(target, "libc.so.");
+	unsigned char *text = NULL;
+	uint64_t address = 0;
+	size_t len = 0;
+
+	memset(code, 0, sizeof(*code));
+	if (libc)
+		text = target_text(target, libc, &address, &len);
+	if (!text)
+		return false;
+	code->sigreturn = find_sigreturn(text, len, address);
+	for (size_t i = 0; i + STORE_MAX <= len && !code->store; i++)
+		if (parse_store(text + i, code))
+			code->store = address + i;
+	free(text);
+	return code->sigreturn != 0;
 }
 
 /* The size of the area with these components, as the kernel lays it out. */
@@ -168,12 +223,42 @@ size_t arch_frame_size(void)
 	return sizeof(struct frame);
 }
 
+void arch_landing(unsigned char out[ARCH_LANDING], const struct arch_code *code)
+{
+	memset(out, 0, ARCH_LANDING);
+	/* The address that the function returns to; the frame has the one after that. */
+	if (code->store)
+		memcpy(out + ARCH_LANDING - 8 - code->skip, &code->store, sizeof(code->store));
+}
+
+/* The registers with which the function begins. */
+static void set_start(struct frame *f, const struct arch_code *code, const struct arch_start *start)
+{
+	f->ip = start->call.function;
+	f->sp = start->next;
+	f->bx = 0;
+	f->bp = 0;
+	f->ax = 0;
+	f->di = start->call.args[0];
+	f->si = start->call.args[1];
+	f->dx = start->call.args[2];
+	f->cx = start->call.args[3];
+	f->mask = start->mask;
+	if (!start->result)
+		return;
+	f->sp = start->next - 8 - code->skip;
+	if (code->base == BASE_RBX)
+		f->bx = start->result - code->displacement;
+	else
+		f->bp = start->result - code->displacement;
+}
+
 void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vector,
-		const struct arch_call *call, uint64_t mask, uint64_t sigreturn, uint64_t next)
+		const struct arch_code *code, const struct arch_start *start)
 {
 	const struct user_regs_struct regs = registers(state);
 	struct frame f = {
-		.return_address = sigreturn,
+		.return_address = code->sigreturn,
 		.flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
 		.stack_flags = STACK_FLAGS_INVALID,
 		.r8 = regs.r8,
@@ -200,45 +285,24 @@ void arch_frame(unsigned char *out, const struct arch_state *state, uint64_t vec
 		.mask = state->mask,
 	};
 
-	if (call) {
-		f.ip = call->function;
-		f.sp = next;
-		f.bp = 0;
-		f.ax = 0;
-		f.di = call->args[0];
-		f.si = call->args[1];
-		f.dx = call->args[2];
-		f.cx = call->args[3];
-		f.mask = mask;
-	}
+	if (start)
+		set_start(&f, code, start);
 	memcpy(out, &f, sizeof(f));
 }
 
-int arch_enter(pid_t tid, uint64_t sigreturn, uint64_t frame)
+int arch_enter(pid_t tid, const struct arch_code *code, uint64_t frame)
 {
 	struct user_regs_struct regs;
 
 	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs))
 		return -errno;
-	regs.rip = sigreturn;
+	regs.rip = code->sigreturn;
 	/* The return address has been taken from it. */
 	regs.rsp = frame + 8;
 	/* It is in no system call that the kernel would make again. */
 	regs.orig_rax = UINT64_MAX;
 	regs.rax = 0;
 	return ptrace(PTRACE_SETREGS, tid, NULL, &regs) ? -errno : 0;
-}
-
-int arch_returned(pid_t tid, uint64_t sigreturn, uint64_t next, uint64_t *result)
-{
-	struct user_regs_struct regs;
-
-	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs))
-		return -errno;
-	if (regs.rip != sigreturn || regs.rsp != next + 8)
-		return 0;
-	*result = regs.rax;
-	return 1;
 }
 
 #endif

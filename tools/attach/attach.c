@@ -123,7 +123,7 @@ static void read_dlerror(const struct job *job, struct tracee *tracee, char *why
 	snprintf(why, size, "its loader does not say why");
 	if (!call.function && libdl)
 		call.function = target_symbol(target, libdl, "dlerror");
-	if (!call.function || tracee_call_result(tracee, &call, CALL_SECONDS, &text) || !text)
+	if (!call.function || tracee_call(tracee, &call, CALL_SECONDS, &text) || !text)
 		return;
 	while (used < size - 1 && !target_read(target, text + used, why + used, 1) && why[used])
 		used++;
@@ -147,7 +147,7 @@ static int load(struct job *job, const char *path)
 		return status;
 	ret = tracee_put(&tracee, path, strlen(path) + 1, &call.args[0]);
 	if (!ret)
-		ret = tracee_call(&tracee, &call, CALL_SECONDS);
+		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
 	if (!ret)
 		ret = target_reload(&job->target);
 	if (!ret && target_library(&job->target, &job->library, &job->info) == TARGET_ABSENT)
@@ -187,7 +187,7 @@ static int ask(struct job *job, enum attach_action action, struct attach_request
 	if (!ret)
 		ret = tracee_put(&tracee, request, sizeof(*request), &call.args[0]);
 	if (!ret)
-		ret = tracee_call(&tracee, &call, CALL_SECONDS);
+		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
 	if (!ret)
 		ret = target_read(&job->target, call.args[0], request, sizeof(*request));
 	end(job, &tracee);

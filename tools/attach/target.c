@@ -330,36 +330,25 @@ uint64_t target_symbol(const struct target *t, const struct target_module *modul
 	return find_symbol(t, bias, dynamic, name);
 }
 
-/* Looks through [start, end) of the memory. */
-static uint64_t search(const struct target *t, uint64_t start, uint64_t end, const void *bytes,
-		       size_t len)
-{
-	char *code = end > start ? read_table(t, start, end - start) : NULL;
-	char *at = code ? memmem(code, end - start, bytes, len) : NULL;
-	uint64_t found = at ? start + (uint64_t)(at - code) : 0;
-
-	free(code);
-	return found;
-}
-
-uint64_t target_code(const struct target *t, const struct target_module *module, const void *bytes,
-		     size_t len)
+unsigned char *target_text(const struct target *t, const struct target_module *module,
+			   uint64_t *address, size_t *len)
 {
 	ElfW(Phdr) phdrs[PHDRS_MAX];
 	ElfW(Ehdr) header;
-	uint64_t found = 0;
 
 	/* A shared object's headers are where it begins. */
 	if (target_read(t, module->bias, &header, sizeof(header)) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_phnum > PHDRS_MAX ||
 	    target_read(t, module->bias + header.e_phoff, phdrs, header.e_phnum * sizeof(phdrs[0])))
-		return 0;
-	for (size_t i = 0; i < header.e_phnum && !found; i++)
-		if (phdrs[i].p_type == PT_LOAD && (phdrs[i].p_flags & PF_X))
-			found = search(t, module->bias + phdrs[i].p_vaddr,
-				       module->bias + phdrs[i].p_vaddr + phdrs[i].p_filesz, bytes,
-				       len);
-	return found;
+		return NULL;
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		if (phdrs[i].p_type != PT_LOAD || !(phdrs[i].p_flags & PF_X))
+			continue;
+		*address = module->bias + phdrs[i].p_vaddr;
+		*len = phdrs[i].p_filesz;
+		return read_table(t, *address, *len);
+	}
+	return NULL;
 }
 
 static bool is_library(const struct target_module *module)

@@ -51,9 +51,10 @@ const struct target_module *target_module(const struct target *target, const cha
 uint64_t target_symbol(const struct target *target, const struct target_module *module,
 		       const char *name);
 
-/* Where these bytes are in the module's code, or 0. */
-uint64_t target_code(const struct target *target, const struct target_module *module,
-		     const void *bytes, size_t len);
+/* A copy of the module's code, to be freed: *address is where it is in the process, *len its bytes.
+ * NULL when it cannot be read. */
+unsigned char *target_text(const struct target *target, const struct target_module *module,
+			   uint64_t *address, size_t *len);
 
 /* Whether the library is in there, and in which way. */
 enum target_library {

@@ -70,12 +70,11 @@ static bool is_group_stop(int status)
 }
 
 /* Go on after a stop that is none of ours; a signal is delivered. */
-static int pass_on(struct tracee *t, int status, enum __ptrace_request how)
+static int pass_on(struct tracee *t, int status)
 {
+	enum __ptrace_request how = is_group_stop(status) ? PTRACE_LISTEN : PTRACE_CONT;
 	long signal = status >> 16 ? 0 : WSTOPSIG(status);
 
-	if (is_group_stop(status))
-		how = PTRACE_LISTEN;
 	return ptrace(how, t->tid, NULL, signal) ? -errno : 0;
 }
 
@@ -92,7 +91,7 @@ static int interrupt(struct tracee *t, double end)
 			return ret;
 		if (is_interrupt(status))
 			return 0;
-		ret = pass_on(t, status, PTRACE_CONT);
+		ret = pass_on(t, status);
 		if (ret)
 			return ret;
 	}
@@ -107,41 +106,45 @@ int tracee_open(struct tracee *t, const struct target *target)
 	t->target = target;
 	if (!arch_supported || !libc)
 		return -ENOTSUP;
-	t->sigreturn = arch_sigreturn(target);
 	t->raise = target_symbol(target, libc, "raise");
 	t->errno_location = target_symbol(target, libc, "__errno_location");
-	if (!t->sigreturn || !t->raise || !t->errno_location)
+	if (!arch_find_code(target, &t->code) || !t->raise || !t->errno_location)
 		return -ENOTSUP;
 	return ptrace(PTRACE_SEIZE, t->tid, NULL, NULL) ? -errno : 0;
 }
 
+/* Writes a frame below `top`, and what functions need to come to it: *place. */
+static int put_frame(struct tracee *t, const struct arch_start *start, uint64_t vector,
+		     uint64_t top, uint64_t *place)
+{
+	unsigned char frame[ARCH_LANDING + ARCH_FRAME_MAX] __attribute__((aligned(16)));
+
+	*place = arch_frame_place(top);
+	arch_landing(frame, &t->code);
+	arch_frame(frame + ARCH_LANDING, &t->state, vector, &t->code, start);
+	return target_write(t->target, *place - ARCH_LANDING, frame,
+			    ARCH_LANDING + arch_frame_size());
+}
+
 /* Frames above one another on the stack: the call, the signal that tells of its end, and the way
- * back. Sets the address of the first two. */
-static int put_frames(struct tracee *t, const struct arch_call *call, uint64_t *first,
-		      uint64_t *second)
+ * back. Sets the address of the first. */
+static int put_frames(struct tracee *t, const struct arch_call *call, uint64_t result,
+		      uint64_t *first)
 {
 	const uint64_t done = UINT64_C(1) << (DONE_SIGNAL - 1);
-	const struct arch_call tell = {t->raise, {DONE_SIGNAL}};
-	unsigned char frame[ARCH_FRAME_MAX] __attribute__((aligned(16)));
-	uint64_t vector, last;
-	int ret;
+	struct arch_start tell = {.call = {t->raise, {DONE_SIGNAL}}, .mask = t->state.mask & ~done};
+	struct arch_start begin = {.call = *call, .mask = ALL_SIGNALS, .result = result};
+	uint64_t vector = (t->top - arch_vector_size(&t->state)) & ~UINT64_C(63);
+	int ret = 0;
 
-	vector = (t->top - arch_vector_size(&t->state)) & ~UINT64_C(63);
-	last = arch_frame_place(vector);
-	*second = arch_frame_place(last);
-	*first = arch_frame_place(*second);
-	ret = arch_vector_size(&t->state)
-		      ? target_write(t->target, vector, t->state.vector, t->state.vector_len)
-		      : 0;
-	arch_frame(frame, &t->state, vector, NULL, 0, t->sigreturn, 0);
+	if (arch_vector_size(&t->state))
+		ret = target_write(t->target, vector, t->state.vector, t->state.vector_len);
 	if (!ret)
-		ret = target_write(t->target, last, frame, arch_frame_size());
-	arch_frame(frame, &t->state, vector, &tell, t->state.mask & ~done, t->sigreturn, last);
+		ret = put_frame(t, NULL, vector, vector, &tell.next);
 	if (!ret)
-		ret = target_write(t->target, *second, frame, arch_frame_size());
-	arch_frame(frame, &t->state, vector, call, ALL_SIGNALS, t->sigreturn, *second);
+		ret = put_frame(t, &tell, vector, tell.next - ARCH_LANDING, &begin.next);
 	if (!ret)
-		ret = target_write(t->target, *first, frame, arch_frame_size());
+		ret = put_frame(t, &begin, vector, begin.next - ARCH_LANDING, first);
 	return ret;
 }
 
@@ -166,57 +169,10 @@ static int run(struct tracee *t, double end)
 			return ret;
 		if (!(status >> 16) && WSTOPSIG(status) == DONE_SIGNAL)
 			return 0;
-		ret = pass_on(t, status, PTRACE_CONT);
+		ret = pass_on(t, status);
 		if (ret)
 			return ret;
 	}
-}
-
-/* Runs it, instruction by instruction, until the function has returned. */
-static int step(struct tracee *t, uint64_t next, double end, uint64_t *result)
-{
-	int status = 0, ret = 0;
-
-	while (!ret) {
-		ret = pass_on(t, status, PTRACE_SINGLESTEP);
-		if (!ret)
-			ret = wait_stop(t, end, &status);
-		if (!ret && now() > end)
-			ret = -ETIME;
-		if (ret || status >> 16 || WSTOPSIG(status) != SIGTRAP)
-			continue;
-		status = 0;
-		ret = arch_returned(t->tid, t->sigreturn, next, result);
-	}
-	return ret < 0 ? ret : 0;
-}
-
-static int call(struct tracee *t, const struct arch_call *what, double seconds, uint64_t *result)
-{
-	double end = now() + seconds;
-	uint64_t first, second;
-	int ret;
-
-	ret = put_frames(t, what, &first, &second);
-	if (!ret)
-		ret = arch_enter(t->tid, t->sigreturn, first);
-	if (ret)
-		return ret;
-	ret = result ? step(t, second, end, result) : run(t, end);
-	if (ret)
-		let_go(t);
-	return ret;
-}
-
-int tracee_call(struct tracee *t, const struct arch_call *what, double seconds)
-{
-	return call(t, what, seconds, NULL);
-}
-
-int tracee_call_result(struct tracee *t, const struct arch_call *what, double seconds,
-		       uint64_t *result)
-{
-	return call(t, what, seconds, result);
 }
 
 int tracee_put(struct tracee *t, const void *data, size_t len, uint64_t *address)
@@ -231,12 +187,36 @@ int tracee_put(struct tracee *t, const void *data, size_t len, uint64_t *address
 	return 0;
 }
 
+int tracee_call(struct tracee *t, const struct arch_call *call, double seconds, uint64_t *result)
+{
+	double end = now() + seconds;
+	uint64_t first, place = 0, none = 0;
+	int ret = 0;
+
+	if (result)
+		*result = 0;
+	if (result && t->code.store)
+		ret = tracee_put(t, &none, sizeof(none), &place);
+	if (!ret)
+		ret = put_frames(t, call, place, &first);
+	if (!ret)
+		ret = arch_enter(t->tid, &t->code, first);
+	if (ret)
+		return ret;
+	ret = run(t, end);
+	if (ret)
+		let_go(t);
+	else if (place)
+		ret = target_read(t->target, place, result, sizeof(*result));
+	return ret;
+}
+
 static int save_errno(struct tracee *t)
 {
 	const struct arch_call location = {t->errno_location, {0}};
-	int ret = tracee_call_result(t, &location, 1, &t->errno_address);
+	int ret = tracee_call(t, &location, 1, &t->errno_address);
 
-	if (!ret)
+	if (!ret && t->errno_address)
 		ret = target_read(t->target, t->errno_address, &t->saved_errno,
 				  sizeof(t->saved_errno));
 	return ret;

@@ -13,15 +13,17 @@
  * ppoll(2). Each runs as a signal handler would, and ends as one does: the kernel restores all
  * registers and the signal mask from a frame on the thread's stack, and ppoll(2) goes on. All that
  * is needed for that is in place before the thread runs, so that the process goes on as if nothing
- * had been whenever we die. Nothing is ever written to its code, and no trap is set.
+ * had been whenever we die. Nothing is ever written to its code, and no trap is set; nor is it
+ * run step by step, as the kernel leaves the processor's flag for that behind when a tracer dies.
  *
  * Signals that arrive in the meantime are delivered afterwards; errno is kept.
  */
 struct tracee {
 	pid_t tid;
 	const struct target *target;
+	struct arch_code code;
 	/* Functions of its C library, by address. */
-	uint64_t sigreturn, raise, errno_location;
+	uint64_t raise, errno_location;
 	struct arch_state state;
 	/* From the thread's stack: what has been put there, downwards. */
 	uint64_t top;
@@ -46,12 +48,12 @@ void tracee_close(struct tracee *tracee);
 /* Copy these bytes to its stack, where they stay until it goes on: *address. 0 or -errno. */
 int tracee_put(struct tracee *tracee, const void *data, size_t len, uint64_t *address);
 
-/* Call a function of the stopped thread. 0; -ETIME when it has not returned after so many seconds:
- * then the thread is let go, and will end the call and go on by itself; -ESRCH. */
-int tracee_call(struct tracee *tracee, const struct arch_call *call, double seconds);
-
-/* Call a short function step by step, to learn what it returns. As tracee_call(). */
-int tracee_call_result(struct tracee *tracee, const struct arch_call *call, double seconds,
-		       uint64_t *result);
+/*
+ * Call a function of the stopped thread; *result, unless it is NULL, is what it returned, and 0
+ * where that cannot be told. 0; -ETIME when it has not returned after so many seconds: then the
+ * thread is let go, and will end the call and go on by itself; -ESRCH.
+ */
+int tracee_call(struct tracee *tracee, const struct arch_call *call, double seconds,
+		uint64_t *result);
 
 #endif
