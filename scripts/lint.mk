@@ -9,13 +9,13 @@ OUT = _build/lint
 
 sources := $(sort $(shell find src tools man tests -name '*.c'))
 analyzed := $(filter-out $(addprefix tests/,$(addsuffix /%,engine fabric fake fuzz model preload sim unit)),$(sources))
-shell := $(sort $(shell find run .ci completions man scripts tests -type f ! -name '*.c' ! -name '*.h' \
+shell := $(sort $(shell find run .ci completions debian man scripts src tests -type f ! -name '*.c' ! -name '*.h' \
 	-exec awk 'FNR == 1 && (/^\#!.*[ \/](ba|da)?sh$$/ || FILENAME ~ /\.sh$$/) { print FILENAME }; { nextfile }' {} +) \
 	$(filter-out %.mk,$(wildcard completions/*)))
 
 libraries := $(shell pkg-config --cflags check json-c libibverbs librdmacm)
 flags = -std=gnu11 -D_GNU_SOURCE -Isrc -Itools -Itests -Itests/model $(libraries) -Wall -Wextra -DLIBRARY_PATH='""' \
-	-DLIBRDMACHUNK_PATH='""' -DPACKAGE_VERSION='""' -DVERSION_STRING='""'
+	-DLIBRDMACHUNK_PATH='""' -DCOUNT_LIBRARY_PATH='""' -DPACKAGE_VERSION='""' -DBUILD_ID='""'
 
 all: $(sources:%=$(OUT)/%.tidy) $(analyzed:%=$(OUT)/%.analyzed) $(OUT)/cppcheck $(OUT)/shellcheck
 
@@ -43,7 +43,7 @@ $(OUT)/cppcheck: $(analyzed) $(shell find src tools -name '*.h') scripts/lint.mk
 	@mkdir -p $(@D)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --library=posix --library=gnu \
 		--enable=warning,performance,portability --suppress=readdirCalled --inline-suppr \
-		-D_GNU_SOURCE '-DElfW(type)=Elf64_\#\#type' -Isrc -Itools $(analyzed)
+		-D_GNU_SOURCE '-DBUILD_ID=""' '-DElfW(type)=Elf64_\#\#type' -Isrc -Itools $(analyzed)
 	@touch $@
 
 $(OUT)/shellcheck: $(shell) .shellcheckrc scripts/lint.mk

@@ -66,7 +66,7 @@ module_sources = $(core_sources) $(util_sources) \
 module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
 
 lib_LTLIBRARIES += librdmachunk.la
-librdmachunk_la_SOURCES = $(module_sources)
+librdmachunk_la_SOURCES = $(module_sources) src/hook/version.c src/util/version.h
 librdmachunk_la_CFLAGS = $(module_cflags) $(LTO_CFLAGS)
 librdmachunk_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs -Wl,-z,now \
 	-Wl,-z,nodelete \
@@ -75,8 +75,20 @@ librdmachunk_la_LIBADD = $(DL_LIBS) $(PTHREAD_LIBS)
 librdmachunk_la_DEPENDENCIES = src/hook/exports.map
 EXTRA_DIST += src/hook/exports.map
 
+# By it the launcher tells the library that was built with it from any other.
+BUILT_SOURCES += src/util/build-id.h
+CLEANFILES += src/util/build-id.h
+src/util/build-id.h: $(module_sources) src/hook/exports.map src/hook/version.c
+	$(AM_V_GEN)$(MKDIR_P) src/util && \
+	sum=`cd $(srcdir) && cat $(module_sources) src/hook/exports.map src/hook/version.c | cksum` && \
+	printf '#define BUILD_ID "%08x"\n' $${sum%% *} >$@
+
 # A preload is named by its file; libtool's description of it serves nobody.
 install-exec-hook:
-	rm -f $(DESTDIR)$(libdir)/librdmachunk.la
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.la $(DESTDIR)$(pkglibdir)/librdmachunk-count.la
+	@$(SHELL) $(top_srcdir)/src/register-library "$(LDCONFIG)" "$(DESTDIR)" "$(libdir)"
 uninstall-local:
-	rm -f $(DESTDIR)$(libdir)/librdmachunk.so
+	rm -f $(DESTDIR)$(libdir)/librdmachunk.so $(DESTDIR)$(pkglibdir)/librdmachunk-count.so
+uninstall-hook:
+	@$(SHELL) $(top_srcdir)/src/register-library --remove "$(LDCONFIG)" "$(DESTDIR)" "$(libdir)"
+EXTRA_DIST += src/register-library

@@ -12,7 +12,7 @@ guest  | real rxe: this QEMU, and QEMU 11.1 with its own x-rdma-chunk-size
 model  | adapters of 100 and 200 Gbit/s at a scale of 1:48 on the fabric, with limits: a SIMULATION
 '
 
-bench_usage() {
+command_help() {
 	cat <<END
 Usage: ./run bench [SUITE...]
        ./run bench model [--rounds N] [--size SIZE] [--json FILE]
@@ -212,17 +212,13 @@ command_main() {
 		sed '/^$/d' <<<"$BENCH_SUITES"
 		return 0
 		;;
-	--help)
-		bench_usage
-		return 0
-		;;
 	esac
 	bench_options "$@"
 	for name in "${wanted[@]}"; do
 		grep -q "^$name *|" <<<"$BENCH_SUITES" || die "no suite '$name'; try ./run bench --list"
 	done
 	heading "What this needs"
-	need_packages build guest demo bench
+	need_packages build guest demo roots
 	BENCH_DIR=$BUILD_DIR/bench
 	mkdir -p "$BENCH_DIR"
 	heading "Build"

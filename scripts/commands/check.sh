@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: run the tests, all but the slowest; "check quick", "check full"; or the steps named ("check --list")
+# usage: ./run check [quick | full] [STEP...]
+# usage: ./run check --list
+# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 75,
+# about: where nothing else runs on two processors. Only what the steps need is installed. A line tells of a
+# about: step that goes on for long, with the last line of its log. At the end each failed test has a line,
+# about: with the log and the command that repeats its step, and each test that was not run, with the reason.
 
 # NAME | SIZE | KIND | LANE | TITLE
 #
@@ -18,6 +24,7 @@ gcc             | quick | single | first | build with gcc, warnings as errors
 prepare         | check | single | first | get the kernel for the guest, if one is needed
 format          | quick | single | host  | clang-format leaves the sources unchanged
 structure       | quick | tests  | host  | layers, circles, lengths of files and functions
+spelling        | check | tests  | host  | no misspelt words in texts and sources
 unit            | quick | tests  | host  | unit tests
 preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
@@ -29,12 +36,15 @@ discards        | check | tests  | host  | guest memory that QEMU discards, migr
 linux-guest     | check | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
 attach          | check | tests  | host  | attach to and detach from QEMUs that run
 launcher        | check | tests  | host  | launcher, completion, manual page
+scripts         | check | tests  | host  | ./run itself: help, packages, progress, what it tells at the end
+install         | check | tests  | host  | configure, make install, programs started meanwhile
 bench           | check | tests  | alone | what the shim adds to each hooked verb
 clang-unit      | full  | tests  | host  | unit tests as built by clang
 cross           | full  | single | host  | built for other machines, unit tests and simulations there
 coverage        | full  | single | host  | lines of src that the unit tests and all of the shim in a program reach
 e2e             | check | tests  | guest | migrations end to end
 rxe-discards    | full  | tests  | guest | guest memory that QEMU discards, migrated on rxe
+rxe-teardown    | full  | tests  | guest | connections are taken down no later than with stock QEMU, on rxe
 conformance     | check | tests  | guest | what is expected of the software verbs holds of rxe
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
@@ -46,10 +56,13 @@ ab              | check | tests  | guest | A/B tool
 clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
+package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
+fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
+fabric-latency  | full  | tests  | alone | both QEMUs answer by QMP while registering takes long
 param           | check | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
 fabric-seed     | check | single | alone | times that the QEMU patch tells of, on the software verbs with the preset seed
 '
@@ -76,6 +89,11 @@ step_format() {
 step_structure() {
 	tests/structure/test-structure
 	scripts/structure .
+}
+
+step_spelling() {
+	tests/structure/test-spelling
+	scripts/spelling
 }
 
 step_lint() {
@@ -150,6 +168,27 @@ step_linux-guest() {
 	linux_guest linux-guest
 }
 
+step_package() {
+	local release status=0
+
+	# shellcheck source=scripts/commands/package.sh
+	. "$SOURCE_DIR/scripts/commands/package.sh"
+	if ! can_be_root; then
+		echo "SKIP package: root directories need root; $(why_not_root)"
+		return 77
+	fi
+	for release in "${PACKAGE_RELEASES[@]}"; do
+		if package_make "$release"; then
+			echo "ok $release: packages are made, lintian and rpmlint are content"
+			package_try "$release" || status=1
+		else
+			echo "FAIL $release: packages are not made"
+			status=1
+		fi
+	done
+	return "$status"
+}
+
 # What may differ from QEMU to QEMU: what is sent and when, how a connection ends, discards. The driver
 # of run-discards does not know the balloon of QEMU 10.0.
 step_newer-qemu() {
@@ -176,6 +215,16 @@ step_fabric-blackout() {
 	build_tree gcc
 	"$SOURCE_DIR/tests/e2e/run-blackout" --build-dir "$BUILD_DIR/gcc" \
 		--log-dir "$STEPS_DIR/fabric-blackout"
+}
+
+step_fabric-teardown() {
+	fabric_run run-teardown --log-dir "$STEPS_DIR/fabric-teardown"
+}
+
+step_fabric-latency() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/e2e/run-latency" --build-dir "$BUILD_DIR/gcc" \
+		--log-dir "$STEPS_DIR/fabric-latency"
 }
 
 # A small guest, once. Other load does not fall on all rows alike: up to twice more.
@@ -216,6 +265,15 @@ step_attach() {
 step_launcher() {
 	build_tree gcc
 	tree_check gcc '^tests/launcher/'
+}
+
+step_scripts() {
+	"$SOURCE_DIR/tests/scripts/run-tests"
+}
+
+step_install() {
+	build_tree gcc
+	tree_check gcc '^tests/install/'
 }
 
 step_ab() {
@@ -360,6 +418,12 @@ step_rxe-discards() {
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-discards"
 }
 
+step_rxe-teardown() {
+	build_tree gcc
+	with_link 1800 "$STEPS_DIR/rxe-teardown" "$SOURCE_DIR/tests/e2e/run-teardown" --size 128 \
+		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-teardown"
+}
+
 step_conformance() {
 	build_tree gcc
 	with_link 300 "$STEPS_DIR/conformance" "$BUILD_DIR/gcc/tests/fabric/conformance"
@@ -441,7 +505,9 @@ command_main() {
 	[ $# -gt 0 ] || mapfile -t wanted < <(steps_of "$CHECK_SIZE")
 
 	heading "What this needs"
-	need_packages build guest check fuzz coverage demo bench
+	say "looking for what is missing"
+	# shellcheck disable=SC2046 # a list of names
+	need_packages $(step_groups "${wanted[@]}")
 	say "all is there"
 
 	heading "Steps: ${wanted[*]}"
@@ -460,7 +526,7 @@ command_main() {
 
 	heading "All steps, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 	for name in "${wanted[@]}"; do
-		[ "$(cut -d' ' -f2 "$STEPS_DIR/$name.result" 2>/dev/null)" = 0 ] || say "failed: $name"
+		tell_step "$name" "$(step_field "$name" 3)" "$CHECK_SIZE"
 	done
 	[ $# -gt 0 ] || say_left_out
 	steps_total "${wanted[@]}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: remove _build/; the guest's kernel stays in its cache
+# usage: ./run clean
 
 command_main() {
 	[ $# -eq 0 ] || die "clean takes no argument"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: run the unit tests, and the shim in programs, and print which lines of src they reach
+# usage: ./run coverage
 
 # LAYER | PER CENT of its lines that are reached
 readonly COVERAGE_WANTED='

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: feed parsers and core generated input: "fuzz [TARGET...] [--seconds N] [--jobs N]"; "fuzz --list"
+# usage: ./run fuzz [TARGET...] [--seconds N] [--jobs N]
+# usage: ./run fuzz --list
 
 # Of each target; the check takes these.
 readonly FUZZ_SECONDS=6

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: simulate migrations: "sim --seeds N [--seed FIRST]", "sim --seed N --trace"
+# usage: ./run sim --seeds N [--seed FIRST] [--no-discards]
+# usage: ./run sim --seed N --trace
 
 command_main() {
 	local log=$BUILD_DIR/sim.log

@@ -6,17 +6,49 @@
 # How many commands of a compilation run at a time.
 JOBS=$(nproc)
 
-# The configure script, from a checkout. make takes care of it from then on.
+# sources_list: the files of the checkout, or of the tarball when somebody has configured there, with a NUL
+# behind each.
+sources_list() {
+	git ls-files -z --cached --others --exclude-standard 2>/dev/null | grep -z . && return
+	# shellcheck disable=SC2016 # a variable of make
+	printf 'include Makefile\nprint-files:\n\t@echo $(DISTFILES)\n' |
+		make -s --no-print-directory -f - print-files | tr ' ' '\n' | sed 's,^\./,,' | sort -u | tr '\n' '\0'
+}
+
+# link_sources DIR: makes DIR a directory of links to all source files, and to nothing else.
+link_sources() {
+	local file
+
+	mkdir -p "$1"
+	find "$1" -type l ! -exec test -e {} \; -delete
+	while IFS= read -r -d '' file; do
+		if [ ! -f "$SOURCE_DIR/$file" ] || [ -e "$1/$file" ]; then
+			continue
+		fi
+		mkdir -p "$1/$(dirname "$file")"
+		ln -s "$SOURCE_DIR/$file" "$1/$file"
+	done < <(sources_list)
+}
+
+# Sets CONFIGURE_DIR, where the configure script is: this directory. If somebody has configured in it, make
+# would take its objects for ours: then a directory of links to the sources.
+configure_dir() {
+	CONFIGURE_DIR=$SOURCE_DIR
+	[ -e "$SOURCE_DIR/config.status" ] || return 0
+	CONFIGURE_DIR=$BUILD_DIR/source
+	link_sources "$CONFIGURE_DIR"
+}
+
+# The configure script, from a checkout. make takes care of it from then on. Sets CONFIGURE_DIR.
 bootstrap() {
 	local lock
 
-	[ ! -e "$SOURCE_DIR/config.status" ] ||
-		die "the source directory itself has been configured; run 'make distclean' there first"
 	exec {lock}>"$BUILD_DIR/bootstrap.lock"
 	flock "$lock"
-	if [ ! -x "$SOURCE_DIR/configure" ] || [ "$SOURCE_DIR/configure" -ot "$SOURCE_DIR/configure.ac" ]; then
+	configure_dir
+	if [ ! -x "$CONFIGURE_DIR/configure" ] || [ "$CONFIGURE_DIR/configure" -ot "$SOURCE_DIR/configure.ac" ]; then
 		echo "autoreconf"
-		autoreconf -fi "$SOURCE_DIR"
+		autoreconf -fi "$CONFIGURE_DIR"
 	fi
 	exec {lock}>&-
 }
@@ -66,11 +98,11 @@ build_tree() {
 	flock "$lock"
 	options=$(tree_options "$name") || return 1
 	# Libraries that configure can do without may have been installed since.
-	found="$options $(optional_libraries)"
+	found="$CONFIGURE_DIR $options $(optional_libraries)"
 	if [ ! -e "$tree/config.status" ] || [ "$(cat "$tree/configured-for" 2>/dev/null)" != "$found" ]; then
 		echo "configure $options"
 		# shellcheck disable=SC2086 # a list of options
-		if ! (cd "$tree" && "$SOURCE_DIR/configure" -q $options); then
+		if ! (cd "$tree" && "$CONFIGURE_DIR/configure" -q $options); then
 			tail -n 20 "$tree/config.log" >&2
 			return 1
 		fi

@@ -41,3 +41,15 @@ cross_root() {
 	chmod +x "$root/pkg-config"
 	echo "$root"
 }
+
+# in_root ROOT SHARE COMMAND...: runs it as root in a copy of that root directory, which is gone
+# afterwards. The directory SHARE is there at /share and stays. All processes end with it.
+in_root() {
+	local base status=0
+
+	base=$(mktemp -d) || return 1
+	as_root unshare --mount --pid --fork --kill-child "$SOURCE_DIR/scripts/enter-root" "$base" "$@" ||
+		status=$?
+	rmdir "$base"
+	return "$status"
+}

@@ -66,11 +66,55 @@ show_failure() {
 	fi
 }
 
+# step_failures STATUS LOG KIND: each test that failed, with its reason, in a line: as tests say it ("FAIL
+# NAME: why"), as Check does, as automake does; of a step that is the test, and of one that failed without
+# saying so, the line that tells most.
+step_failures() {
+	local status=$1 log=$2 kind=$3 found
+
+	found=$(sed -nE -e 's/^FAIL:? +([^ ].*)$/\1/p' \
+		-e 's/^([^ :]+):([0-9]+):[FE]:[^:]*:([^:]*):[0-9]+: (.*)/\3: \4 (\1:\2)/p' "$log")
+	if [ "$kind" = single ] || [ -z "$found" ]; then
+		found=$(grep -E ': (fatal )?error: |: Assertion|^make.*\*\*\* ' "$log" | head -n 1) || :
+		[ -n "$found" ] || found=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1) || :
+		found="exit status $status${found:+: $found}"
+	fi
+	# Automake's summary tells once more, without a reason.
+	awk '{ name = $1; sub(/:$/, "", name) } !(name in seen) || NF > 1 { seen[name]; print }' <<<"$found" |
+		cut -c -300
+}
+
+# step_skips LOG: each test that was not run, with the reason.
+step_skips() {
+	sed -nE 's/^(SKIP|skip):? +([^ ].*)$/\2/p' "$1" | sort -u | cut -c -300
+}
+
+# tell_step NAME KIND SIZE: what failed and what was not run in it, where all of it is and what repeats it;
+# nothing when all has passed. SIZE is the check's: quick, check or full.
+tell_step() {
+	local name=$1 kind=$2 size=$3 log=$STEPS_DIR/$1.log status=none passed=0 failed=1 skipped=0
+
+	[ ! -e "$STEPS_DIR/$name.result" ] || read -r passed failed skipped <"$STEPS_DIR/$name.result"
+	[ ! -e "$STEPS_DIR/$name.status" ] || read -r status <"$STEPS_DIR/$name.status"
+	if [ "$failed" -gt 0 ]; then
+		if [ "$status" = none ]; then
+			say "failed: $name: it did not come to its end"
+		else
+			step_failures "$status" "$log" "$kind" | sed "s/^/failed: $name: /"
+		fi
+		say "    log: $log"
+		say "    again: ./run check$([ "$size" = check ] || echo " $size") $name"
+	fi
+	if [ "$skipped" -gt 0 ]; then
+		step_skips "$log" | sed "s/^/skipped: $name: /"
+	fi
+}
+
 # run_step NAME KIND TITLE: runs step_NAME, prints a line before and one after it, and the end of the
 # log when it failed.
 run_step() {
 	local name=$1 kind=$2 title=$3 log=$STEPS_DIR/$1.log
-	local start=$SECONDS status=0 passed failed skipped
+	local start=$SECONDS status=0 passed failed skipped step watcher
 
 	printf -- '--> %-11s %s\n' "$name" "$title"
 	# Not in a condition, where `set -e' would not hold.
@@ -78,8 +122,14 @@ run_step() {
 		set -e
 		"step_$name"
 	) >"$log" 2>&1 </dev/null &
-	wait $! || status=$?
+	step=$!
+	progress_watch "$name" "$log" &
+	watcher=$!
+	wait "$step" || status=$?
+	kill "$watcher" 2>/dev/null
+	wait "$watcher" 2>/dev/null || :
 	read -r passed failed skipped < <(step_result "$status" "$log" "$kind")
+	echo "$status" >"$STEPS_DIR/$name.status"
 	echo "$passed $failed $skipped" >"$STEPS_DIR/$name.result"
 	if [ "$failed" -gt 0 ]; then
 		printf '%s\n<-- %-11s FAILED after %d s: %d passed, %d failed, %d skipped (%s)\n' \

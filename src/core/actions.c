@@ -104,12 +104,8 @@ bool conn_next(struct conn *c, unsigned int kinds, struct conn_action *a)
 		a->kind = CONN_DEREGISTER;
 	else if (kinds & CONN_KIND(CONN_LISTEN) && next_listen(c, a))
 		a->kind = CONN_LISTEN;
-	else if (kinds & CONN_KIND(CONN_SCAN) && plan_next_scan(c, &a->scan))
-		a->kind = CONN_SCAN;
-	else if (kinds & CONN_KIND(CONN_REGISTER) && plan_next_register(c, a))
-		a->kind = CONN_REGISTER;
 	else
-		return false;
+		return plan_next(c, kinds, a);
 	return true;
 }
 
@@ -182,7 +178,7 @@ void conn_done(struct conn *c, const struct conn_action *action, const struct co
 		source_scanned(&c->source, &action->scan, result->found);
 		break;
 	case CONN_REGISTER:
-		if (!result->error)
+		if (!result->error && c->role == CONN_SOURCE)
 			prefetch_here(&c->source.prefetch, action->memory.length, result->ns);
 		mrs_end(&c->mrs, result->error ? NULL : &result->mr);
 		break;

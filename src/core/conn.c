@@ -162,9 +162,10 @@ static int post_ordered(struct conn *c, const struct conn_wr *wr, const struct w
 
 void conn_disconnected(struct conn *c)
 {
+	/* When a WR has failed before, the link is at fault. */
 	if (c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->given_up &&
-	    c->refusal == REFUSAL_NONE &&
-	    source_may_be_too_much(&c->source, order_request_is_open(&c->order)))
+	    c->order.qp == ORDER_QP_WORKS && c->refusal == REFUSAL_NONE &&
+	    source_may_be_too_much(&c->source))
 		c->refusal = REFUSAL_SEEN;
 }
 
@@ -184,7 +185,8 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 	}
 	switch (source_send(&c->source, wr->data, wr->length, can, &own)) {
 	case SOURCE_FAIL:
-		fail(c, EPROTO, 0, "a message that cannot be right");
+		fail(c, EPROTO, 0,
+		     "UNREGISTER_REQUEST for part of a region, sent without a RECV for its answer");
 		return -EIO;
 	case SOURCE_ANSWER:
 		if (request)
@@ -324,8 +326,10 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 	struct write part = {.wr_id = wr->wr_id, .rkey = wr->rkey};
 	int ret = 0;
 
-	if (c->role == CONN_SOURCE)
+	if (c->role == CONN_SOURCE && !wr->taken) {
 		plan_enter_round(c);
+		source_wrote(&c->source, wr->local_addr, wr->length);
+	}
 	do {
 		part.local_addr = wr->local_addr + wr->taken;
 		part.remote_addr = wr->remote_addr + wr->taken;
@@ -413,13 +417,15 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 	struct wire_message reply;
 	bool held;
 
-	if (c->order.request.state != ORDER_REQUEST_SENT ||
-	    source_prefetched(&c->source, msg, len, &held, &reply)) {
-		fail(c, EPROTO, 0, "a message that cannot be right");
+	if (c->order.request.state != ORDER_REQUEST_SENT) {
+		fail(c, EPROTO, 0, "REGISTER_RESULT that answers no REGISTER_REQUEST");
+		return;
+	}
+	if (source_prefetched(&c->source, msg, len, c->order.now, &held, &reply)) {
+		fail(c, EPROTO, 0, "REGISTER_RESULT that does not hold exactly one result");
 		return;
 	}
 	order_request_answered(&c->order);
-	prefetch_measured(&c->source.prefetch, c->order.now);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);

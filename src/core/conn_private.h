@@ -73,9 +73,8 @@ void plan_leave_round(struct conn *c);
 /* What is planned goes to the destination, if it is time. */
 void plan_ask(struct conn *c);
 
-/* What to do next, if there is anything. */
-bool plan_next_scan(struct conn *c, struct prefetch_scan *place);
-bool plan_next_register(struct conn *c, struct conn_action *a);
+/* CONN_SCAN or CONN_REGISTER, whichever of these kinds is to be done first, if any is. */
+bool plan_next(struct conn *c, unsigned int kinds, struct conn_action *a);
 
 /* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
 bool plan_has(struct conn *c, unsigned int kinds);

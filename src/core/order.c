@@ -7,7 +7,7 @@
 #include "core/discard_map.h"
 #include "core/verbs_values.h"
 
-/* Below this many WRs on the wire that will complete it has little to do: hold nothing back. */
+/* Below this many WRITEs on the wire that will complete it has little to do: hold nothing back. */
 #define IN_FLIGHT_LOW 2
 /* Kept free for messages when writes fill the send queue. */
 #define SEND_QUEUE_RESERVE 8
@@ -34,13 +34,6 @@ static bool is_broken(const struct order *t)
 static bool request_is_out(const struct order *t)
 {
 	return t->request.state >= ORDER_REQUEST_SENT;
-}
-
-/* WRs on the wire of which a completion tells, sooner or later. The newest may be silent:
- * the NIC took a part of a batch. */
-static unsigned int speaking(const struct order *t)
-{
-	return t->in_flight > t->unsignaled ? t->in_flight - t->unsignaled : 0;
 }
 
 static unsigned int room(const struct order *t, unsigned int reserve)
@@ -175,11 +168,6 @@ void order_withdraw_request(struct order *t)
 	t->request.state = ORDER_REQUEST_NONE;
 }
 
-bool order_request_is_open(const struct order *t)
-{
-	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_SENT;
-}
-
 void order_request_answered(struct order *t)
 {
 	t->request.state = ORDER_REQUEST_ANSWERED;
@@ -244,11 +232,12 @@ static bool batch_request(struct order *t, struct order_out *out)
 	return true;
 }
 
-/* Is it time to post the writes that have gathered? */
+/* Is it time to post the writes that have gathered? What else is on the wire is no work for it. */
 static bool writes_are_due(const struct order *t)
 {
 	return t->flush || is_broken(t) || t->ordered.pending || !t->policy.early ||
-	       speaking(t) < IN_FLIGHT_LOW || t->writes.count >= ORDER_BATCH;
+	       t->writes_in_flight < t->unsignaled + IN_FLIGHT_LOW ||
+	       t->writes.count >= ORDER_BATCH;
 }
 
 static unsigned int batch_writes(struct order *t, struct order_out *out)
@@ -417,7 +406,8 @@ bool order_stall(struct order *t, uint64_t completions)
 	if (t->completions != completions)
 		return true;
 	t->stalled = true;
-	return speaking(t);
+	/* The newest may be silent: the NIC took a part of a batch. */
+	return t->in_flight > t->unsignaled;
 }
 
 /* What QEMU is due for one WR that has completed. 0, or -ENOSPC: it is lost. */
@@ -526,11 +516,6 @@ bool order_waits_for_room(const struct order *t)
 bool order_expects_ready(const struct order *t)
 {
 	return t->zeros.unacknowledged || request_is_out(t);
-}
-
-bool order_waits_for_ready(const struct order *t)
-{
-	return !is_broken(t) && order_expects_ready(t) && (t->ordered.pending || t->writes.count);
 }
 
 /* There are writes, and the first of them waits for the READY of a run. */

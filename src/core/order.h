@@ -185,9 +185,6 @@ void order_request(struct order *t, const struct wire_register *message);
 /* It is queued still, and is not to be sent. */
 void order_withdraw_request(struct order *t);
 
-/* It is queued or sent, and its result has not come. */
-bool order_request_is_open(const struct order *t);
-
 /* Its result has come. */
 void order_request_answered(struct order *t);
 
@@ -257,8 +254,5 @@ bool order_writes_are_next(const struct order *t);
 
 /* For tests: what is wrong when order_batch() has nothing; NULL when nothing is. */
 const char *order_check(const struct order *t);
-
-/* For tests: is anything kept back until a READY comes? Then somebody must be listening. */
-bool order_waits_for_ready(const struct order *t);
 
 #endif

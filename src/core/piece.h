@@ -15,6 +15,11 @@
  */
 #define PIECE_NS UINT64_C(20000000)
 
+/* Whatever is gained by a longer one, it is not to take more than this: a destination registers in
+ * QEMU's main loop, and whoever asks it for something by QMP waits meanwhile. It is to be answered
+ * in 50 ms, and now and then the next request is taken first. */
+#define PIECE_NS_MOST UINT64_C(25000000)
+
 /* The first, so that the wire need not wait long for it; and the shortest of the others. Where a
  * page takes 12 us and a registration 2.4 ms, 20 ms would be 5.7 MiB, and the fixed cost 12 %; in
  * an emulated guest with rxe 2 MiB, and a registration and a message for each. */

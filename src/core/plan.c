@@ -50,7 +50,8 @@ static bool lasts(const struct conn *c, uint64_t ns)
 static uint64_t may_ask(const struct conn *c)
 {
 	const struct prefetch *p = &c->source.prefetch;
-	uint64_t end = c->round.began + c->round.ns + PLAN_MARGIN_NS;
+	uint64_t began = c->round.begins ? c->order.now : c->round.began;
+	uint64_t end = began + c->round.ns + PLAN_MARGIN_NS;
 	uint64_t arrives = c->order.now + order_queue_ns(&c->order);
 	uint64_t ns = prefetch_planned_ns(p);
 
@@ -75,17 +76,19 @@ void plan_ask(struct conn *c)
 }
 
 /* Where to look for what to ask the destination for next. */
-static bool scan(struct conn *c, struct prefetch_scan *scan)
+static bool scan(const struct conn *c, struct prefetch_scan *scan)
 {
-	c->source.prefetch.per_second = c->order.rate.per_second;
 	return c->state == CONN_ACTIVE && c->role == CONN_SOURCE && !c->scanning &&
-	       source_scan(&c->source, scan);
+	       source_scan(&c->source, &c->order.rate, scan);
 }
 
-bool plan_next_scan(struct conn *c, struct prefetch_scan *place)
+static bool next_scan(struct conn *c, struct conn_action *a)
 {
-	c->scanning = scan(c, place);
-	return c->scanning;
+	if (!scan(c, &a->scan))
+		return false;
+	c->scanning = true;
+	a->kind = CONN_SCAN;
+	return true;
 }
 
 /* What may be registered next in this process. */
@@ -100,17 +103,31 @@ static bool local_piece(const struct conn *c, struct ram_block **block, struct r
 				      : destination_prefetch(&c->destination, block, range);
 }
 
-bool plan_next_register(struct conn *c, struct conn_action *a)
+static bool next_register(struct conn *c, struct conn_action *a)
 {
 	struct ram_block *block;
 	struct range range;
 
 	if (!local_piece(c, &block, &range) || mrs_begin(&c->mrs, block, range))
 		return false;
+	if (c->role == CONN_SOURCE)
+		prefetch_local_begun(&c->source.prefetch, range);
 	a->memory.addr = block->local_addr + range.start;
 	a->memory.length = range.end - range.start;
 	a->memory.access = c->mrs.policy.access;
+	a->kind = CONN_REGISTER;
 	return true;
+}
+
+bool plan_next(struct conn *c, unsigned int kinds, struct conn_action *a)
+{
+	bool scans = kinds & CONN_KIND(CONN_SCAN), registers = kinds & CONN_KIND(CONN_REGISTER);
+	bool qemu_waits = c->source.request.stage == SOURCE_REQUEST_HELD;
+
+	/* What it waits for first, for one worker does both; else the destination is to have
+	 * its next request. */
+	return (qemu_waits && registers && next_register(c, a)) || (scans && next_scan(c, a)) ||
+	       (registers && next_register(c, a));
 }
 
 bool plan_has(struct conn *c, unsigned int kinds)

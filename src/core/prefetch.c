@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core/prefetch.h"
 
-#include "core/rate.h"
-
 /* As many bytes in front of QEMU are looked through for data, besides what is registered. */
 #define SCAN_AHEAD (UINT64_C(64) << 20)
 
@@ -66,13 +64,12 @@ uint64_t prefetch_planned_ns(const struct prefetch *p)
 	return piece_ns(&p->there, p->planned.end - p->planned.start);
 }
 
-uint64_t prefetch_enough(const struct prefetch *p)
+uint64_t prefetch_enough(const struct prefetch *p, const struct rate *wire)
 {
-	const struct rate wire = {.per_second = p->per_second};
 	uint64_t ns = 2 * prefetch_ns(p) + PREFETCH_AHEAD_NS;
 
 	/* To begin with, and where registering is quick beside the wire, one piece is. */
-	return most(rate_bytes(&wire, ns), prefetch_bytes(p));
+	return most(rate_bytes(wire, ns), prefetch_bytes(p));
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */
@@ -112,12 +109,21 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 		blocks->block[p->block].passed = true;
 	if (leaves || !p->known) {
 		p->scanned = 0;
+		p->covered = 0;
 		p->planned = (struct range){0, 0};
 	}
 	p->known = true;
 	p->seen = true;
 	p->block = block;
 	p->position = end;
+}
+
+void prefetch_left(struct prefetch *p, struct ram_blocks *blocks)
+{
+	blocks->block[p->block].passed = true;
+	p->planned = (struct range){0, 0};
+	p->known = false;
+	p->seen = false;
 }
 
 bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block)
@@ -130,8 +136,8 @@ static bool is_empty(struct range range)
 	return range.start == range.end;
 }
 
-bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		   struct prefetch_scan *scan)
+bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
+		   const struct rate *wire, uint64_t chunk_size, struct prefetch_scan *scan)
 {
 	const struct ram_block *block;
 	uint64_t position, start, limit, ahead;
@@ -146,7 +152,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, ui
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
 	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
-	if (start >= block->length || ahead >= prefetch_enough(p) ||
+	if (start >= block->length || ahead >= prefetch_enough(p, wire) ||
 	    start - position - ahead >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
@@ -200,6 +206,7 @@ bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct rang
 		p->on = false;
 		return false;
 	}
+	prefetch_recorded(p, range);
 	p->asked_block = p->block;
 	p->asked = range;
 	return true;
@@ -238,6 +245,7 @@ void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t r
 
 void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 {
+	p->open = true;
 	p->asked_at = now + queue_ns;
 	p->queue_ns = queue_ns;
 }
@@ -245,7 +253,8 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 /* That a piece is to take. */
 static uint64_t wanted(const struct prefetch *p)
 {
-	return PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns;
+	return least(PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns,
+		     PIECE_NS_MOST);
 }
 
 void prefetch_waited(struct prefetch *p)
@@ -253,16 +262,12 @@ void prefetch_waited(struct prefetch *p)
 	p->late = LATE_PIECES;
 }
 
-void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns)
+void prefetch_measured(struct prefetch *p, uint64_t bytes, uint64_t now)
 {
-	piece_took(&p->there, bytes, ns, wanted(p), region(p));
-}
-
-void prefetch_measured(struct prefetch *p, uint64_t now)
-{
-	if (now > p->asked_at)
-		prefetch_there(p, p->asked.end - p->asked.start, now - p->asked_at);
-	if (p->late)
+	if (p->open && now > p->asked_at)
+		piece_took(&p->there, bytes, now - p->asked_at, wanted(p), region(p));
+	p->open = false;
+	if (p->late && bytes)
 		p->late--;
 }
 
@@ -296,5 +301,15 @@ bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, u
 		return false;
 	*block = &blocks->block[p->block];
 	return (*block)->watched && !(*block)->passed &&
-	       next_of_remote(*block, chunk_start(from, chunk_size), range);
+	       next_of_remote(*block, most(chunk_start(from, chunk_size), p->covered), range);
+}
+
+void prefetch_local_begun(struct prefetch *p, struct range range)
+{
+	p->covered = range.start;
+}
+
+void prefetch_recorded(struct prefetch *p, struct range range)
+{
+	p->covered = least(p->covered, range.start);
 }

@@ -9,6 +9,7 @@
 #include "core/extent_map.h"
 #include "core/piece.h"
 #include "core/ram_blocks.h"
+#include "core/rate.h"
 
 /*
  * Registration ahead of QEMU, at a source: how much at once, and what next.
@@ -17,8 +18,9 @@
  * to be as much of it in front of QEMU as the wire takes while the next piece is registered, and
  * a little more; and no more than that, for QEMU may never come to it. A piece is a run of
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
- * times what the request for it waits for: it goes behind the WRITEs that are on the wire. While
- * the destination registers one, the next is looked for, and this end registers its own part.
+ * times what the request for it waits for: it goes behind the WRITEs that are on the wire; never in
+ * more than PIECE_NS_MOST. While the destination registers one, the next is looked for, and this
+ * end registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
@@ -49,16 +51,20 @@ struct prefetch {
 	/* What the destination is asked for next, in `block`; empty when there is none. No
 	 * part of it is registered. */
 	struct range planned;
-	/* What it is asked for, while it has not answered, and since when. */
+	/* Up to here this process has registered, or is registering, all of what the destination
+	 * was asked for in front of QEMU: so that nobody looks through it again. */
+	uint64_t covered;
+	/* What it is asked for, while it has not answered. */
 	uint32_t asked_block;
 	struct range asked;
-	uint64_t asked_at; /* ns: when it got there */
-	uint64_t queue_ns; /* what it waited for until then */
+	/* It has a request, QEMU's or ours, that it has not answered: since when, and what that
+	 * waited for until then, in ns. */
+	bool open;
+	uint64_t asked_at, queue_ns;
 	/* QEMU had to wait for one of the last pieces: how many of them that is to count for. */
 	unsigned int late;
-	/* What was seen of the ends and the wire. */
+	/* What was seen of the ends. */
 	struct piece there, here;
-	uint64_t per_second; /* bytes on the wire; 0 while not known */
 	/* The piece of 2^shift bytes at most; are gaps in it bridged? */
 	unsigned int shift;
 	bool bridge;
@@ -90,8 +96,8 @@ uint64_t prefetch_ns(const struct prefetch *p);
 /* What the destination will need for what is planned, likewise. */
 uint64_t prefetch_planned_ns(const struct prefetch *p);
 
-/* The bytes that should be registered in front of QEMU. */
-uint64_t prefetch_enough(const struct prefetch *p);
+/* The bytes that should be registered in front of QEMU, for this wire. */
+uint64_t prefetch_enough(const struct prefetch *p, const struct rate *wire);
 
 /* As many are, or are asked for. */
 uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks);
@@ -99,10 +105,13 @@ uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *block
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t block, uint64_t end);
 
+/* It has left the block that it was in, or gone back in it, to where we do not know. */
+void prefetch_left(struct prefetch *p, struct ram_blocks *blocks);
+
 /* Is it time to look for more? Then *scan is where: prefetch_find() does so, and
  * prefetch_scanned() is told. */
-bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
-		   struct prefetch_scan *scan);
+bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
+		   const struct rate *wire, uint64_t chunk_size, struct prefetch_scan *scan);
 
 /* What to ask for; empty, at the end of scan->range, when there is no data in that. Reads
  * guest memory, and nothing of the connection's: needs no lock. */
@@ -124,17 +133,16 @@ bool prefetch_ask_for(struct prefetch *p, struct ram_blocks *blocks, struct rang
 /* The destination has answered, or has never been asked: rkey is PREFETCH_NO_RKEY_YET. */
 void prefetch_answered(struct prefetch *p, struct ram_blocks *blocks, uint64_t rkey);
 
-/* A request has been posted, behind WRITEs that take `queue_ns`. */
+/* A request, QEMU's or ours, has been posted, behind WRITEs that take `queue_ns`; the destination
+ * has answered it, and registered `bytes` for it, or 0 where that tells nothing. There is one at a
+ * time. */
 void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns);
+void prefetch_measured(struct prefetch *p, uint64_t bytes, uint64_t now);
 
 /* QEMU waits for what the destination is asked for. */
 void prefetch_waited(struct prefetch *p);
 
-/* The destination has answered our request: it is as prefetch_there(). */
-void prefetch_measured(struct prefetch *p, uint64_t now);
-
-/* The destination took `ns` to register `bytes`; this end did. */
-void prefetch_there(struct prefetch *p, uint64_t bytes, uint64_t ns);
+/* This end took `ns` to register `bytes`. */
 void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
 
 /* What to register next in this process: a part of *block, the one that QEMU is in, from the
@@ -142,6 +150,12 @@ void prefetch_here(struct prefetch *p, uint64_t bytes, uint64_t ns);
  * there is none. */
 bool prefetch_local(const struct prefetch *p, const struct ram_blocks *blocks, uint64_t chunk_size,
 		    uint64_t from, struct ram_block **block, struct range *range);
+
+/* That is being registered: of the block that QEMU is in. */
+void prefetch_local_begun(struct prefetch *p, struct range range);
+
+/* QEMU itself has asked the destination for `range` of the block that it is in. */
+void prefetch_recorded(struct prefetch *p, struct range range);
 
 /* A huge page of zeros that lies in an MR stays pinned when QEMU gives it back, and the
  * guest that writes there again finds no other: it is ended (SIGBUS). */

@@ -43,6 +43,8 @@ static void record(struct source *s, struct ram_block *block)
 {
 	if (extent_map_insert(&block->remote, s->request.range, s->request.rkey))
 		s->widening = false;
+	else
+		prefetch_recorded(&s->prefetch, s->request.range);
 	s->request.recorded = true;
 }
 
@@ -81,6 +83,21 @@ static enum source_verdict find_answer(struct source *s, const struct ram_block 
 void source_passed(struct source *s, uint32_t block, uint64_t end)
 {
 	prefetch_passed(&s->prefetch, &s->blocks, block, end);
+}
+
+/* A WRITE lies behind QEMU when it ends where the chunk begins that QEMU is in, or before. */
+void source_wrote(struct source *s, uint64_t addr, uint64_t length)
+{
+	const struct prefetch *p = &s->prefetch;
+	const struct ram_block *block;
+	struct range where;
+
+	if (!p->known || !s->chunk_size)
+		return;
+	block = ram_blocks_find_local(&s->blocks, addr, length, &where);
+	if (block && (block != &s->blocks.block[p->block] ||
+		      where.end <= ((p->position - 1) & ~(s->chunk_size - 1))))
+		prefetch_left(&s->prefetch, &s->blocks);
 }
 
 bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run *run)
@@ -148,7 +165,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	/* Where its memory is here shows with the first chunk of a block. */
 	if (s->single || !block->local_known)
 		return true;
-	if (is_planned(s, block, want) && s->prefetch.planned.end <= run.end) {
+	if (is_planned(s, block, want) && s->prefetch.planned.end <= run.end &&
+	    s->prefetch.planned.end > want.end) {
 		wide->end = s->prefetch.planned.end;
 		return true;
 	}
@@ -179,9 +197,9 @@ struct range source_bounds(const struct source *s, const struct ram_block *block
 	return bounds;
 }
 
-bool source_may_be_too_much(const struct source *s, bool asked)
+bool source_may_be_too_much(const struct source *s)
 {
-	return s->widened && (s->request.stage == SOURCE_REQUEST_SENT || asked);
+	return s->widened && s->prefetch.open;
 }
 
 /* The request for `range`, which begins with a chunk. */
@@ -327,17 +345,16 @@ enum source_verdict source_send(struct source *s, const void *msg, size_t len,
 void source_posted(struct source *s, uint64_t now, uint64_t queue_ns)
 {
 	if (s->request.stage == SOURCE_REQUEST_SENT)
-		s->request.asked_at = now + queue_ns;
+		prefetch_asked(&s->prefetch, now, queue_ns);
 }
 
-/* A request of QEMU's tells as much of the destination as one of ours, if it is long enough. */
-static void measure(struct source *s, uint64_t now)
+/* What an answer to QEMU's request tells of how fast the destination is: as much as one to a
+ * request of ours, if it was asked for more than a chunk. */
+static uint64_t measured_bytes(const struct source *s)
 {
-	const struct source_request *request = &s->request;
-	uint64_t bytes = request->range.end - request->range.start;
+	uint64_t bytes = s->request.range.end - s->request.range.start;
 
-	if (request->asked_at && now > request->asked_at && bytes > s->chunk_size)
-		prefetch_there(&s->prefetch, bytes, now - request->asked_at);
+	return bytes > s->chunk_size ? bytes : 0;
 }
 
 static void receive_result(struct source *s, const void *msg, size_t len, uint64_t now)
@@ -347,6 +364,7 @@ static void receive_result(struct source *s, const void *msg, size_t len, uint64
 
 	if (s->request.stage != SOURCE_REQUEST_SENT)
 		return;
+	prefetch_measured(&s->prefetch, measured_bytes(s), now);
 	block = block_at(s, s->request.asked.block);
 	if (!block || wire_parse_result(msg, len, &result)) {
 		drop_request(s);
@@ -355,7 +373,6 @@ static void receive_result(struct source *s, const void *msg, size_t len, uint64
 	s->request.stage = SOURCE_REQUEST_ANSWERED;
 	if (s->request.recorded)
 		return;
-	measure(s, now);
 	s->request.rkey = result.rkey;
 	block->host_addr = result.host_addr;
 	if (s->request.range.end)
@@ -420,10 +437,10 @@ struct ram_block *source_register(struct source *s, uint64_t addr, uint64_t leng
 	return ram_blocks_find_local(&s->blocks, addr, length, want);
 }
 
-bool source_scan(const struct source *s, struct prefetch_scan *scan)
+bool source_scan(const struct source *s, const struct rate *wire, struct prefetch_scan *scan)
 {
 	return s->widening && !s->single && s->chunk_size &&
-	       prefetch_next(&s->prefetch, &s->blocks, s->chunk_size, scan);
+	       prefetch_next(&s->prefetch, &s->blocks, wire, s->chunk_size, scan);
 }
 
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found)
@@ -461,9 +478,10 @@ void source_withdraw(struct source *s)
 	prefetch_answered(&s->prefetch, &s->blocks, PREFETCH_NO_RKEY_YET);
 }
 
-int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+int source_prefetched(struct source *s, const void *msg, size_t len, uint64_t now, bool *held,
 		      struct wire_message *reply)
 {
+	const struct range *asked = &s->prefetch.asked;
 	struct ram_block *block = &s->blocks.block[s->prefetch.asked_block];
 	struct wire_result result;
 
@@ -471,6 +489,7 @@ int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
 		return -EBADMSG;
 	block->host_addr = result.host_addr;
 	prefetch_answered(&s->prefetch, &s->blocks, result.rkey);
+	prefetch_measured(&s->prefetch, asked->end - asked->start, now);
 	*held = s->request.stage == SOURCE_REQUEST_HELD;
 	if (*held)
 		answer_register(s, block, result.rkey, reply);

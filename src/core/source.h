@@ -39,7 +39,6 @@ struct source_request {
 	/* The extent exists already: nothing is to be recorded. */
 	bool recorded;
 	uint32_t rkey;
-	uint64_t asked_at; /* ns: when it got there, 0: it has not */
 };
 
 /*
@@ -114,9 +113,14 @@ bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run 
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void source_passed(struct source *s, uint32_t block, uint64_t end);
 
-/* Is it time to look for more to register, ahead of QEMU? Then *scan is the memory in which to look
- * for the next run of data. Report what prefetch_find() finds there to source_scanned(). */
-bool source_scan(const struct source *s, struct prefetch_scan *scan);
+/* QEMU posts a WRITE from [addr, addr + length). In its later passes it asks for nothing where it
+ * has been: then this alone shows that it is elsewhere. */
+void source_wrote(struct source *s, uint64_t addr, uint64_t length);
+
+/* Is it time to look for more to register, ahead of QEMU, for this wire? Then *scan is the memory
+ * in which to look for the next run of data. Report what prefetch_find() finds there to
+ * source_scanned(). */
+bool source_scan(const struct source *s, const struct rate *wire, struct prefetch_scan *scan);
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found);
 
 /* Is there anything that source_ask() may ask for? */
@@ -133,16 +137,16 @@ struct wire_register source_asked(const struct source *s);
 void source_withdraw(struct source *s);
 
 /*
- * The result of that request, in the place of source_receive(). 0, or -EBADMSG
+ * The result of that request, at `now` (ns), in the place of source_receive(). 0, or -EBADMSG
  * when it is none. True in *held: QEMU waits for an answer, which is *reply.
  */
-int source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
+int source_prefetched(struct source *s, const void *msg, size_t len, uint64_t now, bool *held,
 		      struct wire_message *reply);
 
-/* Has the destination not answered a request, QEMU's or (`asked`) our own, after it was asked
- * for more than QEMU's own chunks? If the migration ends like this, that may have been too
+/* Has the destination a request that it has not answered, QEMU's or our own, after it was asked
+ * for more than QEMU's own chunks? If it ends the migration like this, that may have been too
  * much for it. */
-bool source_may_be_too_much(const struct source *s, bool asked);
+bool source_may_be_too_much(const struct source *s);
 
 /* What to register here where QEMU registers `want` of the block: no more than the
  * destination was asked for. */

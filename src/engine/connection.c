@@ -9,7 +9,6 @@
 #include "engine/limits.h"
 #include "engine/mr.h"
 #include "engine/report.h"
-#include "engine/scan.h"
 #include "engine/sessions.h"
 #include "util/error_text.h"
 #include "util/log.h"
@@ -71,7 +70,7 @@ static int begin(struct session *s, struct rdma_cm_id *id, const struct ibv_qp_i
 		/* The smallest region is for seeing what QEMU does by itself. */
 		.prefetch = config->prefetch && config->shift > CONFIG_SHIFT_MIN,
 		.limited = limits_tight(),
-		.memory = scan_memory,
+		.memory = scan_memory(&s->scan),
 		.mrs = {.reg = mr_register,
 			.dereg = mr_deregister,
 			.watch = mr_watch,

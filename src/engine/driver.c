@@ -157,7 +157,7 @@ static int post_apart(struct session *s, const struct conn_action *action, unsig
 static void scan(struct session *s, const struct conn_action *action, struct conn_result *result)
 {
 	pthread_mutex_unlock(&s->lock);
-	result->found = prefetch_find(&action->scan);
+	result->found = scan_find(&s->scan, &action->scan);
 	pthread_mutex_lock(&s->lock);
 }
 

@@ -98,6 +98,8 @@ static void compose(struct line *line, const struct session *s)
 		{"zeros", f.messages.zeros_seen},
 		{"zeros_merged", f.order.zeros_kept},
 		{"zeros_sent", f.order.zeros_sent},
+		{"scanned_bytes", atomic_load(&s->scan.bytes)},
+		{"scan_cpu_ns", atomic_load(&s->scan.cpu_ns)},
 	};
 
 	put(line, "{\"pid\": %ld, \"role\": \"%s\", \"state\": \"%s\", \"peer\": \"%s\"",

@@ -78,6 +78,7 @@ int session_begin(struct session *s, struct ibv_qp *qp, const struct ibv_qp_init
 	atomic_store(&s->listens, 0);
 	condition_init(&s->changed);
 	memset(&s->post_cost, 0, sizeof(s->post_cost));
+	memset(&s->scan, 0, sizeof(s->scan));
 	s->registers = VERBS_REG_MR;
 	s->memory = NULL;
 	s->memory_mr = NULL;

@@ -11,6 +11,7 @@
 
 #include "core/conn.h"
 #include "core/post_cost.h"
+#include "engine/scan.h"
 #include "engine/verbs.h"
 #include "engine/worker.h"
 #include "util/config.h"
@@ -55,6 +56,7 @@ struct session {
 	/* What a thread of QEMU's waits for may have happened. */
 	pthread_cond_t changed;
 	struct post_cost post_cost;
+	struct scan scan;
 	enum verbs_register registers; /* guest memory, as QEMU does */
 	/* The NIC's own at a source, POSTING_MEMORY_LEN bytes, or NULL. */
 	void *memory;

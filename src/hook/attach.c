@@ -18,6 +18,7 @@
 #include "hook/ops.h"
 #include "hook/symbols.h"
 #include "util/error_text.h"
+#include "util/version.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -45,7 +46,7 @@ EXPORT struct attach_info rdmachunk_info = {
 	.abi = ATTACH_ABI,
 	.size = sizeof(rdmachunk_info),
 	.state = ATTACH_NONE,
-	.version = PACKAGE_VERSION,
+	.version = VERSION_TEXT,
 	.settings_len = 1,
 };
 

@@ -29,11 +29,11 @@ enum attach_state {
 
 /* The symbol ATTACH_INFO: for whoever reads the memory of the process. */
 struct attach_info {
-	uint32_t abi;	/* ATTACH_ABI */
-	uint32_t size;	/* of this, in bytes */
-	uint32_t state; /* enum attach_state */
-	uint32_t slots; /* of global offset tables that hold a hook */
-	char version[32];
+	uint32_t abi;	  /* ATTACH_ABI */
+	uint32_t size;	  /* of this, in bytes */
+	uint32_t state;	  /* enum attach_state */
+	uint32_t slots;	  /* of global offset tables that hold a hook */
+	char version[64]; /* util/version.h */
 	/* Those of the last attaching: NAME=VALUE strings, each with its NUL; the last is empty. */
 	uint32_t settings_len; /* bytes, that of the last among them */
 	char settings[ATTACH_SETTINGS_MAX];

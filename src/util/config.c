@@ -242,8 +242,7 @@ static void parse_entry(struct config *cfg, const char *entry)
 	if (!value)
 		return;
 	snprintf(name, sizeof(name), "%.*s", (int)(value - entry), entry);
-	complain(cfg->warning, &cfg->warnings, name, value + 1,
-		 "is not a variable I know: ignored");
+	complain(cfg->warning, &cfg->warnings, name, value + 1, "is an unknown variable: ignored");
 }
 
 /* The two spellings of the region's size have to agree. */

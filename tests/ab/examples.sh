@@ -29,8 +29,15 @@ examples_prepare() {
 	ln -s "$fake" "$scratch/examples/other-host/qemu-system-x86_64"
 }
 
+# example_results JSON: what a test may have expected otherwise, in one line.
+example_results() {
+	jq -c '[.variants, .setup, [.samples[] | [.variant, .status, .reason, .ram, .values.total_seconds]],
+		[.summary[] | select(.metric == "total_seconds") | [.variant, .median, .verdict]]]' "$1" 2>&1
+}
+
 # example_runs NUMBER JSON OPTIONS FILTER [VARIABLE=VALUE...]: the example succeeds with these options
-# before its own, and the results in that file are as the filter wants them.
+# before its own, and the results in that file are as the filter wants them. A filter must not want one
+# variant to be faster than another: on a busy machine it may not be.
 example_runs() {
 	local number=$1 json=$2 options=$3 filter=$4
 	shift 4
@@ -47,8 +54,7 @@ example_runs() {
 		not_ok "example-$number" "exit status $status: $(tail -n 1 "$scratch/err")"
 	elif ! jq -e "([.samples[] | .status == \"ok\" and .ram == \"identical\"] | all) and ($filter)" \
 		"$json" >/dev/null; then
-		not_ok "example-$number" "other results than the page promises: $(jq -c '[.variants, .setup]' \
-			"$json" 2>&1)"
+		not_ok "example-$number" "other results than the page promises: $(example_results "$json")"
 	else
 		ok "example-$number"
 	fi
@@ -59,7 +65,7 @@ test_examples() {
 	local results=$scratch/examples/results json=$scratch/examples/json
 
 	examples_prepare
-	if [ "$(manual_examples "$examples_page")" = 5 ]; then
+	if [ "$(manual_examples "$examples_page")" = 6 ]; then
 		ok examples-all
 	else
 		not_ok examples-all "$(manual_examples "$examples_page") are on the page"
@@ -71,6 +77,9 @@ test_examples() {
 		example_runs 2 "$results/result.json" "--addr 127.0.0.1 $few" '
 			.variants == ["stock", "shift=25", "shift=30"] and
 			.setup.ram_bytes == 8388608 and .setup.zero_fraction == 0' "$on_fabric"
+		example_runs 6 "$json-6" "--addr 127.0.0.1 --zero-fraction 1 $few --json $json-6" '
+			.variants == ["stock", "shim", "tcp"] and .setup.dirty_bytes_per_second == 209715200 and
+			([.samples[].values.downtime_seconds] | all)' "$on_fabric"
 		example_runs 5 "$results/result.json" '' true
 		if [ "$(grep -c '^| total time, s | stock |' "$scratch/out")" = 1 ]; then
 			ok example-5-output
@@ -83,11 +92,11 @@ test_examples() {
 	example_runs 3 "$json-3" "--size 8 --zero-fraction 1 $few --ram-dir $shm --json $json-3" '
 		.setup.destination_host == "root@b" and .setup.address == "192.0.2.2" and
 		.variants == ["stock", "shift=30", "param=1G", "pin-all"]' \
-		"PATH=$scratch/examples/bin:$scratch/examples/other-host:$PATH"
+		"PATH=$scratch/examples/bin:$scratch/examples/other-host:$PATH" "$on_fabric"
 	example_runs 4 "$json-4" "--warmup 0 --json $json-4" '
 		.variants == ["stock", "limited"] and .setup.transport == "tcp" and
 		.setup.ram_bytes == 268435456 and .setup.rounds == 6 and
 		([.summary[] | select(.metric == "total_seconds" and .variant == "limited") |
-		.verdict] == ["more"])'
+		.rounds] == [6])'
 	if [ -z "$(left)" ]; then ok examples-leave-nothing; else not_ok examples-leave-nothing "$(left)"; fi
 }

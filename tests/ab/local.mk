@@ -6,7 +6,7 @@ endif
 tests_ab_test_parts_SOURCES = tests/ab/test-parts.c
 tests_ab_test_parts_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_ab_test_parts_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
-tests_ab_test_parts_LDADD = tools/ab/libab.a $(JSONC_LIBS) -lm
+tests_ab_test_parts_LDADD = tools/ab/libab.a $(JSONC_LIBS) $(DL_LIBS) -lm
 
 tests_ab_fake_qemu_SOURCES = tests/ab/fake-qemu.c
 tests_ab_fake_qemu_CFLAGS = $(AM_CFLAGS)

@@ -233,6 +233,11 @@ test_options() {
 		--seed -1
 		--zero-fraction 1.1
 		--timeout 0
+		--dirty 0
+		--dirty 63K
+		--dirty 65G
+		--dirty 1M --size 32M
+		--dirty 1M -- qemu-system-x86_64
 		--title
 		--json - --csv -
 	EOF
@@ -592,7 +597,7 @@ test_other_host() {
 		not_ok other-host "$(cat "$scratch/err")"
 	fi
 	# The library's statistics come some time after the migration, and QEMU is not to end before.
-	fake_run late@migrate-incoming@destination --transport rdma --dest-host other --addr 127.0.0.1 \
+	LD_LIBRARY_PATH=$fabric fake_run late@migrate-incoming@destination --transport rdma --dest-host other --addr 127.0.0.1 \
 		--ssh "$here/fake-ssh" --ram-dir "$shm" --variant shim,preload=destination
 	if [ $? -eq 0 ] && jq -e '.samples[1] | .counts_destination == "shim" and
 		.values.registrations_destination == 5' "$scratch/json" >/dev/null; then
@@ -674,6 +679,147 @@ test_fabric() {
 	else
 		not_ok fabric-counts-of-the-preload "$(cat "$scratch/err")"
 	fi
+}
+
+# refused_at_once NAME PATTERN COMMAND...: nothing is measured, and one line says why.
+refused_at_once() {
+	local name=$1 pattern=$2
+	shift 2
+
+	"$@" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 2 ] && [ ! -s "$scratch/out" ] && [ "$(wc -l <"$scratch/err")" -eq 1 ] &&
+		grep -q "$pattern" "$scratch/err"; then
+		ok "$name"
+	else
+		not_ok "$name" "$(cat "$scratch/err" "$scratch/out")"
+	fi
+}
+
+# Without a link nothing is tried; with one its rate stands beside what was reached.
+test_link() {
+	if compgen -G '/sys/class/infiniband/*' >/dev/null; then
+		not_run no-device 'this host has an RDMA device'
+	else
+		refused_at_once no-device 'no RDMA device: rdmachunk --check .*--transport tcp' "$ab"
+	fi
+	refused_at_once link-that-is-not-active 'no RDMA link is active: rdmachunk --check' \
+		env LD_LIBRARY_PATH="$fabric" RDMAFABRIC_FAULT=query_port:nth=1:errno=EIO "$ab"
+	LD_LIBRARY_PATH=$fabric "$ab" --addr 127.0.0.1 --size 32 --rounds 1 --warmup 0 --variant stock \
+		--variant tcp --variant shim,tcp,label=idle --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '.setup.link == "fabric0/1" and .setup.link_gbit_per_second == 100 and
+		[.settings[].transport] == ["rdma", "tcp", "tcp"] and
+		([.samples[] | .status == "ok" and .ram == "identical" and
+			(.values | .data_gbit_per_second * (.total_seconds - .setup_seconds) * 1e9 / 8 |
+			. > 25165823 and . < 33554432)] | all)' "$scratch/json" >/dev/null &&
+		grep -qx 'data rate (Gbit/s; the link: 100)' "$scratch/out" &&
+		grep -q 'QEMU: .*, link fabric0/1 of 100 Gbit/s' "$scratch/out" &&
+		grep -qx 'tcp: over TCP; without the library; counts: unknown at both ends.' "$scratch/out" &&
+		grep -qx 'rdmachunk-ab: variant idle: the library does nothing over TCP' "$scratch/err" &&
+		tr '\n' ' ' <"$scratch/out" | grep -q 'over TCP; the library, which does nothing over  *TCP;' &&
+		[ "$("$ab" --report "$scratch/json" --json - | jq .setup,.settings)" = "$(jq .setup,.settings "$scratch/json")" ]; then
+		ok link-and-variant-over-tcp
+	else
+		not_ok link-and-variant-over-tcp "$(cat "$scratch/err" "$scratch/out" | tail -n 20)$(jq -c .setup "$scratch/json")"
+	fi
+	"$ab" "${real_options[@]}" --rounds 1 --warmup 0 >/dev/null 2>"$scratch/err"
+	if [ "$(grep -c 'does nothing over TCP' "$scratch/err")" = 1 ] &&
+		[ "$(head -n 1 "$scratch/err")" = 'rdmachunk-ab: variant shim: the library does nothing over TCP' ]; then
+		ok shim-over-tcp-is-said-to-do-nothing
+	else
+		not_ok shim-over-tcp-is-said-to-do-nothing "$(cat "$scratch/err")"
+	fi
+}
+
+# writes_of_page NUMBER FILE: what the guest that writes had written when it came to that page
+writes_of_page() {
+	od -An -tu4 -j$((1048576 + $1 * 4096)) -N4 "$2"
+}
+
+# no_faster_than RATE PAGES MILLISECONDS: with this rate it takes so long at least for so many pages,
+# by the image that a run with --dirty gives to QEMU.
+no_faster_than() {
+	local begin now qemu deadline=$((SECONDS + 120))
+
+	cat >"$scratch/qemu" <<-END
+		#!/bin/bash
+		for ((i = 1; i < \$#; i++)); do
+			[ "\${!i}" != -bios ] || { ((i++)); cp "\${!i}" "$scratch/image"; }
+		done
+		exec qemu-system-x86_64 "\$@"
+	END
+	chmod +x "$scratch/qemu"
+	rm -f "$scratch/image"
+	"$ab" --transport tcp --size 64 --zero-fraction 1 --rounds 2 --warmup 0 --variant stock --qemu "$scratch/qemu" \
+		--dirty "$1" --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -ne 0 ] || ! jq -e '[.samples[] | .ram == "identical" and .values.downtime_seconds >= 0 and
+		.values.data_gbit_per_second > 0] | all and length == 2' "$scratch/json" >/dev/null ||
+		! tr -s '\n ' ' ' <"$scratch/out" | grep -q "guest: 64 MiB, .* running and writing ${1%M} MiB/s" ||
+		[ "$("$ab" --report "$scratch/json" --json - | jq .setup)" != "$(jq .setup "$scratch/json")" ]; then
+		not_ok "dirty-$1" "$(cat "$scratch/err")"
+		return
+	fi
+	truncate -s 64M "$shm/ram"
+	begin=$(date +%s%3N)
+	qemu-system-x86_64 -nodefaults -display none -machine q35,memory-backend=m -m 64M -bios "$scratch/image" \
+		-object "memory-backend-file,id=m,size=64M,mem-path=$shm/ram,share=on" 2>/dev/null &
+	qemu=$!
+	while [ "$(writes_of_page $(($2 - 1)) "$shm/ram")" -eq 0 ] && [ $SECONDS -lt $deadline ]; do
+		sleep 0.01
+	done
+	now=$(date +%s%3N)
+	kill $qemu
+	wait $qemu 2>/dev/null
+	if [ "$(writes_of_page 0 "$shm/ram")" -gt 0 ] && [ "$(writes_of_page $(($2 - 1)) "$shm/ram")" -eq "$2" ] &&
+		[ $((now - begin)) -ge "$3" ]; then
+		ok "dirty-$1"
+	else
+		not_ok "dirty-$1" "$(writes_of_page $(($2 - 1)) "$shm/ram") writes in $((now - begin)) ms"
+	fi
+	rm -f "$shm/ram"
+}
+
+# A guest that runs and writes: never faster than it was told, and its RAM arrives.
+test_dirty() {
+	no_faster_than 1 512 1950
+	no_faster_than 16M 8192 1950
+	# Where no image comes along, the migrated firmware is what runs.
+	"$ab" "${real_options[@]}" --size 64 --dirty 1 --variant stock --rounds 1 --warmup 0 --ram-dir "$shm" \
+		--dest-host other --addr 127.0.0.1 --ssh "$here/fake-ssh" --json "$scratch/json" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && [ "$(jq -r '.samples[0].ram' "$scratch/json")" = identical ]; then
+		ok dirty-to-another-host
+	else
+		not_ok dirty-to-another-host "$(cat "$scratch/err")"
+	fi
+	expect dirty-leaves-nothing "$(left)" ""
+}
+
+# Installed, it finds the counting library, so that stock QEMU's registrations are known too.
+test_installed() {
+	local prefix root=$scratch/installed
+	# shellcheck disable=SC2016 # expanded by the shell that it is given to
+	local script='mount --bind "$1$2" "$2" && shift 2 && "$@"'
+
+	prefix=$(sed -n 's/^prefix = //p' "$build/Makefile")
+	if ! unshare -m true 2>/dev/null || [ ! -d "$prefix" ]; then
+		not_run installed 'needs root, and the directory that this is built for'
+		return
+	fi
+	make -s -C "$build" install DESTDIR="$root" >"$scratch/install" 2>&1
+	LD_LIBRARY_PATH=$fabric unshare -m sh -c "$script" sh "$root" "$prefix" \
+		"$prefix/bin/rdmachunk-ab" --addr 127.0.0.1 --size 32 --rounds 1 --warmup 0 --json "$scratch/json" \
+		>"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 0 ] && jq -e '[.samples[].counts_source] == ["counting preload", "counting preload"] and
+		(.setup.count_library | endswith("/rdmachunk/librdmachunk-count.so"))' "$scratch/json" >/dev/null; then
+		ok installed-with-counts
+	else
+		not_ok installed-with-counts "$(cat "$scratch/install" "$scratch/err")$(find "$root" -name '*.so')"
+	fi
+	LD_LIBRARY_PATH=$fabric unshare -m sh -c "$script" sh "$root" "$prefix" \
+		"$prefix/bin/rdmachunk-ab" --addr 127.0.0.1 --size 32 --rounds 1 --warmup 0 --count-lib none \
+		--variant stock --json "$scratch/json" >"$scratch/out" 2>"$scratch/err"
+	expect installed-without-counts "$(jq -r '.samples[0].counts_source' "$scratch/json")" unknown
+	rm -rf "$root"
 }
 
 # on_terminal COLUMNS COMMAND...: what it sends to a terminal, to $scratch/tty
@@ -804,6 +950,9 @@ if command -v jq >/dev/null; then
 		test_full_disk
 		test_other_host
 		test_fabric
+		test_link
+		test_dirty
+		test_installed
 		test_examples
 		test_stop INT 2
 		test_stop TERM 15

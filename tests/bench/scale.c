@@ -101,6 +101,7 @@ struct bench {
 	struct conn_recv recv[QUEUE];
 	uint64_t recv_head, recv_tail;
 	struct message incoming[QUEUE];
+	uint64_t in_after[QUEUE]; /* what was asked for went behind so many completions */
 	uint64_t in_head, in_tail;
 	uint64_t now; /* ns: an adapter's time, not ours */
 	uint8_t own[POSTING_MEMORY_LEN];
@@ -195,6 +196,7 @@ static void answer(struct bench *b, const void *data, size_t len)
 {
 	struct message *m = &b->incoming[b->in_tail++ % QUEUE];
 
+	b->in_after[(b->in_tail - 1) % QUEUE] = b->done_tail;
 	must(b->in_tail - b->in_head <= QUEUE && len <= sizeof(m->data), "too many messages");
 	memcpy(m->data, data, len);
 	m->len = len;
@@ -301,7 +303,8 @@ static bool nic_step(struct bench *b)
 	const struct conn_recv *recv;
 	const struct message *m;
 
-	if (b->in_head < b->in_tail && b->recv_head < b->recv_tail) {
+	if (b->in_head < b->in_tail && b->recv_head < b->recv_tail &&
+	    b->in_after[b->in_head % QUEUE] <= b->done_head) {
 		m = &b->incoming[b->in_head++ % QUEUE];
 		recv = &b->recv[b->recv_head++ % QUEUE];
 		memcpy((void *)(uintptr_t)recv->addr, m->data, m->len);
@@ -595,10 +598,24 @@ static void measure(struct account *a, uint64_t tib, unsigned int shift)
 	free(b->handle);
 }
 
-/* Those that are in both, into the first; each took as long as the quicker one. */
+static bool is_quick(const struct account *a)
+{
+	return a->cpu_ns <= LIMIT_CPU_NS * a->chunks &&
+	       a->first_ns <= LIMIT_CPU_NS * a->first_chunks;
+}
+
+/*
+ * Both were the same migration: the first gets the events that took long in both, each as long as
+ * in the quicker one, and the times of the quicker one.
+ */
 static void keep_common(struct account *a, const struct account *again)
 {
 	unsigned int kept = 0, n = 0;
+
+	if (again->cpu_ns < a->cpu_ns)
+		a->cpu_ns = again->cpu_ns;
+	if (again->first_ns < a->first_ns)
+		a->first_ns = again->first_ns;
 
 	for (unsigned int i = 0; i < a->slow_count; i++) {
 		while (n < again->slow_count && again->slow[n].event < a->slow[i].event)
@@ -643,23 +660,26 @@ int main(int argc, char **argv)
 	uint64_t tib;
 	bool ok;
 
+	/* glibc puts the small ones that were freed together once in a while: a millisecond of its
+	 * own. */
+	mallopt(M_MXFAST, 0);
 	must(argc == 3, "usage: scale TIB SHIFT");
 	tib = strtoull(argv[1], NULL, 10);
 	shift = (unsigned int)strtoul(argv[2], NULL, 10);
 	must(tib > 0 && tib <= 16 && shift >= 20 && shift <= 40, "no such guest");
 	measure(&first, tib, shift);
 	slow = first.slow_count;
-	for (unsigned int n = 1; n < RUNS && first.slow_count; n++) {
+	for (unsigned int n = 1; n < RUNS && (first.slow_count || !is_quick(&first)); n++) {
 		measure(&again, tib, shift);
 		keep_common(&first, &again);
 	}
 	describe(&first, tib, shift);
-	ok = verdict(first.cpu_ns <= LIMIT_CPU_NS * first.chunks &&
-			     first.first_ns <= LIMIT_CPU_NS * first.first_chunks,
+	/* The machine has other things to do as well, and that only adds. */
+	ok = verdict(is_quick(&first),
 		     "%.2f us of processor time for a chunk, %.2f in the first pass (limit %.0f)",
 		     (double)first.cpu_ns / (double)first.chunks / 1e3,
 		     (double)first.first_ns / (double)first.first_chunks / 1e3, LIMIT_CPU_NS / 1e3);
-	/* The machine has other things to do as well, but never at the same event. */
+	/* It never has at the same event. */
 	ok &= verdict(!first.slow_count,
 		      "%u of %llu events took over %.0f us, %u in each of %u runs", slow,
 		      (ull)first.events, LIMIT_EVENT_NS / 1e3, first.slow_count, RUNS);

@@ -301,3 +301,24 @@ void rdma_destroy_qp(struct rdma_cm_id *id)
 	REAL_CM(rdma_destroy_qp)(id);
 	count_report_write();
 }
+
+int rdma_disconnect(struct rdma_cm_id *id)
+{
+	struct count_conn *conn = id->qp ? count_conn_by_qp(id->qp) : NULL;
+
+	if (conn)
+		count_conn_disconnected(conn);
+	return REAL_CM(rdma_disconnect)(id);
+}
+
+int ibv_dealloc_pd(struct ibv_pd *pd)
+{
+	struct count_conn *conn = count_conn_by_pd(pd);
+	int ret = REAL_VERBS(ibv_dealloc_pd, "IBVERBS_1.1")(pd);
+
+	if (conn) {
+		count_conn_gone(conn);
+		count_report_write();
+	}
+	return ret;
+}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct count_set totals;
@@ -115,6 +116,33 @@ void count_conn_close(struct count_conn *conn)
 	conn->recv_cq = NULL;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void count_conn_disconnected(struct count_conn *conn)
+{
+	if (!conn->disconnected)
+		conn->disconnected = now_ns();
+}
+
+void count_conn_gone(struct count_conn *conn)
+{
+	conn->gone = now_ns();
+}
+
+/* From its disconnection until it was gone; -1: it is not, or was never disconnected. */
+static int64_t teardown_us(const struct count_conn *conn)
+{
+	if (!conn->disconnected || conn->gone < conn->disconnected)
+		return -1;
+	return (int64_t)(conn->gone - conn->disconnected) / 1000;
+}
+
 static void raise_to(_Atomic uint64_t *v, uint64_t n)
 {
 	uint64_t old = *v;
@@ -206,8 +234,10 @@ static void print_report(FILE *f)
 			accesses[i].largest);
 	fputs(" ],\n  \"per_connection\": [", f);
 	for (int i = 0; i < conns_used(); i++) {
-		fprintf(f, "%s\n    { \"live_mrs_at_qp_end\": %" PRId64 ", ", i ? "," : "",
-			conns[i].live_mrs_at_qp_end);
+		fprintf(f,
+			"%s\n    { \"live_mrs_at_qp_end\": %" PRId64 ", \"teardown_us\": %" PRId64
+			", ",
+			i ? "," : "", conns[i].live_mrs_at_qp_end, teardown_us(&conns[i]));
 		print_set(f, &conns[i].set);
 		fputs(" }", f);
 	}

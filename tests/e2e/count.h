@@ -77,6 +77,9 @@ struct count_conn {
 	_Atomic(struct ibv_pd *) pd;
 	struct count_set set;
 	_Atomic int64_t live_mrs_at_qp_end; /* -1 while the QP lives */
+	/* ns of the monotonic clock: when rdma_disconnect() was called, and when the PD had been
+	 * deallocated, which is the last that QEMU does; 0 before. */
+	_Atomic uint64_t disconnected, gone;
 };
 
 /* The last connection whose QP, CQ or PD this is, or NULL. */
@@ -88,6 +91,10 @@ struct count_conn *count_conn_by_pd(const struct ibv_pd *pd);
 struct count_conn *count_conn_open(struct ibv_qp *qp, struct ibv_pd *pd, struct ibv_cq *send_cq,
 				   struct ibv_cq *recv_cq);
 void count_conn_close(struct count_conn *conn);
+
+/* It is disconnected; and it is gone, with its PD. */
+void count_conn_disconnected(struct count_conn *conn);
+void count_conn_gone(struct count_conn *conn);
 
 /* Add to (or take the maximum, or OR into) the process's counter and, if not NULL, @conn's. */
 void count_add(struct count_conn *conn, enum counter c, uint64_t n);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "report.h"
 #include "teardown.h"
 
@@ -25,7 +26,7 @@ static int start_process(struct discard_run *r, int which, const struct vm_confi
 {
 	static const char *const names[VMS] = {"src", "dst", "third"};
 	const struct scenario_config *config = r->config;
-	struct vm_config with = *vm_config;
+	const struct vm_config with = vm_config_with(vm_config, more);
 	struct vm_start start = {
 		.dir = config->dir,
 		.ram_dir = config->ram_dir,
@@ -33,13 +34,7 @@ static int start_process(struct discard_run *r, int which, const struct vm_confi
 		.paused = true,
 		.incoming = which != SRC,
 	};
-	size_t n = 0;
 
-	while (with.extra[n])
-		n++;
-	for (; *more && n < VM_LIST_MAX - 1; more++)
-		with.extra[n++] = *more;
-	with.extra[n] = NULL;
 	if (vm_prepare(&r->vms[which], names[which], &start, r->failure))
 		return -1;
 	return vm_start(&r->vms[which], &with, &start, r->failure);

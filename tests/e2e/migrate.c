@@ -58,6 +58,18 @@ static void add_touch(const struct command_line *line, const struct option_row *
 	option_uint64(line, row, &c->touch[c->touches++], value);
 }
 
+static void set_latency(const struct command_line *line, const struct option_row *row, void *field,
+			const char *value)
+{
+	static struct latency latency[VMS];
+	struct options *o = field;
+
+	(void)line;
+	(void)row;
+	(void)value;
+	o->config.latency = latency;
+}
+
 #define AT(member)	  .offset = offsetof(struct options, member)
 #define SRC_AT(member)	  AT(config.src.member)
 #define DST_AT(member)	  AT(config.dst.member)
@@ -123,6 +135,9 @@ static const struct option_row option_rows[] = {
 	{"expect", "EXPR", "assertion on every run's report; repeatable", option_list,
 	 AT(expectations), .max = EXPECTATIONS_MAX},
 	{"report", "FILE", "write a JSON report", option_string, AT(report)},
+	{"latency", NULL,
+	 "ask source and destination by QMP all the time, and report how long that took",
+	 .set = set_latency},
 	{"stats", NULL, "set RDMACHUNK_STATS and take the shim's statistics in", option_flag,
 	 BOTH_AT(stats)},
 	{"timeout", "SECONDS", "for one run of the scenario (default 120)", option_int64,

@@ -82,6 +82,25 @@ static void copy_member(struct json_object *to, const char *to_key, struct json_
 		json_object_object_add(to, to_key, json_object_get(value));
 }
 
+/* VmRSS, in bytes; 0: there is no such process any more. */
+static int64_t resident_bytes(const struct vmproc *vm)
+{
+	long long kib = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	if (!vm->pid)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)vm->pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmRSS: %lld kB", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
 struct json_object *report_migration(const struct vmproc *from, const struct vmproc *to,
 				     struct json_object *info, const struct comparison *ram)
 {
@@ -94,6 +113,9 @@ struct json_object *report_migration(const struct vmproc *from, const struct vmp
 	copy_member(o, "error_desc", info, "error-desc");
 	copy_member(o, "setup_time_ms", info, "setup-time");
 	copy_member(o, "downtime_ms", info, "downtime");
+	json_object_object_add(o, "from_resident_bytes",
+			       json_object_new_int64(resident_bytes(from)));
+	json_object_object_add(o, "to_resident_bytes", json_object_new_int64(resident_bytes(to)));
 	if (info && json_object_object_get_ex(info, "ram", &ram_info))
 		copy_member(o, "passes", ram_info, "dirty-sync-count");
 	if (ram) {
@@ -115,4 +137,20 @@ bool report_has_status(struct json_object *migration, const char *status)
 
 	return json_object_object_get_ex(migration, "status", &value) &&
 	       !strcmp(json_object_get_string(value), status);
+}
+
+void report_scan_share(struct json_object *run)
+{
+	struct json_object *o = NULL, *migration = NULL, *ns = NULL, *seconds = NULL;
+
+	if (json_object_object_get_ex(run, "migrations", &o))
+		migration = json_object_array_get_idx(o, 0);
+	json_object_object_get_ex(migration, "from_cpu_seconds", &seconds);
+	if (json_object_object_get_ex(run, "src", &o) &&
+	    json_object_object_get_ex(o, "stats", &o) && o)
+		json_object_object_get_ex(json_object_array_get_idx(o, 0), "scan_cpu_ns", &ns);
+	if (ns && seconds)
+		json_object_object_add(run, "scan_share",
+				       json_object_new_double(json_object_get_double(ns) / 1e9 /
+							      json_object_get_double(seconds)));
 }

@@ -8,10 +8,12 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "arguments.h"
 #include "attach.h"
 #include "discard.h"
 #include "liverom.h"
 #include "report.h"
+#include "sparse.h"
 #include "switchover.h"
 #include "teardown.h"
 
@@ -31,13 +33,35 @@ static struct vm_start start_of(const struct scenario_config *config, const char
 	};
 }
 
+/* With a monitor to ask it on, where that is wanted. */
+static int start_vm(const struct scenario_config *config, struct vmproc *vm, int which,
+		    const struct vm_config *vm_config, const struct vm_start *start,
+		    struct failure *failure)
+{
+	struct latency *latency =
+		config->latency && which != THIRD ? &config->latency[which] : NULL;
+	const char *const more[] = {LATENCY_ARGUMENTS(latency ? latency->argument : NULL)};
+	struct vm_config with;
+	int inherited, ret;
+
+	if (!latency)
+		return vm_start(vm, vm_config, start, failure);
+	inherited = latency_open(latency, failure);
+	if (inherited < 0)
+		return -1;
+	with = vm_config_with(vm_config, more);
+	ret = vm_start(vm, &with, start, failure);
+	close(inherited);
+	return ret;
+}
+
 static int start_source(const struct scenario_config *config, struct vmproc *vm,
 			const struct vm_start *start, struct failure *failure)
 {
 	if (vm_prepare(vm, vm_names[SRC], start, failure) ||
 	    pattern_fill(vm->ram_fd, start->ram_size, &config->pattern, failure))
 		return -1;
-	return vm_start(vm, &config->src, start, failure);
+	return start_vm(config, vm, SRC, &config->src, start, failure);
 }
 
 static int start_destination(const struct scenario_config *config, struct vmproc *vm, int which,
@@ -52,7 +76,7 @@ static int start_destination(const struct scenario_config *config, struct vmproc
 	if (config->junk &&
 	    pattern_fill_junk(vm->ram_fd, start.ram_size, &config->pattern, failure))
 		return -1;
-	return vm_start(vm, vm_config, &start, failure);
+	return start_vm(config, vm, which, vm_config, &start, failure);
 }
 
 static int connect_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
@@ -72,7 +96,12 @@ static int start_pair(const struct scenario_config *config, struct vmproc vms[],
 	if (start_source(config, &vms[SRC], &start, failure) ||
 	    start_destination(config, &vms[DST], DST, &config->dst, NULL, failure))
 		return -1;
-	return connect_pair(config, vms, deadline, failure);
+	if (connect_pair(config, vms, deadline, failure))
+		return -1;
+	for (int i = SRC; i <= DST && config->latency; i++)
+		if (latency_start(&config->latency[i], vm_names[i], deadline, failure))
+			return -1;
+	return 0;
 }
 
 static int check_ram(const struct scenario_config *config, struct vmproc *from, struct vmproc *to,
@@ -111,15 +140,24 @@ static int finish_migration(const struct scenario_config *config, struct migrati
 	return ret;
 }
 
+static struct json_object *last_of(struct json_object *array)
+{
+	return json_object_array_get_idx(array, json_object_array_length(array) - 1);
+}
+
 static int migrate(const struct scenario_config *config, struct vmproc *from, struct vmproc *to,
 		   struct json_object *migrations, int64_t deadline, struct failure *failure)
 {
+	double before = vm_cpu_seconds(from);
 	struct migration m;
 
 	if (migration_start(&m, &config->migration, from, to, deadline, failure) ||
-	    migration_set(from, "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure))
+	    migration_set(from, "max-bandwidth", MIGRATION_UNLIMITED, deadline, failure) ||
+	    finish_migration(config, &m, migrations, deadline, failure))
 		return -1;
-	return finish_migration(config, &m, migrations, deadline, failure);
+	json_object_object_add(last_of(migrations), "from_cpu_seconds",
+			       json_object_new_double(vm_cpu_seconds(from) - before));
+	return 0;
 }
 
 static int run_plain(const struct scenario_config *config, struct vmproc vms[3],
@@ -170,10 +208,13 @@ static int cancel_in_the_middle(const struct scenario_config *config, struct vmp
 }
 
 /* Some versions of QEMU exit when an incoming migration breaks off, others wait for more. */
-static void end_destination(struct vmproc *vm, int64_t deadline)
+static void end_destination(const struct scenario_config *config, struct vmproc *vm,
+			    int64_t deadline)
 {
 	struct failure not_judged = {""};
 
+	if (config->latency)
+		latency_stop(&config->latency[DST]);
 	if (vm->qmp.closed)
 		vm_wait_exit(vm, deadline, &not_judged);
 	else
@@ -202,7 +243,7 @@ static int run_cancel_again(const struct scenario_config *config, struct vmproc 
 	if (start_pair(config, vms, deadline, failure) ||
 	    cancel_in_the_middle(config, vms, migrations, deadline, failure))
 		return -1;
-	end_destination(&vms[DST], wait_now() + EXIT_TIMEOUT);
+	end_destination(config, &vms[DST], wait_now() + EXIT_TIMEOUT);
 	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
@@ -333,7 +374,7 @@ static int run_fault_again(const struct scenario_config *config, struct vmproc v
 	if (start_pair(config, vms, deadline, failure) ||
 	    migrate_with_fault(config, vms, migrations, failure))
 		return -1;
-	end_destination(&vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
+	end_destination(config, &vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
 	vm_release(&vms[DST]);
 	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
@@ -399,7 +440,7 @@ static int run_fails(const struct scenario_config *config, struct vmproc vms[3],
 	    migrate_in_vain(config, vms, migrations, failure) ||
 	    migration_set_capabilities(&vms[SRC], &config->migration, false, deadline, failure))
 		return -1;
-	end_destination(&vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
+	end_destination(config, &vms[DST], wait_now() + FAULT_EXIT_TIMEOUT);
 	vm_release(&vms[DST]);
 	without.migration.caps[0] = NULL;
 	if (start_destination(&without, &vms[THIRD], THIRD, &config->dst, NULL, failure) ||
@@ -533,6 +574,8 @@ const struct scenario scenarios[] = {
 	 discard_run_cancel, true},
 	{"quit", "migrate, and have both quit at once", run_quit, false},
 	{"terminate", "migrate, and send SIGTERM to both at once", run_terminate, false},
+	{"sparse", "migrate a guest of anonymous memory, a page in each 64 MiB of which has data",
+	 sparse_run, false},
 	{"switchover", "write pages when the guest has been stopped", switchover_run, false},
 	{NULL, NULL, NULL, false},
 };
@@ -565,17 +608,24 @@ static int end_processes(const struct scenario *scenario, struct vmproc vms[3],
 int scenario_run(const struct scenario *scenario, const struct scenario_config *config,
 		 struct json_object *report, struct failure *failure)
 {
-	struct json_object *migrations = json_object_new_array();
+	struct json_object *migrations = json_object_new_array(), *process;
 	struct vmproc vms[VMS] = {0};
 	int ret;
 
 	json_object_object_add(report, "migrations", migrations);
 	ret = scenario->run(config, vms, migrations, wait_now() + config->timeout, failure);
+	for (int i = 0; i < VMS && config->latency; i++)
+		latency_stop(&config->latency[i]);
 	ret |= end_processes(scenario, vms, failure);
 	for (int i = 0; i < VMS; i++) {
 		vm_release(&vms[i]);
-		if (vms[i].exited)
-			json_object_object_add(report, vm_names[i], report_process(&vms[i]));
+		if (!vms[i].exited)
+			continue;
+		process = report_process(&vms[i]);
+		if (config->latency && i != THIRD)
+			json_object_object_add(process, "qmp", latency_report(&config->latency[i]));
+		json_object_object_add(report, vm_names[i], process);
 	}
+	report_scan_share(report);
 	return ret ? -1 : 0;
 }

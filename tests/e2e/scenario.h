@@ -10,6 +10,7 @@
 #include "ab/migration.h"
 #include "ab/pattern.h"
 #include "ab/vmproc.h"
+#include "latency.h"
 
 /* The processes of a scenario. */
 enum { SRC, DST, THIRD, VMS };
@@ -28,6 +29,7 @@ struct scenario_config {
 	uint64_t data_size;
 	uint64_t touch[TOUCH_MAX];
 	size_t touches;
+	struct latency *latency; /* of each process, or NULL: nobody asks them by QMP */
 	bool junk;	     /* fill the destination's RAM with junk where the source has zeros */
 	uint64_t page_size;  /* bytes of a page of the guest's RAM on this host */
 	bool stale;	     /* pages discarded after they were sent are to be wrong, as in stock */

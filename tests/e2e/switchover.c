@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "qtest.h"
 #include "report.h"
 
@@ -13,17 +14,9 @@
 #define LOW_RAM_LEAST UINT64_C(0xb0000000)
 #define HIGH_RAM      (UINT64_C(4) << 30)
 
-static struct vm_config with_arguments(const struct vm_config *config, const char *const *more)
+uint64_t switchover_address(const struct scenario_config *config, uint64_t at)
 {
-	struct vm_config with = *config;
-	size_t n = 0;
-
-	while (with.extra[n])
-		n++;
-	for (; *more && n < VM_LIST_MAX - 1; more++)
-		with.extra[n++] = *more;
-	with.extra[n] = NULL;
-	return with;
+	return at >= LOW_RAM && config->ram_size >= LOW_RAM_LEAST ? at + HIGH_RAM - LOW_RAM : at;
 }
 
 static int start(const struct scenario_config *config, struct vmproc *vm, const char *name,
@@ -51,7 +44,7 @@ static int start_pair(const struct scenario_config *config, struct vmproc vms[VM
 {
 	int inherited = qtest_open(qtest, "src", deadline, failure), ret;
 	const char *const more[] = {QTEST_ARGUMENTS(qtest->argument)};
-	struct vm_config src = with_arguments(&config->src, more);
+	struct vm_config src = vm_config_with(&config->src, more);
 
 	if (inherited < 0)
 		return -1;
@@ -80,13 +73,9 @@ static int wait_stopped(struct vmproc *vm, int64_t deadline, struct failure *fai
 
 static int touch(const struct scenario_config *config, struct qtest *qtest)
 {
-	for (size_t i = 0; i < config->touches; i++) {
-		uint64_t at = config->touch[i];
-
-		if (at >= LOW_RAM && config->ram_size >= LOW_RAM_LEAST)
-			at += HIGH_RAM - LOW_RAM;
-		qtest_write(qtest, at, 8, 0x0123456789abcdef);
-	}
+	for (size_t i = 0; i < config->touches; i++)
+		qtest_write(qtest, switchover_address(config, config->touch[i]), 8,
+			    0x0123456789abcdef);
 	return qtest_status(qtest);
 }
 

@@ -10,4 +10,7 @@
 int switchover_run(const struct scenario_config *config, struct vmproc vms[VMS],
 		   struct json_object *migrations, int64_t deadline, struct failure *failure);
 
+/* The address, for the guest's processor, of what is at @at of the machine's RAM. */
+uint64_t switchover_address(const struct scenario_config *config, uint64_t at);
+
 #endif

@@ -148,6 +148,17 @@ static void message_size_client(struct side *side)
 	knobs_leave(side);
 }
 
+/* 20 ms and 5 ms per page. */
+static void dereg_cost_client(struct side *side)
+{
+	struct ibv_pd *pd = knobs_domain(side);
+	struct ibv_mr *mr = knobs_registered(pd, side->buffer, 5 * 4096);
+	double began = knobs_seconds();
+
+	CHECK(ibv_dereg_mr(mr) == 0, "ibv_dereg_mr: %s", strerror(errno));
+	knobs_at_least(began, 0.045, "5 pages");
+}
+
 /* 20 ms and 5 ms per page up to 10 pages, 0.1 ms after. */
 static void reg_cost_client(struct side *side)
 {
@@ -340,6 +351,8 @@ static const struct conf_case cases[] = {
 	{"reg_cost", reg_cost_client, NULL, .unconnected = true,
 	 .client_env = ENV("REG_COST", "20ms") " " ENV("REG_PAGE_COST", "5ms") " " ENV(
 		 "REG_KNEE", "40K") " " ENV("REG_PAGE_COST2", "100us")},
+	{"dereg_cost", dereg_cost_client, NULL, .unconnected = true,
+	 .client_env = ENV("DEREG_COST", "20ms") " " ENV("DEREG_PAGE_COST", "5ms")},
 	{"bandwidth", bandwidth_client, knobs_idle, .client_env = ENV("BANDWIDTH", "80M")},
 	{"latency", latency_client, knobs_idle, .client_env = ENV("LATENCY", "50ms"),
 	 .server_env = ENV("LATENCY", "50ms")},

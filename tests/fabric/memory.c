@@ -124,10 +124,15 @@ static int pin(void *addr, size_t length, unsigned int access)
 	return err;
 }
 
+static uint64_t pages_in(size_t length)
+{
+	return (length + FAB_PAGE_SIZE - 1) / FAB_PAGE_SIZE;
+}
+
 static uint64_t cost_ns(size_t length)
 {
 	const struct fabric_config *config = fab_config();
-	uint64_t pages = (length + FAB_PAGE_SIZE - 1) / FAB_PAGE_SIZE;
+	uint64_t pages = pages_in(length);
 	uint64_t knee = config->reg_knee / FAB_PAGE_SIZE;
 	uint64_t first = knee && pages > knee ? knee : pages;
 
@@ -249,7 +254,9 @@ struct ibv_mr *ibv_reg_mr_iova(struct ibv_pd *pd, void *addr, size_t length, uin
 
 int ibv_dereg_mr(struct ibv_mr *base)
 {
+	const struct fabric_config *config = fab_config();
 	struct region *mr = (struct region *)base;
+	uint64_t pages = pages_in(base->length), began = fab_now();
 	int err = fab_verb(VERB_DEREG_MR);
 
 	if (err)
@@ -265,6 +272,7 @@ int ibv_dereg_mr(struct ibv_mr *base)
 	pthread_mutex_unlock(&lock);
 	fab_pins_free(mr->pins);
 	free(mr);
+	fab_sleep_until(began + config->dereg_ns + pages * config->dereg_page_ps / 1000);
 	return 0;
 }
 

@@ -23,6 +23,8 @@ enum copy_mode {
 };
 
 struct fabric_config {
+	/* per deregistration; per 4 KiB page of one, picoseconds */
+	uint64_t dereg_ns, dereg_page_ps;
 	uint64_t reg_ns;       /* per registration */
 	uint64_t reg_page_ps;  /* per 4 KiB page, picoseconds */
 	uint64_t reg_knee;     /* bytes of one registration that cost reg_page_ps; 0: all */

@@ -10,6 +10,7 @@
 
 #define NAMES_MAX 12
 #define STRINGS	  2048
+#define SYMBOL	  "a_symbol"
 
 static bool inside(const struct elf_file *elf, const char *string)
 {
@@ -17,6 +18,13 @@ static bool inside(const struct elf_file *elf, const char *string)
 
 	return string >= bytes && string < bytes + elf->size &&
 	       memchr(string, '\0', (size_t)(bytes + elf->size - string));
+}
+
+static void check_symbol(const struct elf_file *elf, const char *name)
+{
+	const char *string = elf_file_string(elf, name);
+
+	ENSURE(!string || inside(elf, string));
 }
 
 static void check(const struct elf_file *elf, size_t size)
@@ -32,6 +40,9 @@ static void check(const struct elf_file *elf, size_t size)
 	ENSURE(elf->native || (!elf->interpreter && !elf->needed_count));
 	ENSURE(elf->dynamic || (!elf->needed_count && !elf->runpath));
 	ENSURE(strlen(elf_file_machine(machine, elf)) < sizeof(machine) && machine[0]);
+	for (size_t i = 0; i < elf->needed_count; i++)
+		check_symbol(elf, elf->needed[i]);
+	check_symbol(elf, "");
 	ENSURE(elf_file_same_machine(elf, elf) && elf_file_contains(elf, "\177ELF"));
 }
 
@@ -69,7 +80,8 @@ enum damage {
 struct image {
 	ElfW(Ehdr) header;
 	ElfW(Phdr) segment[3];
-	ElfW(Dyn) dynamic[NAMES_MAX + 3];
+	ElfW(Dyn) dynamic[NAMES_MAX + 4];
+	ElfW(Sym) symbol[2];
 	char strings[STRINGS];
 };
 
@@ -103,6 +115,9 @@ static void put_dynamic(struct image *image, const struct contents *contents, si
 	}
 	if (!strings_first)
 		*entry++ = strings;
+	entry->d_tag = DT_SYMTAB;
+	entry->d_un.d_ptr = base + offsetof(struct image, symbol);
+	entry++;
 	entry->d_tag = DT_NULL;
 }
 
@@ -166,6 +181,8 @@ static void check_contents(const struct elf_file *elf, const struct contents *co
 	ENSURE(elf->needed_count == contents->n_needed);
 	for (size_t i = 0; i < contents->n_needed; i++)
 		ENSURE(!strcmp(elf->needed[i], contents->needed[i]));
+	ENSURE(!elf->cut && elf_file_string(elf, SYMBOL) == elf->interpreter);
+	ENSURE(!elf_file_string(elf, SYMBOL "x"));
 }
 
 static void known_contents(struct input in)
@@ -189,6 +206,11 @@ static void known_contents(struct input in)
 	while (in.left && contents.n_needed < NAMES_MAX);
 	interpreter = offsetof(struct image, strings) + put(&image, &used, contents.interpreter);
 	put_dynamic(&image, &contents, &used, base, strings_first);
+	/* The first is of another file, the second stands for the loader's name. */
+	image.symbol[0].st_name = image.symbol[1].st_name = put(&image, &used, SYMBOL);
+	image.symbol[0].st_value = base;
+	image.symbol[1].st_shndx = 1;
+	image.symbol[1].st_value = base + interpreter;
 	size = offsetof(struct image, strings) + used;
 	put_headers(&image, interpreter, size, base);
 	do_damage(&image, damage, size);

@@ -33,6 +33,7 @@ static void any_bytes(const uint8_t *data, size_t size)
 {
 	struct memfile file = memfile_new(data, size);
 	FILE *stream = stream_of(&file);
+	rlim_t memlock;
 	bool found;
 
 	found = proc_read_maps(stream, LIBRARY).library;
@@ -47,6 +48,12 @@ static void any_bytes(const uint8_t *data, size_t size)
 	found = proc_in_first_namespace(stream);
 	/* -1 is the same number. */
 	ENSURE(!found || memchr(data, '0', size));
+	rewind(stream);
+	found = proc_read_memlock(stream, &memlock);
+	ENSURE(!found || memmem(data, size, "Max locked memory ", 18));
+	rewind(stream);
+	found = proc_maps_contain(stream, "/librdmachunk.so");
+	ENSURE(!found || memmem(data, size, "/librdmachunk.so", 16));
 	fclose(stream);
 	close(file.fd);
 }
@@ -137,6 +144,15 @@ static void check_mapping(const struct mapping *m, const struct known *k, uint64
 	ENSURE(m->huge == k->kind->huge);
 }
 
+/* The last kind ends like the library's path. */
+static bool has_odd_path(const struct known *known, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (known[i].kind == &kinds[KINDS - 1])
+			return true;
+	return false;
+}
+
 static void known_mappings(struct input in)
 {
 	uint64_t start = (uint64_t)input_8(&in) << (PAGE_SHIFT + 2);
@@ -166,6 +182,8 @@ static void known_mappings(struct input in)
 	f = stream_of(&file);
 	mapped = proc_read_maps(f, LIBRARY);
 	ENSURE(mapped.library == library && mapped.libc == libc);
+	rewind(f);
+	ENSURE(proc_maps_contain(f, "/librdmachunk.so") == (library || has_odd_path(known, n)));
 	fclose(f);
 	mapping_list_free(&list);
 	close(file.fd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stands for QEMU. With --version it says VERSION; else it shows its arguments and what the
- * launcher is to set, a line each. Compiled and linked in several ways by run-tests.
+ * launcher is to set, a line each; or it opens the FIFO RDMATEST_WAIT and stays. Compiled and
+ * linked in several ways by run-tests.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,16 @@
 
 int main(int argc, char **argv)
 {
+	const char *wait = getenv("RDMATEST_WAIT");
+
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		printf("QEMU emulator version %s\n", VERSION);
 		return 0;
 	}
+	/* Says there that it runs, and goes on doing so. */
+	if (wait && fopen(wait, "r"))
+		for (;;)
+			pause();
 	for (int i = 1; i < argc; i++)
 		printf("argument=%s\n", argv[i]);
 	for (char **entry = environ; *entry; entry++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stands for libibverbs.so.1: one device, plant0, whose limits are RDMATEST_MAX_MR_SIZE and
- * RDMATEST_MAX_MR.
+ * RDMATEST_MAX_MR, of the vendor RDMATEST_VENDOR_ID.
  */
 #include <infiniband/verbs.h>
 #include <stdlib.h>
@@ -43,6 +43,8 @@ int ibv_query_device(struct ibv_context *opened, struct ibv_device_attr *attr)
 	(void)opened;
 	memset(attr, 0, sizeof(*attr));
 	attr->max_mr_size = strtoull(getenv("RDMATEST_MAX_MR_SIZE"), NULL, 10);
+	attr->vendor_id =
+		getenv("RDMATEST_VENDOR_ID") ? (unsigned int)atoi(getenv("RDMATEST_VENDOR_ID")) : 1;
 	attr->max_mr = atoi(getenv("RDMATEST_MAX_MR"));
 	return 0;
 }

@@ -163,7 +163,7 @@ static int write_flush(struct world *w)
 	return 0;
 }
 
-static bool mergable(const struct world *w, unsigned int block, unsigned int page)
+static bool mergeable(const struct world *w, unsigned int block, unsigned int page)
 {
 	const struct qemu_source *q = &w->source;
 	const struct guest_block *b = &w->guest.block[block];
@@ -180,7 +180,7 @@ static int save_page(struct world *w, unsigned int block, unsigned int page)
 	int ret;
 
 	world_trace(w, "qemu", "page %u is dirty", page);
-	if (!mergable(w, block, page)) {
+	if (!mergeable(w, block, page)) {
 		ret = write_flush(w);
 		if (ret < 0)
 			return ret;

@@ -144,10 +144,10 @@ void mutate_list(void)
 /* The linker's names. */
 bool __real_zero_queue_fences(struct zero_queue *q, const struct write *write);
 bool __wrap_zero_queue_fences(struct zero_queue *q, const struct write *write);
-int __real_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			     struct wire_message *reply);
-int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			     struct wire_message *reply);
+int __real_source_prefetched(struct source *s, const void *msg, size_t len, uint64_t now,
+			     bool *held, struct wire_message *reply);
+int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, uint64_t now,
+			     bool *held, struct wire_message *reply);
 unsigned int __real_order_batch(struct order *t, struct order_out *out);
 unsigned int __wrap_order_batch(struct order *t, struct order_out *out);
 bool __real_conn_next(struct conn *c, unsigned int kinds, struct conn_action *action);
@@ -339,10 +339,10 @@ int __wrap_order_write(struct order *t, const struct write *write, struct comple
 	return ret;
 }
 
-int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, bool *held,
-			     struct wire_message *reply)
+int __wrap_source_prefetched(struct source *s, const void *msg, size_t len, uint64_t now,
+			     bool *held, struct wire_message *reply)
 {
-	int ret = __real_source_prefetched(s, msg, len, held, reply);
+	int ret = __real_source_prefetched(s, msg, len, now, held, reply);
 
 	if (chosen == MUTATE_HELD)
 		*held = false;

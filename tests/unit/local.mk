@@ -20,6 +20,7 @@ unit_programs = \
 	tests/unit/test_error_text \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
+	tests/unit/test_guest \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
@@ -97,6 +98,11 @@ tests_unit_test_failmalloc_CFLAGS = $(unit_cflags)
 tests_unit_test_failmalloc_LDADD = $(unit_ldadd)
 tests_unit_test_failmalloc_LDFLAGS = \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=free
+# Of the launcher.
+tests_unit_test_guest_SOURCES = tests/unit/test_guest.c tools/launcher/guest.c tools/launcher/guest.h
+tests_unit_test_guest_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_unit_test_guest_CFLAGS = $(unit_cflags)
+tests_unit_test_guest_LDADD = $(unit_ldadd)
 tests_unit_test_log_CFLAGS = $(unit_cflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_lookup_CFLAGS = $(unit_cflags)

@@ -42,7 +42,7 @@ bool qemu_plan(struct qemu *q, uint64_t data)
 	struct prefetch_scan look;
 	struct range found;
 
-	if (!source_scan(&q->source, &look))
+	if (!source_scan(&q->source, &q->wire, &look))
 		return false;
 	expect(look.range.start < look.range.end, "memory to look at", look.range.start);
 	expect(look.place.addr == LOCAL(look.block), "the block's address", look.place.addr);
@@ -66,6 +66,7 @@ static void goes_ahead(struct qemu *q, struct wire_register request)
 	q->ahead = request;
 	q->asked = true;
 	q->credits--;
+	prefetch_asked(&q->source.prefetch, 0, 0);
 }
 
 bool qemu_ask(struct qemu *q, uint64_t most)
@@ -96,7 +97,7 @@ void qemu_answer_ahead(struct qemu *q, struct message *reply)
 	expect(q->asked, "a request on the wire", q->sent);
 	message_register(&m, WIRE_REGISTER_REQUEST, q->ahead.addr, q->ahead.block, q->ahead.chunks);
 	deliver(q, m.data, m.len, &result);
-	expect(!source_prefetched(&q->source, result.data, result.len, &held, &own), "a result",
+	expect(!source_prefetched(&q->source, result.data, result.len, 0, &held, &own), "a result",
 	       q->sent);
 	expect(held == (own.len > 0), "an answer when it is held", q->sent);
 	memcpy(reply->data, own.bytes, own.len);
@@ -117,6 +118,7 @@ enum source_verdict qemu_exchange(struct qemu *q, const struct message *m, struc
 		qemu_answer_ahead(q, &none);
 		expect(!none.len, "answered, though it is sent", q->sent);
 	}
+	source_posted(&q->source, 0, 0);
 	switch (verdict) {
 	case SOURCE_ASK:
 		expect(can.ask, "asked when the destination is not free", q->sent);

@@ -20,6 +20,7 @@
 
 struct qemu {
 	struct source source;
+	struct rate wire;
 	struct fake_memory memory;
 	struct destination_slots destination;
 	uint32_t last_rkey;		    /* of the destination's */

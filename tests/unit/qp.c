@@ -98,6 +98,14 @@ bool qp_ready(struct qp *n)
 	return own;
 }
 
+bool qp_waits_for_ready(const struct qp *n)
+{
+	const struct order *t = &n->order;
+
+	return t->qp == ORDER_QP_WORKS && order_expects_ready(t) &&
+	       (t->ordered.pending || t->writes.count);
+}
+
 void qp_flush(struct qp *n)
 {
 	order_flush(&n->order);

@@ -47,6 +47,9 @@ int qp_ordered(struct qp *n, uint64_t wr_id, bool urgent);
 /* The destination sends READY; what order_ready() says. */
 bool qp_ready(struct qp *n);
 
+/* Is anything kept back until a READY comes? Then somebody must be listening. */
+bool qp_waits_for_ready(const struct qp *n);
+
 /* QEMU is about to sleep. */
 void qp_flush(struct qp *n);
 

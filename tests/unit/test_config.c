@@ -351,12 +351,11 @@ START_TEST(unknown_variables_are_a_warning)
 	static const struct {
 		const char *entry, *warning;
 	} cases[] = {
-		{"RDMACHUNK_SHFT=20", "RDMACHUNK_SHFT=20 is not a variable I know: ignored"},
-		{"RDMACHUNK_=", "RDMACHUNK_= is not a variable I know: ignored"},
-		{"RDMACHUNK_SHIFTS=20", "RDMACHUNK_SHIFTS=20 is not a variable I know: ignored"},
-		{"RDMACHUNK_SHIFT =20", "RDMACHUNK_SHIFT =20 is not a variable I know: ignored"},
-		{"RDMACHUNK_LOG_FILES=x",
-		 "RDMACHUNK_LOG_FILES=x is not a variable I know: ignored"},
+		{"RDMACHUNK_SHFT=20", "RDMACHUNK_SHFT=20 is an unknown variable: ignored"},
+		{"RDMACHUNK_=", "RDMACHUNK_= is an unknown variable: ignored"},
+		{"RDMACHUNK_SHIFTS=20", "RDMACHUNK_SHIFTS=20 is an unknown variable: ignored"},
+		{"RDMACHUNK_SHIFT =20", "RDMACHUNK_SHIFT =20 is an unknown variable: ignored"},
+		{"RDMACHUNK_LOG_FILES=x", "RDMACHUNK_LOG_FILES=x is an unknown variable: ignored"},
 	};
 	struct config cfg;
 
@@ -384,7 +383,7 @@ START_TEST(more_complaints_than_there_is_room_for)
 	ck_assert_uint_eq(cfg.warnings, CONFIG_MESSAGES_MAX);
 	ck_assert_str_eq(cfg.error[CONFIG_MESSAGES_MAX - 1], "RDMACHUNK_SHIFT=99 " SHIFT_ALLOWED);
 	ck_assert_str_eq(cfg.warning[CONFIG_MESSAGES_MAX - 1],
-			 "RDMACHUNK_NO=1 is not a variable I know: ignored");
+			 "RDMACHUNK_NO=1 is an unknown variable: ignored");
 	ck_assert(!cfg.enabled);
 }
 END_TEST
@@ -415,7 +414,7 @@ START_TEST(long_values_are_shortened)
 	entry[sizeof(entry) - 1] = '\0';
 	parse_one(&cfg, entry);
 	ck_assert_uint_eq(cfg.warnings, 1);
-	ck_assert_ptr_nonnull(strstr(cfg.warning[0], "is not a variable I know: ignored"));
+	ck_assert_ptr_nonnull(strstr(cfg.warning[0], "is an unknown variable: ignored"));
 	ck_assert_int_eq(strncmp(cfg.warning[0], "RDMACHUNK_XXX", 13), 0);
 }
 END_TEST

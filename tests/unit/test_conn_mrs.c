@@ -373,6 +373,43 @@ START_TEST(a_peer_that_goes_for_another_reason)
 }
 END_TEST
 
+/* The link is lost: WRs of ours time out, and what the destination was asked for meanwhile has
+ * nothing to do with that. */
+START_TEST(a_peer_whose_link_is_lost)
+{
+	struct message m;
+
+	start((unsigned int)_i);
+	message_register(&m, WIRE_REGISTER_REQUEST, 6 * MIB, 0, 0);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_REPLACED);
+	bench_fail_sends(&b, NIC_WC_RETRY_EXC_ERR);
+	conn_disconnected(b.conn);
+	bench_run(&b);
+	ck_assert(!b.driver->shunned);
+	bench_end(&b);
+}
+END_TEST
+
+/* It has not been asked yet: a request of QEMU's waits for the READY of a zero run. */
+START_TEST(a_peer_that_goes_before_it_is_asked)
+{
+	struct message zero, m;
+
+	start((unsigned int)_i | BENCH_ZEROS);
+	message_compress(&zero, 0, 10 * MIB, MIB);
+	ck_assert_int_eq(bench_send(&b, &zero), BENCH_NOTHING);
+	message_compress(&zero, 0, 12 * MIB, MIB);
+	bench_post_recv(&b, 0);
+	ck_assert_int_eq(bench_send(&b, &zero), BENCH_NOTHING);
+	message_register(&m, WIRE_REGISTER_REQUEST, 6 * MIB, 0, 0);
+	ck_assert_int_eq(bench_send(&b, &m), BENCH_WAITS);
+	conn_disconnected(b.conn);
+	bench_run(&b);
+	ck_assert(!b.driver->shunned);
+	bench_end(&b);
+}
+END_TEST
+
 /* Told before the connection: single chunks only. */
 START_TEST(a_peer_that_is_asked_singly)
 {
@@ -412,6 +449,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_peer_that_cannot_register_much, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, a_peer_that_says_that_it_cannot, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, a_peer_that_goes_for_another_reason, 0, BENCH_ZEROS);
+	tcase_add_loop_test(tc, a_peer_whose_link_is_lost, 0, BENCH_ZEROS);
+	tcase_add_loop_test(tc, a_peer_that_goes_before_it_is_asked, 0, BENCH_ZEROS);
 	tcase_add_loop_test(tc, a_peer_that_is_asked_singly, 0, BENCH_ZEROS);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

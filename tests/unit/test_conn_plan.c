@@ -79,12 +79,19 @@ static void end_round(void)
 	b.outgoing_count = 0;
 }
 
+/* QEMU writes, at `at` of its block, and no time has been told since. */
+static void write_at(uint64_t at)
+{
+	ck_assert_int_eq(bench_write_at(&b, WRID_WRITE, BENCH_LOCAL + at, BENCH_REMOTE + at, 4096),
+			 0);
+	bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+	ck_assert(bench_complete_send(&b));
+}
+
 /* QEMU's first WRITE. */
 static void begin_round(void)
 {
-	ck_assert_int_eq(bench_write(&b, WRID_WRITE, 4096), 0);
-	bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
-	ck_assert(bench_complete_send(&b));
+	write_at(MIB);
 	conn_time(b.conn, now);
 }
 
@@ -224,6 +231,46 @@ START_TEST(a_round_of_which_nothing_is_known)
 }
 END_TEST
 
+/* A round of 50 ms, or of 20, is over. The next begins with a WRITE, after which nobody looks at
+ * the clock: what is asked for is registered in as much time as that one had. */
+START_TEST(a_round_that_begins_has_as_much_time_as_the_last)
+{
+	const bool longer = _i;
+
+	start_first_round();
+	time_passes(longer ? 40 * MS : 10 * MS);
+	end_round();
+	plan();
+	ck_assert_uint_eq(asked(), 0);
+	write_at(MIB);
+	/* Of 16 MiB, which take 40 ms, in 20 and the 5 of its end. */
+	ck_assert_uint_eq(asked(), longer ? 16 : 10);
+	bench_end(&b);
+}
+END_TEST
+
+/*
+ * QEMU writes what it has registered and asks for nothing, as in its last round, when the guest
+ * stands still. In the chunk where it was or beyond it, it goes on; below, it has gone back.
+ */
+START_TEST(a_write_below_shows_that_qemu_has_gone_back)
+{
+	static const struct {
+		uint64_t at;
+		bool back;
+	} cases[] = {{0, true}, {MIB - 4096, true}, {MIB, false}, {3 * MIB, false}};
+	struct conn_action action;
+
+	start();
+	plan();
+	write_at(cases[_i].at);
+	ck_assert_uint_eq(asked(), cases[_i].back ? 0 : 16);
+	ck_assert_int_eq(conn_blocks(b.conn)->block[0].passed, cases[_i].back);
+	ck_assert(!conn_next(b.conn, SCAN, &action));
+	bench_end(&b);
+}
+END_TEST
+
 /* The wire works for 40 ms on WRITEs, at `per_second`. */
 static void show_rate(uint64_t per_second)
 {
@@ -298,6 +345,8 @@ int main(void)
 	tcase_add_test(tc, near_the_end_of_the_round_it_waits_for_the_next);
 	tcase_add_test(tc, a_round_that_is_overdue);
 	tcase_add_loop_test(tc, a_round_of_which_nothing_is_known, 0, 100);
+	tcase_add_loop_test(tc, a_round_that_begins_has_as_much_time_as_the_last, 0, 2);
+	tcase_add_loop_test(tc, a_write_below_shows_that_qemu_has_gone_back, 0, 4);
 	tcase_add_loop_test(tc, the_wire_would_have_to_wait, 0, 2);
 	tcase_add_test(tc, somebody_listens_for_the_ready_of_ours);
 	suite_add_tcase(suite, tc);

@@ -427,6 +427,34 @@ static void check_registers(uint64_t from, uint64_t to, int error)
 	conn_done(b.conn, &action, &result);
 }
 
+/* QEMU waits for [1M, 5M), which this end has to register as well; that comes before a look at what
+ * comes next. Where QEMU does not wait, the destination is to have its next request first. */
+START_TEST(what_qemu_waits_for_is_registered_before_it_looks_further)
+{
+	struct conn_action action;
+	struct message m;
+
+	if (_i) {
+		start_writing(0);
+		ask();
+		message_compress(&m, 0, FIRST, 3 * MIB);
+		bench_send(&b, &m);
+	} else {
+		start(0);
+		take_request(MIB);
+	}
+	ck_assert(conn_has(b.conn, SCAN));
+	ck_assert(conn_has(b.conn, REGISTER));
+	ck_assert(conn_next(b.conn, SCAN | REGISTER, &action));
+	ck_assert_int_eq(action.kind, _i ? CONN_SCAN : CONN_REGISTER);
+	if (_i)
+		end_scan(&action);
+	else
+		conn_done(b.conn, &action, &(struct conn_result){.error = ENOMEM});
+	bench_end(&b);
+}
+END_TEST
+
 /* What the destination was asked for, in its order, and what is here already left out. */
 START_TEST(a_source_registers_what_was_asked_for)
 {
@@ -595,6 +623,7 @@ int main(void)
 	tcase_add_loop_test(tc, without_help_there_is_no_need_for_it, 0, BENCH_MODES);
 	tcase_add_test(tc, what_is_found_too_late);
 	tcase_add_test(tc, who_looks);
+	tcase_add_loop_test(tc, what_qemu_waits_for_is_registered_before_it_looks_further, 0, 2);
 	tcase_add_test(tc, a_source_registers_what_was_asked_for);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

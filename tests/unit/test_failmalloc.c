@@ -168,13 +168,13 @@ START_TEST(without_memory_nothing_is_asked_for_ahead)
 	do
 		qemu_write(&q, 0, map->count, 0);
 	while (map->count < EXTENT_MAP_LEAF);
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	begin(1, false);
 	asked = qemu_look(&q, 0);
 	account.on = false;
 	ck_assert_uint_eq(account.calls, 1);
 	ck_assert(!asked);
-	ck_assert(!source_scan(&q.source, &look));
+	ck_assert(!source_scan(&q.source, &q.wire, &look));
 	/* QEMU's own requests are made, and recorded, as before. */
 	qemu_write(&q, 0, map->count, 0);
 	ck_assert(q.source.widening);

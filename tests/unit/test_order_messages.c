@@ -119,7 +119,7 @@ START_TEST(runs_merge_until_something_else_is_sent)
 	for (uint64_t i = 0; i < 100; i++)
 		ck_assert_int_eq(qp_zero(&n, i * MIB, MIB), 0);
 	ck_assert_uint_eq(n.given, 0);
-	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert(!qp_waits_for_ready(&n));
 	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, 100 * MIB);
@@ -130,7 +130,7 @@ START_TEST(runs_merge_until_something_else_is_sent)
 	/* Hazard 2: the message is next, on the READY for the run, and QEMU, which
 	 * thinks it has had that, must not get it again. */
 	ck_assert(n.order.ordered.pending);
-	ck_assert(order_waits_for_ready(&n.order));
+	ck_assert(qp_waits_for_ready(&n));
 	ck_assert(qp_complete(&n));
 	ck_assert_uint_eq(n.due.count, 0);
 	ck_assert_uint_eq(n.given, 1);
@@ -138,7 +138,7 @@ START_TEST(runs_merge_until_something_else_is_sent)
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
 	ck_assert_uint_eq(n.order.credits, 0);
-	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert(!qp_waits_for_ready(&n));
 	/* The next one is QEMU's. */
 	ck_assert(!qp_ready(&n));
 }
@@ -172,7 +172,7 @@ START_TEST(each_run_waits_for_the_ready_of_the_one_before)
 		ck_assert(qp_complete(&n));
 		ck_assert(qp_ready(&n));
 		check_last_is_zero(2 * i * MIB, MIB);
-		ck_assert(order_waits_for_ready(&n.order));
+		ck_assert(qp_waits_for_ready(&n));
 	}
 	ck_assert(qp_ready(&n));
 	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
@@ -228,7 +228,7 @@ START_TEST(a_write_into_a_run_waits_for_its_ready)
 	ck_assert_uint_eq(n.given, 1);
 	check_last_is_zero(0, MIB);
 	qp_expect(&n, 1, VERBS_WC_SUCCESS);
-	ck_assert(order_waits_for_ready(&n.order));
+	ck_assert(qp_waits_for_ready(&n));
 	ck_assert_uint_eq(n.order.counters.fenced, 1);
 	/* What comes after it waits as well: QEMU may rely on the order. */
 	ck_assert_int_eq(qp_write(&n, 2, FAR, 4096), 0);
@@ -241,7 +241,7 @@ START_TEST(a_write_into_a_run_waits_for_its_ready)
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
-	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert(!qp_waits_for_ready(&n));
 	/* A fence that is gone counts anew. */
 	ck_assert_int_eq(qp_zero(&n, 4 * MIB, MIB), 0);
 	while (qp_complete(&n))
@@ -264,7 +264,7 @@ START_TEST(a_write_beside_a_run_does_not_wait)
 	ck_assert_uint_eq(n.given, 3);
 	ck_assert_uint_eq(n.wr[2].write.wr_id, 2);
 	ck_assert_uint_eq(n.order.counters.fenced, 0);
-	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert(!qp_waits_for_ready(&n));
 }
 END_TEST
 
@@ -305,7 +305,7 @@ START_TEST(a_run_that_grew_does_not_keep_its_write_waiting)
 	/* The run of 2 MiB that the write waits for. */
 	ck_assert_uint_eq(n.given, 3);
 	check_last_is_zero(MIB, 2 * MIB);
-	ck_assert(order_waits_for_ready(&n.order));
+	ck_assert(qp_waits_for_ready(&n));
 	ck_assert(qp_complete(&n));
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 4);
@@ -361,7 +361,7 @@ START_TEST(a_broken_connection_waits_for_nothing)
 	qp_expect(&n, 1, VERBS_WC_SUCCESS);
 	qp_expect(&n, 2, VERBS_WC_SUCCESS);
 	order_break(&n.order, &n.due);
-	ck_assert(!order_waits_for_ready(&n.order));
+	ck_assert(!qp_waits_for_ready(&n));
 	qp_pump(&n);
 	ck_assert_uint_eq(n.given, 4);
 	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);

@@ -96,8 +96,10 @@ START_TEST(qemus_own_request_becomes_one_of_ours)
 	ck_assert(source_prefetch_local(&q.source, &block, &range));
 	ck_assert_uint_eq(range.start, MIB);
 	ck_assert_uint_eq(range.end, 17 * MIB);
-	/* The destination may end the migration over that. */
-	ck_assert(source_may_be_too_much(&q.source, true));
+	/* The destination may end the migration over that, once it has it. */
+	ck_assert(!source_may_be_too_much(&q.source));
+	prefetch_asked(&q.source.prefetch, 0, 0);
+	ck_assert(source_may_be_too_much(&q.source));
 	q.asked = true;
 	q.ahead = asked;
 	q.credits--;
@@ -244,11 +246,11 @@ START_TEST(a_result_that_is_none)
 	start_writing();
 	message_result(&m, 42, REMOTE(0));
 	ck_assert(qemu_look(&q, 0));
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len - 1, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len - 1, 0, &held, &own), -EBADMSG);
 	m.data[11] = 2;
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, 0, &held, &own), -EBADMSG);
 	message_begin(&m, WIRE_READY, 1);
-	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, &held, &own), -EBADMSG);
+	ck_assert_int_eq(source_prefetched(&q.source, m.data, m.len, 0, &held, &own), -EBADMSG);
 	ck_assert(held);
 	ck_assert_uint_eq(own.len, 4711);
 	ck_assert_uint_eq(extent_at(0, WRITTEN)->value, PREFETCH_NO_RKEY_YET);

@@ -45,7 +45,7 @@ static void check_look(uint32_t block, uint64_t from, uint64_t to)
 {
 	struct prefetch_scan look;
 
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	ck_assert_uint_eq(look.block, block);
 	ck_assert_uint_eq(look.range.start, from);
 	ck_assert_uint_eq(look.range.end, to);
@@ -80,7 +80,7 @@ static void check_no_look(void)
 {
 	struct prefetch_scan look = {.position = 4711};
 
-	ck_assert(!source_scan(&q.source, &look));
+	ck_assert(!source_scan(&q.source, &q.wire, &look));
 	ck_assert_uint_eq(look.position, 4711);
 }
 
@@ -213,11 +213,51 @@ START_TEST(the_chunk_with_data_and_the_rest_of_its_piece)
 }
 END_TEST
 
+/* What was planned ends with the chunk that QEMU asks for: it is no reason to ask for that alone.
+ */
+START_TEST(a_plan_of_one_chunk_is_no_limit)
+{
+	struct message m, reply;
+
+	start_writing();
+	q.source.prefetch.planned = (struct range){WRITTEN, WRITTEN + MIB};
+	qemu_request(&q, &m, 0, WRITTEN / MIB, 0);
+	ck_assert_int_eq(qemu_exchange(&q, &m, &reply), SOURCE_REPLACE);
+	ck_assert_uint_eq(extent_at(0, WRITTEN)->range.end, WRITTEN + PIECE);
+	ck_assert(!source_has_planned(&q.source));
+	source_clear(&q.source);
+}
+END_TEST
+
+/* QEMU writes in another block, what it has registered there. */
+START_TEST(a_write_in_another_block_ends_the_plan)
+{
+	const uint64_t lengths[] = {150 * MIB, 100 * MIB, 50 * MIB};
+
+	start(30, MIB, lengths, 3);
+	qemu_write(&q, 0, 0, 0);
+	qemu_write(&q, 1, 0, 0);
+	ck_assert(q.source.blocks.block[0].passed);
+	ck_assert(qemu_plan(&q, 0));
+	/* Of memory that is in no block it says nothing. */
+	source_wrote(&q.source, LOCAL(2), 4096);
+	ck_assert(source_has_planned(&q.source));
+	source_wrote(&q.source, LOCAL(0) + 4096, 4096);
+	ck_assert(!source_has_planned(&q.source));
+	ck_assert(q.source.blocks.block[1].passed);
+	check_no_look();
+	/* Where it has not been it goes on as ever. */
+	qemu_write(&q, 2, 0, 0);
+	check_look(2, MIB, 50 * MIB);
+	source_clear(&q.source);
+}
+END_TEST
+
 /* While the destination registers one piece, the next is looked for. */
 START_TEST(it_plans_ahead_while_the_destination_registers)
 {
 	start_writing();
-	q.source.prefetch.per_second = 2 * GIB;
+	q.wire.per_second = 2 * GIB;
 	ck_assert(qemu_plan(&q, 0));
 	/* One plan at a time */
 	check_no_look();
@@ -227,7 +267,7 @@ START_TEST(it_plans_ahead_while_the_destination_registers)
 	check_look(0, WRITTEN + PIECE, WRITTEN + PIECE + LOOK_AHEAD);
 	ck_assert(!qemu_plan(&q, QEMU_NO_DATA));
 	q.source.prefetch.scanned = WRITTEN + PIECE;
-	q.source.prefetch.per_second = 4 * GIB;
+	q.wire.per_second = 4 * GIB;
 	ck_assert(qemu_plan(&q, MIB));
 	/* What is planned is no extent before it is asked for. */
 	ck_assert_ptr_null(extent_at(0, WRITTEN + PIECE + MIB));
@@ -403,7 +443,7 @@ START_TEST(what_it_found_may_be_of_no_use_any_more)
 	struct range found;
 
 	start_writing();
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	look.range.start += 2 * MIB;
 	found = prefetch_find(&look);
 	ck_assert_uint_eq(found.start, WRITTEN + 2 * MIB);
@@ -426,7 +466,7 @@ START_TEST(what_it_found_may_be_of_no_use_any_more)
 
 	/* It asked while that was looked for. */
 	start_writing();
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	qemu_write(&q, 0, 17, 0);
 	source_scanned(&q.source, &look, prefetch_find(&look));
 	ck_assert(!source_ask(&q.source, UINT64_MAX, &request));
@@ -441,7 +481,7 @@ START_TEST(what_it_found_where_qemu_no_longer_is)
 	struct prefetch_scan look;
 
 	start_writing();
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	/* In another block: that says nothing of the one where QEMU is. */
 	qemu_write(&q, 1, 0, 0);
 	source_scanned(&q.source, &look, prefetch_find(&look));
@@ -450,7 +490,7 @@ START_TEST(what_it_found_where_qemu_no_longer_is)
 	source_clear(&q.source);
 	/* Further back: it has been there. */
 	start_writing();
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	source_passed(&q.source, 0, MIB);
 	source_scanned(&q.source, &look, prefetch_find(&look));
 	ck_assert(!source_has_planned(&q.source));
@@ -472,7 +512,7 @@ START_TEST(what_it_found_where_qemu_is_again)
 
 	start_writing();
 	q.source.prefetch.there.ns = PIECE_NS;
-	ck_assert(source_scan(&q.source, &look));
+	ck_assert(source_scan(&q.source, &q.wire, &look));
 	source_passed(&q.source, 1, 0);
 	source_passed(&q.source, 0, 3 * MIB);
 	source_scanned(&q.source, &look, prefetch_find(&look));
@@ -539,6 +579,8 @@ int main(void)
 	tcase_add_test(tc, requests_are_for_a_piece);
 	tcase_add_test(tc, it_looks_only_when_it_knows_what_it_may_ask_for);
 	tcase_add_test(tc, the_chunk_with_data_and_the_rest_of_its_piece);
+	tcase_add_test(tc, a_plan_of_one_chunk_is_no_limit);
+	tcase_add_test(tc, a_write_in_another_block_ends_the_plan);
 	tcase_add_test(tc, it_plans_ahead_while_the_destination_registers);
 	tcase_add_test(tc, qemus_own_request_is_for_what_was_planned);
 	tcase_add_test(tc, what_it_found_where_qemu_is_again);

@@ -43,6 +43,19 @@ static bool address_of(const char *interface, char *text, size_t size)
 	return found;
 }
 
+bool address_is_of(const char *address, const char *link)
+{
+	char path[256], interface[IF_NAMESIZE], own[INET_ADDRSTRLEN];
+	int device = (int)strcspn(link, "/");
+
+	if (!link[device])
+		return false;
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%.*s/ports/%s/gid_attrs/ndevs/0",
+		 device, link, link + device + 1);
+	return read_interface(path, interface) && address_of(interface, own, sizeof(own)) &&
+	       !strcmp(own, address);
+}
+
 void address_default(char *text, size_t size)
 {
 	char interface[IF_NAMESIZE];

@@ -3,6 +3,7 @@
 #ifndef TOOLS_AB_ADDRESS_H
 #define TOOLS_AB_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -10,5 +11,8 @@
  * none, which serves TCP.
  */
 void address_default(char *text, size_t size);
+
+/* Does the network interface behind the RDMA link "DEVICE/PORT" have that IPv4 address? */
+bool address_is_of(const char *address, const char *link);
 
 #endif

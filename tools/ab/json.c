@@ -42,6 +42,8 @@ static struct json_object *setup_object(const struct results *r)
 	add_string(o, "transport", r->transport);
 	add_string(o, "address", r->address);
 	add_string(o, "destination_host", r->destination_host);
+	add_string(o, "link", r->link);
+	add_number(o, "link_gbit_per_second", r->link_gbit);
 	add_string(o, "qemu_source", r->qemu_source);
 	add_string(o, "qemu_destination", r->qemu_destination);
 	add_string(o, "command", r->command);
@@ -50,6 +52,7 @@ static struct json_object *setup_object(const struct results *r)
 	add_number(o, "zero_fraction", r->zero_fraction);
 	add_number(o, "sparse", r->sparse);
 	json_object_object_add(o, "prealloc", json_object_new_boolean(r->prealloc));
+	add_number(o, "dirty_bytes_per_second", r->dirty_rate);
 	add_number(o, "rounds", r->rounds);
 	add_number(o, "warmup", r->warmup);
 	add_string(o, "library", r->library);
@@ -65,6 +68,7 @@ static struct json_object *settings_object(const struct results *r, size_t varia
 	add_string(o, "variant", r->variants[variant]);
 	add_string(o, "text", v->text);
 	add_string(o, "library", v->library);
+	add_string(o, "transport", v->transport);
 	add_string(o, "qemu_source", v->qemu_source);
 	add_string(o, "qemu_destination", v->qemu_destination);
 	return o;
@@ -237,6 +241,9 @@ static int read_setup(struct json_object *o, struct results *r)
 	get_string(o, "transport", r->transport, sizeof(r->transport));
 	get_string(o, "address", r->address, sizeof(r->address));
 	get_string(o, "destination_host", r->destination_host, sizeof(r->destination_host));
+	get_string(o, "link", r->link, sizeof(r->link));
+	r->link_gbit = member_number(o, "link_gbit_per_second");
+	r->dirty_rate = (double)get_count(o, "dirty_bytes_per_second");
 	get_string(o, "qemu_source", r->qemu_source, sizeof(r->qemu_source));
 	get_string(o, "qemu_destination", r->qemu_destination, sizeof(r->qemu_destination));
 	get_string(o, "command", r->command, sizeof(r->command));
@@ -268,6 +275,7 @@ static void read_settings(struct json_object *list, struct results *r)
 		v = &r->settings[index];
 		get_string(o, "text", v->text, sizeof(v->text));
 		get_string(o, "library", v->library, sizeof(v->library));
+		get_string(o, "transport", v->transport, sizeof(v->transport));
 		get_string(o, "qemu_source", v->qemu_source, sizeof(v->qemu_source));
 		get_string(o, "qemu_destination", v->qemu_destination, sizeof(v->qemu_destination));
 	}

@@ -22,6 +22,8 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/failure.h \
 	tools/ab/json.c \
 	tools/ab/json.h \
+	tools/ab/link.c \
+	tools/ab/link.h \
 	tools/ab/markdown.c \
 	tools/ab/markdown.h \
 	tools/ab/member.c \
@@ -62,11 +64,14 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/vmroot.h \
 	tools/ab/wait.c \
 	tools/ab/wait.h \
+	tools/ab/writer.c \
+	tools/ab/writer.h \
 	src/util/config.c \
 	src/util/config.h
-tools_ab_libab_a_CPPFLAGS = $(AM_CPPFLAGS) -DLIBRDMACHUNK_PATH='"$(libdir)/librdmachunk.so"'
+tools_ab_libab_a_CPPFLAGS = $(AM_CPPFLAGS) -DLIBRDMACHUNK_PATH='"$(libdir)/librdmachunk.so"' \
+	-DCOUNT_LIBRARY_PATH='"$(pkglibdir)/librdmachunk-count.so"'
 tools_ab_libab_a_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
 
 tools_ab_rdmachunk_ab_SOURCES = tools/ab/main.c
 tools_ab_rdmachunk_ab_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
-tools_ab_rdmachunk_ab_LDADD = tools/ab/libab.a $(JSONC_LIBS) -lm
+tools_ab_rdmachunk_ab_LDADD = tools/ab/libab.a $(JSONC_LIBS) $(DL_LIBS) -lm

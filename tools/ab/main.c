@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* rdmachunk-ab: compares ways of migrating a guest. See options.c for how it is used. */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #include "cleanup.h"
 #include "json.h"
+#include "link.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -88,6 +90,7 @@ static void describe_variant(struct result_variant *described, const struct vari
 			     const struct options *o)
 {
 	snprintf(described->text, sizeof(described->text), "%s", v->text);
+	snprintf(described->transport, sizeof(described->transport), "%s", options_transport(o, v));
 	snprintf(described->library, sizeof(described->library), "%s",
 		 variant_preload_name(options_preload(o, v)));
 }
@@ -100,7 +103,7 @@ static void name_results(struct results *r, const struct options *o)
 		snprintf(r->note, sizeof(r->note), "%s", o->note);
 }
 
-static void describe(struct results *r, const struct options *o)
+static void describe(struct results *r, const struct options *o, const struct link *link)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -111,6 +114,7 @@ static void describe(struct results *r, const struct options *o)
 		.zero_fraction = o->pattern.zero_fraction,
 		.sparse = o->pattern.sparse,
 		.prealloc = o->prealloc,
+		.dirty_rate = (double)o->dirty,
 		.rounds = o->rounds,
 		.warmup = o->warmup,
 		.n_variants = o->n_variants,
@@ -118,6 +122,8 @@ static void describe(struct results *r, const struct options *o)
 	if (gmtime_r(&now, &tm))
 		strftime(r->created, sizeof(r->created), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	name_results(r, o);
+	snprintf(r->link, sizeof(r->link), "%s", link->name);
+	r->link_gbit = link->gbit;
 	snprintf(r->transport, sizeof(r->transport), "%s", o->transport);
 	snprintf(r->address, sizeof(r->address), "%s", o->address);
 	snprintf(r->destination_host, sizeof(r->destination_host), "%s",
@@ -224,13 +230,45 @@ static int measure(const struct options *o, const char *dir, struct results *r)
 	return ret;
 }
 
+/* What would be measured for nothing is said before, not after minutes. */
+static int check_link(const struct options *o, struct link *link)
+{
+	struct failure failure = {""};
+
+	*link = (struct link){.gbit = NAN};
+	if (!options_use_rdma(o) || !link_find(link, o->address, &failure))
+		return 0;
+	fprintf(stderr,
+		"rdmachunk-ab: %s: rdmachunk --check tells what to do; --transport tcp needs no RDMA\n",
+		failure.text);
+	return EXIT_NOT_STARTED;
+}
+
+static void warn_of_tcp(const struct options *o)
+{
+	for (size_t i = 0; i < o->n_variants; i++) {
+		const struct variant *v = &o->variants[i];
+
+		if (v->enabled && options_preload(o, v) != PRELOAD_NONE &&
+		    !strcmp(options_transport(o, v), "tcp"))
+			fprintf(stderr,
+				"rdmachunk-ab: variant %s: the library does nothing over TCP\n",
+				v->name);
+	}
+}
+
 static int run(const struct options *o, struct results *results)
 {
+	struct link link;
 	char dir[240];
 	int ret;
 
 	if (output_prepare(o))
 		return EXIT_NOT_STARTED;
+	ret = check_link(o, &link);
+	if (ret)
+		return ret;
+	warn_of_tcp(o);
 	ret = check_space(o);
 	if (ret)
 		return ret;
@@ -246,15 +284,15 @@ static int run(const struct options *o, struct results *results)
 	if (ret)
 		return die(dir, strerror(ret));
 	signal(SIGPIPE, SIG_IGN);
-	describe(results, o);
+	describe(results, o, &link);
 	ret = measure(o, dir, results);
 	return ret ? die("cannot go on", strerror(ret)) : 0;
 }
 
-/* Nothing at all was measured: often there is no RDMA link, which QEMU has other words for. */
+/* Nothing at all was measured, though there is a link. */
 static void hint(const struct options *o)
 {
-	if (!strcmp(o->transport, "rdma"))
+	if (options_use_rdma(o))
 		fputs("rdmachunk-ab: no migration over RDMA succeeded: rdmachunk --check tells "
 		      "whether this host can; --transport tcp needs no RDMA\n",
 		      stderr);

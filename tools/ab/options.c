@@ -11,6 +11,7 @@
 #include "address.h"
 #include "command_line.h"
 #include "stats.h"
+#include "writer.h"
 
 #define refuse(...) command_line_refuse(&command_line, __VA_ARGS__)
 
@@ -79,12 +80,12 @@ static void set_address(const struct command_line *line, const struct option_row
 		command_line_refuse(line, "--%s %s: too long", row->name, value);
 }
 
-/* uint64_t, in bytes; a number alone is in MiB. */
-static void set_size(const struct command_line *line, const struct option_row *row, void *field,
-		     const char *value)
+/* A number alone is in MiB. Negative: it is no number of bytes. */
+static double parse_bytes(const struct command_line *line, const struct option_row *row,
+			  const char *value)
 {
 	char *end;
-	double size = strtod(value, &end);
+	double bytes = strtod(value, &end);
 	int shift = 20;
 
 	if (*end == 'K' || *end == 'k')
@@ -92,11 +93,31 @@ static void set_size(const struct command_line *line, const struct option_row *r
 	else if (*end == 'G' || *end == 'g')
 		shift = 30;
 	else if (*end && *end != 'M' && *end != 'm')
-		command_line_refuse(line, "--%s %s: not a size", row->name, value);
-	size *= (double)(UINT64_C(1) << shift);
-	if (end == value || (*end && end[1]) || !(size >= 8 << 20 && size <= 1e13))
+		command_line_refuse(line, "--%s %s: not a number of bytes", row->name, value);
+	return end == value || (*end && end[1]) ? -1 : bytes * (double)(UINT64_C(1) << shift);
+}
+
+/* uint64_t, in bytes. */
+static void set_size(const struct command_line *line, const struct option_row *row, void *field,
+		     const char *value)
+{
+	double size = parse_bytes(line, row, value);
+
+	if (!(size >= 8 << 20 && size <= 1e13))
 		command_line_refuse(line, "--%s %s: not a size from 8M to 9000G", row->name, value);
 	*(uint64_t *)field = (uint64_t)size >> 20 << 20;
+}
+
+/* uint64_t, in bytes a second; a number alone is in MiB. */
+static void set_rate(const struct command_line *line, const struct option_row *row, void *field,
+		     const char *value)
+{
+	double rate = parse_bytes(line, row, value);
+
+	if (!(rate >= (double)WRITER_RATE_MIN && rate <= (double)WRITER_RATE_MAX))
+		command_line_refuse(line, "--%s %s: not a rate from 64K to 64G a second", row->name,
+				    value);
+	*(uint64_t *)field = (uint64_t)rate;
 }
 
 #define AT(member) .offset = offsetof(struct options, member)
@@ -106,8 +127,8 @@ static const struct option_row option_rows[] = {
 	{"variant", "VARIANT", "repeatable (default: stock and shim)", .set = set_variant},
 	{"preload", "END", "source (default), destination or both", set_preload, AT(preload)},
 	{"lib", "FILE", "the library (default: the installed one)", .set = set_own_lib},
-	{"count-lib", "FILE", "a library that counts, preloaded everywhere", option_string,
-	 AT(count_lib)},
+	{"count-lib", "FILE", "library that counts (default: the installed), or none",
+	 option_string, AT(count_lib)},
 	{"rounds", "N", "rounds to measure (default 10)", option_unsigned, AT(rounds), .min = 1,
 	 .max = STATS_PAIRS_MAX},
 	{"warmup", "N", "rounds before these (default 1)", option_unsigned, AT(warmup), .max = 100},
@@ -138,6 +159,8 @@ static const struct option_row option_rows[] = {
 	 AT(pattern.sparse), .min = 1, .max = 1 << 20},
 	{"prealloc", NULL, "have all its pages allocated before it is migrated", option_flag,
 	 AT(prealloc)},
+	{"dirty", "RATE", "it runs, and writes so many MiB a second (or K, G)", set_rate,
+	 AT(dirty)},
 	{"ram-dir", "DIR", "where RAM files are made (default /dev/shm)", option_string,
 	 AT(ram_dir)},
 	{.name = "What is reported, besides the table"},
@@ -174,21 +197,30 @@ static const struct command_line command_line = {
 	.command_after = true,
 };
 
+/* The build tree that this program is in, or false. */
+static bool find_tree(char tree[PATH_MAX])
+{
+	static const char in_tree[] = "/tools/ab/rdmachunk-ab";
+	ssize_t len = readlink("/proc/self/exe", tree, PATH_MAX - 1);
+	size_t tail = strlen(in_tree);
+
+	tree[len > 0 ? len : 0] = '\0';
+	if (len <= (ssize_t)tail || strcmp(tree + len - tail, in_tree))
+		return false;
+	tree[len - (ssize_t)tail] = '\0';
+	return true;
+}
+
 /*
  * The library that belongs to this program: in the build tree that the program is in, or where both
  * are installed to.
  */
 static void find_lib(struct options *o)
 {
-	static const char in_tree[] = "/tools/ab/rdmachunk-ab";
-	char self[PATH_MAX], path[PATH_MAX + 32];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	size_t tail = strlen(in_tree);
+	char tree[PATH_MAX], path[PATH_MAX + 32];
 
-	self[len > 0 ? len : 0] = '\0';
-	if (len > (ssize_t)tail && !strcmp(self + len - tail, in_tree)) {
-		snprintf(path, sizeof(path), "%.*s/.libs/librdmachunk.so",
-			 (int)(len - (ssize_t)tail), self);
+	if (find_tree(tree)) {
+		snprintf(path, sizeof(path), "%s/.libs/librdmachunk.so", tree);
 		if (!access(path, R_OK)) {
 			set_lib(o, path);
 			return;
@@ -199,6 +231,23 @@ static void find_lib(struct options *o)
 	set_lib(o, LIBRDMACHUNK_PATH);
 }
 
+/*
+ * The installed one, for a program that is installed too. Another host need not have it, and over
+ * TCP there is nothing to count.
+ */
+static void find_count_lib(struct options *o)
+{
+	char tree[PATH_MAX];
+
+	if (o->count_lib && !strcmp(o->count_lib, "none"))
+		o->count_lib = NULL;
+	else if (o->count_lib && (*o->count_lib != '/' || access(o->count_lib, R_OK)))
+		refuse("--count-lib needs the absolute path of a file that can be read");
+	else if (!o->count_lib && !o->dest_host && options_use_rdma(o) && !find_tree(tree) &&
+		 !access(COUNT_LIBRARY_PATH, R_OK))
+		o->count_lib = COUNT_LIBRARY_PATH;
+}
+
 /* A command of one's own names its QEMU and its machine itself. */
 static void complete_guest(struct options *o)
 {
@@ -207,6 +256,7 @@ static void complete_guest(struct options *o)
 		const char *option, *instead;
 	} builtin[] = {
 		{o->prealloc, "--prealloc", "give prealloc=on"},
+		{o->dirty, "--dirty", "have your own guest write"},
 		{o->qemu, "--qemu", "name QEMU"},
 		{o->dest_qemu, "--dest-qemu", "name QEMU, with {end} where the two differ,"},
 		{o->machine, "--machine", "give -machine"},
@@ -220,6 +270,8 @@ static void complete_guest(struct options *o)
 		if (o->variants[i].qemu)
 			refuse("variant %s: qemu= is for the built-in guest, not for a QEMU command",
 			       o->variants[i].text);
+	if (o->dirty && o->ram_size < WRITER_RAM_MIN)
+		refuse("--dirty needs a guest with --size 64M or more");
 	if (!o->qemu)
 		o->qemu = "qemu-system-x86_64";
 	if (!o->machine)
@@ -250,8 +302,7 @@ static void complete(struct options *o)
 		shim = shim || o->variants[i].shim;
 	if (shim && !o->lib[0])
 		find_lib(o);
-	if (o->count_lib && (*o->count_lib != '/' || access(o->count_lib, R_OK)))
-		refuse("--count-lib needs the absolute path of a file that can be read");
+	find_count_lib(o);
 	complete_guest(o);
 	refuse_two_on_stdout(o);
 	if (o->dest_host && *o->dest_host == '-')
@@ -298,6 +349,19 @@ enum preload options_preload(const struct options *options, const struct variant
 	if (variant->preload != PRELOAD_DEFAULT)
 		return variant->preload;
 	return variant->shim ? options->preload : PRELOAD_NONE;
+}
+
+const char *options_transport(const struct options *options, const struct variant *variant)
+{
+	return variant->tcp ? "tcp" : options->transport;
+}
+
+bool options_use_rdma(const struct options *options)
+{
+	for (size_t i = 0; i < options->n_variants; i++)
+		if (!strcmp(options_transport(options, &options->variants[i]), "rdma"))
+			return true;
+	return false;
 }
 
 void options_free(struct options *options)

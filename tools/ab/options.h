@@ -28,6 +28,7 @@ struct options {
 	uint64_t ram_size;	    /* bytes */
 	struct pattern pattern;
 	bool prealloc;
+	uint64_t dirty; /* bytes a second that the built-in guest writes to; 0: it is paused */
 	const char *ram_dir;
 	unsigned int rounds, warmup;
 	int64_t timeout; /* milliseconds for one migration */
@@ -44,6 +45,12 @@ void options_parse(struct options *options, int argc, char **argv);
 
 /* The ends at which the library is loaded for @variant. */
 enum preload options_preload(const struct options *options, const struct variant *variant);
+
+/* "rdma" or "tcp". */
+const char *options_transport(const struct options *options, const struct variant *variant);
+
+/* Does any variant migrate over RDMA? */
+bool options_use_rdma(const struct options *options);
 
 void options_free(struct options *options);
 

@@ -11,6 +11,7 @@ const struct metric_info metric_info[METRICS] = {
 	[METRIC_SETUP] = {"setup_seconds", "setup time", "s", 3},
 	[METRIC_DOWNTIME] = {"downtime_seconds", "downtime", "s", 3},
 	[METRIC_THROUGHPUT] = {"throughput_mib_per_second", "throughput", "MiB/s", 1},
+	[METRIC_DATA_RATE] = {"data_gbit_per_second", "data rate", "Gbit/s", 3},
 	[METRIC_REGISTRATIONS_SOURCE] = {"registrations_source", "registrations, source", "", 0},
 	[METRIC_REGISTRATIONS_DESTINATION] = {"registrations_destination",
 					      "registrations, destination", "", 0},

@@ -12,6 +12,7 @@ enum metric {
 	METRIC_SETUP,
 	METRIC_DOWNTIME,
 	METRIC_THROUGHPUT,
+	METRIC_DATA_RATE,
 	METRIC_REGISTRATIONS_SOURCE,
 	METRIC_REGISTRATIONS_DESTINATION,
 	METRIC_MESSAGES,
@@ -69,6 +70,7 @@ struct sample {
 struct result_variant {
 	char text[256];	  /* as it was given */
 	char library[16]; /* where the library was loaded: source, destination, both or none */
+	char transport[8];
 	char qemu_source[RESULT_VERSION_MAX], qemu_destination[RESULT_VERSION_MAX];
 };
 
@@ -80,6 +82,9 @@ struct results {
 	char qemu_source[RESULT_VERSION_MAX], qemu_destination[RESULT_VERSION_MAX];
 	char command[1024]; /* somebody's own; empty: the built-in guest */
 	char library[256], count_library[256];
+	char link[80];	   /* the RDMA link; empty: not known, or not used */
+	double link_gbit;  /* its rate in Gbit/s; NAN: not known */
+	double dirty_rate; /* what the built-in guest writes, bytes per second; 0: it is paused */
 	uint64_t ram_size, seed;
 	double zero_fraction;
 	unsigned int sparse, rounds, warmup;

@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "counts.h"
 #include "member.h"
+#include "writer.h"
 
 /*
  * The shim writes its statistics when QEMU destroys the connection, which QEMU does some time after
@@ -33,6 +34,7 @@ struct round {
 	struct migration_config migration;
 	struct remote remote;
 	char source_preload[2048], destination_preload[2048];
+	char image[300]; /* for -bios, or empty */
 	int64_t deadline;
 };
 
@@ -102,7 +104,8 @@ static void configure(struct round *r)
 		r->destination_config.root = NULL;
 	}
 	set_preloads(r);
-	r->migration = (struct migration_config){.transport = o->transport, .addr = o->address};
+	r->migration =
+		(struct migration_config){.transport = options_transport(o, v), .addr = o->address};
 	copy_list(r->migration.caps, v->caps);
 	/* QEMU's default limit would be measured otherwise; a variant may still set its own. */
 	r->migration.params[0] = "max-bandwidth=1099511627776";
@@ -116,8 +119,8 @@ static bool has_ram_file(const struct options *o)
 }
 
 /*
- * The built-in guest never runs, so that its source's RAM is the same in every round and is filled
- * once; somebody's own guest may change its.
+ * A built-in guest that never runs has the same RAM at the source in every round, filled once;
+ * other guests may change theirs.
  */
 static int prepare_source(struct round *r, struct vm_start *start, struct failure *failure)
 {
@@ -131,7 +134,7 @@ static int prepare_source(struct round *r, struct vm_start *start, struct failur
 		return 0;
 	if (pattern_fill(r->source.ram_fd, start->ram_size, &r->o->pattern, failure))
 		return -1;
-	if (!r->o->command)
+	if (!r->o->command && !r->o->dirty)
 		rounds->ram_fd = dup(r->source.ram_fd);
 	if (rounds->ram_fd < 0)
 		rounds->ram_fd = 0;
@@ -140,20 +143,34 @@ static int prepare_source(struct round *r, struct vm_start *start, struct failur
 	return 0;
 }
 
+/* The firmware of a guest that writes. */
+static int make_image(struct round *r, struct failure *failure)
+{
+	if (!r->o->dirty)
+		return 0;
+	snprintf(r->image, sizeof(r->image), "%s/writer.rom", r->rounds->dir);
+	return writer_write(r->image, r->o->ram_size, r->o->dirty, failure);
+}
+
 static int start_both(struct round *r, struct failure *failure)
 {
 	struct vm_start start = {
 		.dir = r->rounds->dir,
 		.ram_dir = r->o->ram_dir,
 		.ram_size = r->o->ram_size,
-		.paused = !r->o->command,
+		.paused = !r->o->command && !r->o->dirty,
 		.in_child = in_child,
 	};
 
-	if (prepare_source(r, &start, failure) ||
-	    vm_start(&r->source, &r->source_config, &start, failure))
+	if (prepare_source(r, &start, failure) || make_image(r, failure))
+		return -1;
+	start.bios = r->image[0] ? r->image : NULL;
+	if (vm_start(&r->source, &r->source_config, &start, failure))
 		return -1;
 	start.incoming = true;
+	/* What comes along is as large as QEMU's own firmware. */
+	if (r->o->dest_host)
+		start.bios = NULL;
 	/* It does not run when it has arrived, or its RAM could not be compared. */
 	start.paused = true;
 	start.reuse_ram_fd = 0;
@@ -173,8 +190,9 @@ static double milliseconds(struct json_object *info, const char *name)
 static void take_query(struct round *r, struct sample *sample)
 {
 	struct json_object *info = migration_query(&r->source, r->deadline);
-	double total = member_number(member(info, "ram", json_type_object), "total");
-	double bytes = (double)r->o->ram_size;
+	struct json_object *ram = member(info, "ram", json_type_object);
+	double total = member_number(ram, "total"), data = member_number(ram, "normal-bytes");
+	double bytes = (double)r->o->ram_size, seconds;
 
 	if (!info)
 		return;
@@ -185,6 +203,10 @@ static void take_query(struct round *r, struct sample *sample)
 	sample->value[METRIC_DOWNTIME] = milliseconds(info, "downtime");
 	if (sample->value[METRIC_TOTAL] > 0)
 		sample->value[METRIC_THROUGHPUT] = bytes / (1 << 20) / sample->value[METRIC_TOTAL];
+	/* QEMU's setup time is part of the total, and nothing is sent in it. */
+	seconds = sample->value[METRIC_TOTAL] - sample->value[METRIC_SETUP];
+	if (seconds > 0)
+		sample->value[METRIC_DATA_RATE] = data * 8 / 1e9 / seconds;
 	json_object_put(info);
 }
 
@@ -251,7 +273,7 @@ static void wait_for_stats(const struct round *r, const struct vmproc *vm,
 	int64_t deadline = wait_now() + STATS_TIMEOUT;
 	struct stat st;
 
-	if (!config->stats || !r->variant->enabled || strcmp(r->o->transport, "rdma"))
+	if (!config->stats || !r->variant->enabled || strcmp(r->migration.transport, "rdma"))
 		return;
 	if (config->remote) {
 		remote_wait_stats(config->remote, STATS_TIMEOUT, r->deadline);

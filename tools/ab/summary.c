@@ -133,14 +133,15 @@ void summary_sentence(const struct results *results, size_t variant, char *text,
 		break;
 	case VERDICT_NONE:
 		snprintf(text, size,
-			 "%s: the rounds do not support a difference "
+			 "%s: no significant difference "
 			 "(%s to %s, %.1f %% confidence, %zu rounds)",
 			 what, low, high, s.ratio.confidence * 100, s.pairs);
 		break;
 	case VERDICT_TOO_FEW:
 		snprintf(text, size,
-			 "%s: %s, but %zu %s cannot support a difference; make %d or more", what,
-			 estimate, s.pairs, s.pairs == 1 ? "round" : "rounds", STATS_PAIRS_MIN);
+			 "%s: %s, but %zu %s cannot show a significant difference; make %d or more",
+			 what, estimate, s.pairs, s.pairs == 1 ? "round" : "rounds",
+			 STATS_PAIRS_MIN);
 		break;
 	case VERDICT_SAME:
 		snprintf(text, size, "%s: the same in every round", what);
@@ -216,7 +217,7 @@ static bool versions_differ(const struct results *r)
 void summary_variant(const struct results *results, size_t variant, char *text, size_t size)
 {
 	const struct result_variant *v = &results->settings[variant];
-	char what[300] = "", library[80] = "", qemu[80] = "", counts[400];
+	char what[300] = "", library[80] = "", qemu[80] = "", counts[400], transport[32] = "";
 
 	if (strcmp(v->text, results->variants[variant]) && v->text[0])
 		snprintf(what, sizeof(what), "%s; ", v->text);
@@ -226,24 +227,32 @@ void summary_variant(const struct results *results, size_t variant, char *text, 
 		snprintf(library, sizeof(library), "the library at both ends; ");
 	else if (v->library[0])
 		snprintf(library, sizeof(library), "the library at the %s; ", v->library);
+	if (v->transport[0] && strcmp(v->transport, results->transport))
+		snprintf(transport, sizeof(transport), "over %s; ",
+			 !strcmp(v->transport, "tcp") ? "TCP" : v->transport);
+	if (!strcmp(v->transport, "tcp") && library[0] && strcmp(v->library, "none"))
+		snprintf(library, sizeof(library), "the library, which does nothing over TCP; ");
 	if (versions_differ(results))
 		snprintf(qemu, sizeof(qemu), "QEMU %s to %s; ",
 			 v->qemu_source[0] ? v->qemu_source : "?",
 			 v->qemu_destination[0] ? v->qemu_destination : "?");
 	counts_from(results, variant, counts, sizeof(counts));
-	snprintf(text, size, "%s%s%scounts: %s", what, library, qemu, counts);
+	snprintf(text, size, "%s%s%s%scounts: %s", what, transport, library, qemu, counts);
 }
 
 static void guest_condition(const struct results *r, char *text, size_t size)
 {
 	unsigned long long mib = (unsigned long long)(r->ram_size >> 20);
-	char sparse[48] = "", memory[160];
+	char sparse[48] = "", dirty[64] = "", memory[240];
 
 	if (r->sparse > 1)
 		snprintf(sparse, sizeof(sparse), ", one page of %u with data", r->sparse);
-	snprintf(memory, sizeof(memory), "%llu MiB, %g %% of them zero%s, seed %llu%s", mib,
+	if (r->dirty_rate > 0)
+		snprintf(dirty, sizeof(dirty), ", running and writing %g MiB/s",
+			 r->dirty_rate / (1 << 20));
+	snprintf(memory, sizeof(memory), "%llu MiB, %g %% of them zero%s, seed %llu%s%s", mib,
 		 r->zero_fraction * 100, sparse, (unsigned long long)r->seed,
-		 r->prealloc ? ", allocated" : "");
+		 r->prealloc ? ", allocated" : "", dirty);
 	if (!r->command[0])
 		snprintf(text, size, "guest: %s", memory);
 	else if (strstr(r->command, "{ram}"))
@@ -257,13 +266,18 @@ static void qemu_condition(const struct results *r, char *text, size_t size)
 	const char *source = r->qemu_source[0] ? r->qemu_source : "?";
 	const char *destination = r->qemu_destination[0] ? r->qemu_destination : "?";
 	bool same = !strcmp(source, destination);
+	char link[128] = "";
 
 	if (versions_differ(r))
 		source = destination = "several versions, see below", same = true;
-	snprintf(text, size, "QEMU: %s%s%s, %s to %s%s%s%s", source, same ? "" : " to ",
+	if (r->link[0] && isnan(r->link_gbit))
+		snprintf(link, sizeof(link), ", link %s", r->link);
+	else if (r->link[0])
+		snprintf(link, sizeof(link), ", link %s of %g Gbit/s", r->link, r->link_gbit);
+	snprintf(text, size, "QEMU: %s%s%s, %s to %s%s%s%s%s", source, same ? "" : " to ",
 		 same ? "" : destination, r->transport, r->address,
 		 r->destination_host[0] ? " (on " : "", r->destination_host,
-		 r->destination_host[0] ? ")" : "");
+		 r->destination_host[0] ? ")" : "", link);
 }
 
 void summary_condition(const struct results *results, int which, char *text, size_t size)

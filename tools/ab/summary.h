@@ -15,7 +15,7 @@ enum verdict {
 	VERDICT_FIRST,	 /* the variant that others are compared to */
 	VERDICT_UNKNOWN, /* no values, or zeros, which have no ratio */
 	VERDICT_TOO_FEW, /* rounds, for an interval of SUMMARY_CONFIDENCE */
-	VERDICT_NONE,	 /* the rounds do not support a difference */
+	VERDICT_NONE,	 /* no significant difference */
 	VERDICT_LESS,	 /* than the first variant, and the whole interval says so */
 	VERDICT_MORE,
 	VERDICT_SAME, /* every round of both has the same value */

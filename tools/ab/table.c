@@ -80,8 +80,10 @@ static void put_metric(FILE *f, const struct results *results, enum metric metri
 {
 	const struct metric_info *info = &metric_info[metric];
 
-	fprintf(f, "%s%s%s%s\n", info->title, *info->unit ? " (" : "", info->unit,
-		*info->unit ? ")" : "");
+	fprintf(f, "%s%s%s", info->title, *info->unit ? " (" : "", info->unit);
+	if (metric == METRIC_DATA_RATE && results->link[0] && !isnan(results->link_gbit))
+		fprintf(f, "; the link: %g", results->link_gbit);
+	fputs(*info->unit ? ")\n" : "\n", f);
 	for (size_t v = 0; v < results->n_variants; v++)
 		put_row(f, results, v, metric, colour);
 }

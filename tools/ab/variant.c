@@ -17,6 +17,7 @@ const char variant_help[] =
 	"  off                 with the library, told to do nothing\n"
 	"  param=SIZE          QEMU's own parameter x-rdma-chunk-size\n"
 	"  pin-all             QEMU's capability rdma-pin-all\n"
+	"  tcp                 over TCP, in place of --transport\n"
 	"  preload=END         source, destination, both or none\n"
 	"  env:NAME=VALUE      an environment variable of both QEMUs\n"
 	"  qmp:NAME=VALUE      a migration parameter of both QEMUs\n"
@@ -66,12 +67,16 @@ static int parse_word(const char *word, struct variant *v, const char *whole,
 {
 	if (!strcmp(word, "stock"))
 		return 0;
+	if (!strcmp(word, "tcp")) {
+		v->tcp = true;
+		return 0;
+	}
 	if (!strcmp(word, "pin-all"))
 		return append(v->caps, "rdma-pin-all", NULL, whole, failure);
 	if (!strncmp(word, "cap:", 4) && word[4])
 		return append(v->caps, word + 4, NULL, whole, failure);
 	if (strcmp(word, "shim") && strcmp(word, "off"))
-		return fail(failure, "variant %s: what is '%s'?", whole, word);
+		return fail(failure, "variant %s: unknown word '%s'", whole, word);
 	v->shim = true;
 	if (!strcmp(word, "off"))
 		return append(v->env, "RDMACHUNK_SHIFT", "off", whole, failure);
@@ -109,7 +114,7 @@ static int parse_pair(const char *name, const char *value, struct variant *v, co
 		return *value ? 0 : fail(failure, "variant %s: the label is empty", whole);
 	}
 	if (strcmp(name, "preload"))
-		return fail(failure, "variant %s: what is '%s'?", whole, name);
+		return fail(failure, "variant %s: unknown word '%s'", whole, name);
 	v->preload = variant_preload(value);
 	if (v->preload == PRELOAD_DEFAULT)
 		return fail(failure, "variant %s: preload is source, destination, both or none",

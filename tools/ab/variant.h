@@ -16,6 +16,7 @@ struct variant {
 	char name[96];
 	char text[256];		       /* as it was given */
 	bool shim;		       /* the library is preloaded at the ends that @preload says */
+	bool tcp;		       /* over TCP, whatever the command line says */
 	bool enabled;		       /* nothing it has been told turns it off */
 	enum preload preload;	       /* PRELOAD_DEFAULT: what the command line says for all */
 	char *env[VM_LIST_MAX - 4];    /* NAME=VALUE, for both ends */

@@ -13,6 +13,7 @@
 #include "launcher/preload.h"
 #include "util/attach_abi.h"
 #include "util/config.h"
+#include "util/version.h"
 #include "checks.h"
 #include "process.h"
 #include "target.h"
@@ -246,7 +247,8 @@ static int parse(struct options *options, int argc, char **argv, struct job *job
 		return ATTACH_USAGE;
 	}
 	text = options->command[0];
-	if (!text || options->command[1] || options->check || options->memory)
+	if (!text || options->command[1] || options->check || options->memory || options->print ||
+	    options->pid || options->user || options->json)
 		return say(ATTACH_USAGE, "%s takes one process, by its number or its guest's name",
 			   argv[0]);
 	if (!preload_set_variables(options))
@@ -285,7 +287,7 @@ static int attach_library(struct job *job, const char *path)
 			state == TARGET_PRELOADED ? "none is needed" : "detach it first");
 	/* Another version has been loaded before. */
 	if (state == TARGET_INERT &&
-	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_STRING) != 0))
+	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_TEXT) != 0))
 		state = TARGET_ABSENT;
 	if (!checks_idle(&job->process, reason))
 		return say(ATTACH_REFUSED, "%s", reason);

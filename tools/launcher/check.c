@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include "check_host.h"
+#include "check_memlock.h"
 #include "check_program.h"
 #include "findings.h"
+#include "output_file.h"
+#include "target.h"
 #include "util/config.h"
 
 static bool is_program(const char *path)
@@ -56,36 +59,113 @@ static char *find_qemu(const struct options *options, char *name, size_t len)
 	return path ? path : find_in_path("/usr/libexec/qemu-kvm");
 }
 
-int check(const struct options *options)
+/* The variables of a process; what they point to is the target's. To be freed. */
+static char **environment_of(const struct target *target)
 {
-	struct findings findings = {0};
-	struct config config;
-	char name[PATH_MAX], *program, *library;
-	const char *wanted = options->library ? options->library : LIBRARY_PATH;
+	char **environment;
+	size_t n = 0;
 
-	config_parse(&config, environ);
-	program = find_qemu(options, name, sizeof(name));
+	for (size_t i = 0; i < target->environment_len; i += strlen(target->environment + i) + 1)
+		n++;
+	environment = calloc(n + 1, sizeof(*environment));
+	n = 0;
+	for (size_t i = 0; environment && i < target->environment_len;
+	     i += strlen(target->environment + i) + 1)
+		environment[n++] = target->environment + i;
+	return environment;
+}
+
+static void check_process(struct findings *findings, const struct target *target,
+			  const struct config *config)
+{
+	finding(findings, FINDING_OK, "process %d is %s of user %s", (int)target->pid,
+		target->program, target->account.name);
+	if (target->preloaded)
+		finding(findings, FINDING_OK, "process %d has the library", (int)target->pid);
+	else
+		finding(findings, FINDING_PROBLEM,
+			"process %d runs without the library; fix: start it with rdmachunk",
+			(int)target->pid);
+	for (size_t i = 0; i < config->errors; i++)
+		finding(findings, FINDING_PROBLEM,
+			"process %d: %s, so that the library does nothing; fix: correct it where QEMU is "
+			"started",
+			(int)target->pid, config->error[i]);
+	for (size_t i = 0; i < config->warnings; i++)
+		finding(findings, FINDING_WARNING,
+			"process %d: %s; fix: correct it where QEMU is started", (int)target->pid,
+			config->warning[i]);
+}
+
+static void check_file(struct findings *findings, const struct target *target, const char *what,
+		       const char *path)
+{
+	const char *why;
+
+	if (!path || !strcmp(path, "stderr"))
+		return;
+	why = output_file_refused(path, target->directory);
+	if (why)
+		finding(findings, FINDING_PROBLEM,
+			"%s=%s cannot be written: %s; fix: name a regular file in a directory that "
+			"QEMU's user may write to",
+			what, path, why);
+	else
+		finding(findings, FINDING_OK, "%s=%s can be written", what, path);
+}
+
+static void check_target(struct findings *findings, const struct options *options,
+			 const struct target *target, const struct config *config)
+{
+	const char *wanted = options->library ? options->library : LIBRARY_PATH;
+	char name[PATH_MAX], *program, *library;
+	bool usable = false, strict;
+
+	if (target->pid) {
+		check_process(findings, target, config);
+		program = strdup(target->program);
+	} else {
+		program = find_qemu(options, name, sizeof(name));
+		if (program)
+			finding(findings, FINDING_OK, "QEMU is %s", program);
+		else
+			finding(findings, FINDING_PROBLEM,
+				"%s is not there or cannot be executed; fix: install QEMU (Debian: "
+				"qemu-system-x86, Fedora: qemu-kvm), or name the program after --check",
+				name);
+	}
 	library = realpath(wanted, NULL);
-	if (program)
-		finding(&findings, FINDING_OK, "QEMU is %s", program);
-	else
-		finding(&findings, FINDING_PROBLEM,
-			"%s is not there or cannot be executed; mend: install QEMU (Debian: "
-			"qemu-system-x86, Fedora: qemu-kvm), or name the program after --check",
-			name);
 	if (library)
-		check_library(&findings, library);
+		usable = check_library(findings, library);
 	else
-		finding(&findings, FINDING_PROBLEM,
-			"the library %s is not there; mend: install it (make install), or name it "
+		finding(findings, FINDING_PROBLEM,
+			"the library %s is not there; fix: install it (make install), or name it "
 			"with --lib",
 			wanted);
 	if (program)
-		check_program(&findings, program, library);
-	check_links(&findings, options->root, config.shift, options->memory);
-	check_memlock(&findings, options->memory);
-	check_security_modules(&findings, options->root, library ? library : wanted);
+		check_program(findings, program, usable ? library : NULL);
+	check_file(findings, target, "RDMACHUNK_STATS", config->stats);
+	check_file(findings, target, "RDMACHUNK_LOG_FILE", config->log_file);
+	strict = check_links(findings, options->root, config->shift, target->guest.ram);
+	check_memlock(findings, target, options->user || target->pid, strict);
+	check_security_modules(findings, options->root, library ? library : wanted);
 	free(program);
 	free(library);
-	return findings_status(&findings);
+}
+
+int check(const struct options *options)
+{
+	struct findings findings = {.json = options->json};
+	struct target target;
+	struct config config;
+	char **environment;
+
+	if (!target_find(&target, options))
+		return CHECK_NOT_BEGUN;
+	environment = target.pid ? environment_of(&target) : NULL;
+	config_parse(&config, environment ? environment : environ);
+	check_target(&findings, options, &target, &config);
+	free(environment);
+	target_free(&target);
+	return findings_end(&findings);
 }

@@ -4,22 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "proc.h"
 #include "rdma_device.h"
 
 /* QEMU's chunk: how much it registers at a time without the library. */
 #define CHUNK (1ULL << 20)
-/* Locked beside the guest's memory: video memory, firmware, buffers for messages. */
-#define EXTRA (64ULL << 20)
 
 static void path_of(char out[PATH_MAX], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -69,6 +64,12 @@ static void free_entries(struct dirent **entries, size_t count)
 	free(entries);
 }
 
+/* A port in the list of check_links(). */
+struct port {
+	char device[128], number[16], state[64];
+	bool active;
+};
+
 static void check_node(struct findings *findings, const char *root, const char *name,
 		       const char *module)
 {
@@ -78,11 +79,11 @@ static void check_node(struct findings *findings, const char *root, const char *
 	if (access(path, R_OK | W_OK) == 0)
 		finding(findings, FINDING_OK, "%s may be opened", path);
 	else if (errno == ENOENT)
-		finding(findings, FINDING_PROBLEM, "%s is not there; mend: modprobe %s", path,
+		finding(findings, FINDING_PROBLEM, "%s is not there; fix: modprobe %s", path,
 			module);
 	else
 		finding(findings, FINDING_PROBLEM,
-			"%s may not be opened: %s; mend: give the user that runs QEMU access to it, "
+			"%s may not be opened: %s; fix: give the user that runs QEMU access to it, "
 			"with a udev rule for instance",
 			path, strerror(errno));
 }
@@ -105,11 +106,12 @@ static void check_verbs_node(struct findings *findings, const char *root, const 
 	}
 	if (i == count)
 		finding(findings, FINDING_PROBLEM,
-			"the RDMA device %s has no uverbs node; mend: modprobe ib_uverbs", device);
+			"the RDMA device %s has no uverbs node; fix: modprobe ib_uverbs", device);
 	free_entries(entries, count);
 }
 
-static void check_limits(struct findings *findings, const char *device, unsigned int shift,
+/* Returns whether it is a device of siw's. */
+static bool check_limits(struct findings *findings, const char *device, unsigned int shift,
 			 unsigned long long memory)
 {
 	struct rdma_device_limits limits;
@@ -119,17 +121,17 @@ static void check_limits(struct findings *findings, const char *device, unsigned
 
 	if (err) {
 		finding(findings, FINDING_WARNING,
-			"the limits of %s are not known: %s; mend: install libibverbs and the "
+			"the limits of %s are not known: %s; fix: install libibverbs and the "
 			"device's provider (Debian: ibverbs-providers)",
 			device, why);
-		return;
+		return false;
 	}
 	findings_size(size, limits.max_mr_size);
 	findings_size(region, 1ULL << shift);
 	if (limits.max_mr_size >> shift == 0)
 		finding(findings, FINDING_WARNING,
 			"an MR of %s has %s at most, regions of %s are larger and will be halved; "
-			"mend: --size %s or less",
+			"fix: --size %s or less",
 			device, size, region, size);
 	/* As rxe has it. */
 	else if (limits.max_mr_size == ULLONG_MAX)
@@ -141,7 +143,7 @@ static void check_limits(struct findings *findings, const char *device, unsigned
 	/* Each region may be cut at the end of a RAM block, of which there are a few. */
 	if (memory && limits.max_mr < wanted)
 		finding(findings, FINDING_PROBLEM,
-			"%s has %u MRs, the guest needs %llu regions of %s; mend: larger regions",
+			"%s has %u MRs, the guest needs %llu regions of %s; fix: larger regions",
 			device, limits.max_mr, wanted, region);
 	else if (memory && limits.max_mr < memory / CHUNK)
 		finding(findings, FINDING_OK,
@@ -150,13 +152,21 @@ static void check_limits(struct findings *findings, const char *device, unsigned
 			device, limits.max_mr, wanted, memory / CHUNK);
 	else
 		finding(findings, FINDING_OK, "%s has %u MRs", device, limits.max_mr);
+	return limits.vendor_id == RDMA_DEVICE_VENDOR_SIW;
 }
 
-/* A port in the list of check_links(). */
-struct port {
-	char device[128], number[16], state[64];
-	bool active;
-};
+/* Soft-RoCE and software iWARP can be on the loopback interface. */
+static bool is_on_loopback(const char *root, const struct port *port)
+{
+	char path[PATH_MAX], name[64];
+
+	path_of(path, "%s/sys/class/infiniband/%s/parent", root, port->device);
+	if (read_line(path, name, sizeof(name)))
+		return !strcmp(name, "lo");
+	path_of(path, "%s/sys/class/infiniband/%s/ports/%s/gid_attrs/ndevs/0", root, port->device,
+		port->number);
+	return read_line(path, name, sizeof(name)) && !strcmp(name, "lo");
+}
 
 static size_t find_ports(const char *root, struct port *ports, size_t max)
 {
@@ -191,29 +201,41 @@ static size_t find_ports(const char *root, struct port *ports, size_t max)
 	return found;
 }
 
-void check_links(struct findings *findings, const char *root, unsigned int shift,
+static void report_link(struct findings *findings, const char *root, const struct port *port,
+			bool any)
+{
+	if (port->active && is_on_loopback(root, port))
+		finding(findings, FINDING_WARNING,
+			"RDMA link %s/%s is on the loopback interface lo, so that it reaches this host "
+			"only; fix: rdma link delete %s; rdma link add %s type rxe netdev NETDEV",
+			port->device, port->number, port->device, port->device);
+	else
+		finding(findings, any ? FINDING_OK : FINDING_PROBLEM, "RDMA link %s/%s is %s%s",
+			port->device, port->number, port->state,
+			any ? ""
+			    : "; fix: plug in its cable, set its network device up (ip link set "
+			      "NETDEV up), or start a subnet manager");
+}
+
+bool check_links(struct findings *findings, const char *root, unsigned int shift,
 		 unsigned long long memory)
 {
 	struct port ports[64];
 	size_t count = find_ports(root, ports, sizeof(ports) / sizeof(ports[0]));
-	bool any = false;
+	bool any = false, strict = false;
 
 	if (count == 0) {
 		finding(findings, FINDING_PROBLEM,
-			"there is no RDMA device; mend: load the adapter's driver, or for a trial: "
+			"there is no RDMA device; fix: load the adapter's driver, or for a trial: "
 			"modprobe rdma_rxe; rdma link add rxe0 type rxe netdev NETDEV");
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < count; i++)
 		any = any || ports[i].active;
 	for (size_t i = 0; i < count; i++)
-		finding(findings, any ? FINDING_OK : FINDING_PROBLEM, "RDMA link %s/%s is %s%s",
-			ports[i].device, ports[i].number, ports[i].state,
-			any ? ""
-			    : "; mend: plug in its cable, set its network device up (ip link set "
-			      "NETDEV up), or start a subnet manager");
+		report_link(findings, root, &ports[i], any);
 	if (!any)
-		return;
+		return false;
 	check_node(findings, root, "rdma_cm", "rdma_ucm");
 	for (size_t i = 0; i < count; i++) {
 		/* Once for each device, at its first active port. */
@@ -225,61 +247,9 @@ void check_links(struct findings *findings, const char *root, unsigned int shift
 		if (seen)
 			continue;
 		check_verbs_node(findings, root, ports[i].device);
-		check_limits(findings, ports[i].device, shift, memory);
+		strict |= check_limits(findings, ports[i].device, shift, memory);
 	}
-}
-
-/* CAP_IPC_LOCK lifts the limit, but only in the first user namespace. */
-static bool may_lock(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	FILE *uid_map = fopen("/proc/self/uid_map", "re");
-	bool may = status && uid_map && proc_has_capability(status, CAP_IPC_LOCK) &&
-		   proc_in_first_namespace(uid_map);
-
-	if (status)
-		fclose(status);
-	if (uid_map)
-		fclose(uid_map);
-	return may;
-}
-
-void check_memlock(struct findings *findings, unsigned long long memory)
-{
-	static const char mend[] =
-		"ulimit -l unlimited, in a unit of systemd LimitMEMLOCK=infinity, "
-		"for logins \"memlock unlimited\" in /etc/security/limits.conf";
-	char limit_text[FINDINGS_SIZE_LEN], memory_text[FINDINGS_SIZE_LEN];
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
-		finding(findings, FINDING_WARNING,
-			"RLIMIT_MEMLOCK is not known: %s; mend: look with ulimit -l",
-			strerror(errno));
-		return;
-	}
-	if (limit.rlim_cur == RLIM_INFINITY) {
-		finding(findings, FINDING_OK, "RLIMIT_MEMLOCK is unlimited");
-		return;
-	}
-	findings_size(limit_text, limit.rlim_cur);
-	findings_size(memory_text, memory);
-	if (may_lock())
-		finding(findings, FINDING_OK,
-			"RLIMIT_MEMLOCK is %s, which CAP_IPC_LOCK makes meaningless", limit_text);
-	else if (!memory)
-		finding(findings, FINDING_WARNING,
-			"RLIMIT_MEMLOCK is %s, and the guest's memory must fit in; mend: give its size "
-			"with --memory, or %s",
-			limit_text, mend);
-	else if (limit.rlim_cur < memory + EXTRA)
-		finding(findings, FINDING_PROBLEM,
-			"RLIMIT_MEMLOCK is %s, too low for a guest of %s and %llu MiB beside it; "
-			"mend: %s",
-			limit_text, memory_text, EXTRA >> 20, mend);
-	else
-		finding(findings, FINDING_OK, "RLIMIT_MEMLOCK is %s, enough for a guest of %s",
-			limit_text, memory_text);
+	return strict;
 }
 
 static bool file_contains(const char *path, const char *string)
@@ -303,7 +273,7 @@ void check_security_modules(struct findings *findings, const char *root, const c
 	if (read_line(path, line, sizeof(line)) && line[0] == '1')
 		finding(findings, FINDING_WARNING,
 			"SELinux is enforcing: a QEMU that libvirt starts changes its domain, and the "
-			"loader then ignores the library unless the policy has noatsecure; mend: look "
+			"loader then ignores the library unless the policy has noatsecure; fix: look "
 			"for the library in /proc/PID/maps of such a QEMU");
 
 	path_of(path, "%s/sys/module/apparmor/parameters/enabled", root);
@@ -318,7 +288,7 @@ void check_security_modules(struct findings *findings, const char *root, const c
 			library);
 	else
 		finding(findings, FINDING_WARNING,
-			"AppArmor's rules for QEMUs of libvirt do not name %s; mend: the line "
+			"AppArmor's rules for QEMUs of libvirt do not name %s; fix: the line "
 			"\"%s mr,\" in %s, if libvirt starts QEMU",
 			library, library, local);
 }

@@ -2,17 +2,17 @@
 #ifndef RDMACHUNK_LAUNCHER_CHECK_HOST_H
 #define RDMACHUNK_LAUNCHER_CHECK_HOST_H
 
+#include <stdbool.h>
+
 #include "findings.h"
 
 /*
  * Is there an RDMA link, may it be used, and what does its device allow? Regions have 2^shift
- * bytes; `memory` is the guest's in bytes, or 0. Below `root` are sys and dev.
+ * bytes; `memory` is the guest's in bytes, or 0. Below `root` are sys and dev. Returns whether a
+ * driver counts locked memory of privileged processes too: siw does (siw_umem_get() of Linux 6.1).
  */
-void check_links(struct findings *findings, const char *root, unsigned int shift,
+bool check_links(struct findings *findings, const char *root, unsigned int shift,
 		 unsigned long long memory);
-
-/* May a process that this one starts lock the guest's memory of so many bytes, 0 if unknown? */
-void check_memlock(struct findings *findings, unsigned long long memory);
 
 /*
  * What can be told of SELinux and AppArmor: a QEMU that libvirt starts runs under other rules than

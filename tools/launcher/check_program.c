@@ -17,6 +17,7 @@
 
 #include "elf_deps.h"
 #include "elf_file.h"
+#include "library.h"
 #include "probe.h"
 
 /* QEMU's own parameter for this, from 11.1 on. */
@@ -54,45 +55,38 @@ static bool can_load(const char *library, char *why, size_t len)
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void check_library(struct findings *findings, const char *library)
+bool check_library(struct findings *findings, const char *library)
 {
-	struct elf_file self, elf;
-	char why[512], ours[ELF_FILE_MACHINE_LEN], theirs[ELF_FILE_MACHINE_LEN];
-	int err = elf_file_open(&elf, library);
+	char text[LIBRARY_TEXT_LEN], why[512];
+	enum library_kind kind = library_examine(library, text);
 
-	if (err) {
+	if (kind == LIBRARY_UNUSABLE) {
 		finding(findings, FINDING_PROBLEM,
-			"the library %s cannot be read: %s; mend: install it again", library,
-			err == -ENOEXEC ? "not an ELF file" : strerror(-err));
-		return;
+			"the library %s cannot be used: %s; fix: install it again, or name another "
+			"with --lib",
+			library, text);
+		return false;
 	}
-	if (strpbrk(library, ": "))
+	if (kind == LIBRARY_ANOTHER)
+		finding(findings, FINDING_WARNING,
+			"the library %s is of another build: %s; fix: install both together",
+			library, text);
+	if (strpbrk(library, ": ")) {
 		finding(findings, FINDING_PROBLEM,
-			"the loader splits LD_PRELOAD at the spaces and colons of %s; mend: put the "
+			"the loader splits LD_PRELOAD at the spaces and colons of %s; fix: put the "
 			"library elsewhere",
 			library);
-	if (elf_file_open(&self, "/proc/self/exe") == 0) {
-		bool same = elf_file_same_machine(&self, &elf);
-
-		elf_file_machine(ours, &self);
-		elf_file_close(&self);
-		if (!same) {
-			finding(findings, FINDING_PROBLEM,
-				"the library %s is for %s, this is %s; mend: build it for this "
-				"machine",
-				library, elf_file_machine(theirs, &elf), ours);
-			elf_file_close(&elf);
-			return;
-		}
+		return false;
 	}
-	elf_file_close(&elf);
-	if (can_load(library, why, sizeof(why)))
+	if (can_load(library, why, sizeof(why))) {
 		finding(findings, FINDING_OK, "the library %s can be loaded", library);
-	else
-		finding(findings, FINDING_PROBLEM,
-			"the library %s cannot be loaded: %s; mend: install it again, on a file "
-			"system without noexec",
-			library, why);
+		return true;
+	}
+	finding(findings, FINDING_PROBLEM,
+		"the library %s cannot be loaded: %s; fix: install it again, on a file "
+		"system without noexec",
+		library, why);
+	return false;
 }
 
 /*
@@ -125,13 +119,13 @@ static void check_privileges(struct findings *findings, const char *program)
 	if ((user || group) && (!other || why_void))
 		finding(findings, FINDING_WARNING,
 			"%s has the set-%s-ID bit; it does nothing %s, but elsewhere the loader would "
-			"ignore the library; mend: chmod %s %s",
+			"ignore the library; fix: chmod %s %s",
 			program, user ? "user" : "group",
 			why_void ? why_void : "for the user that you are", user ? "u-s" : "g-s",
 			program);
 	else if (user || group)
 		finding(findings, FINDING_PROBLEM,
-			"%s has the set-%s-ID bit, so that the loader ignores the library; mend: "
+			"%s has the set-%s-ID bit, so that the loader ignores the library; fix: "
 			"chmod %s %s, or run a copy without it",
 			program, user ? "user" : "group", user ? "u-s" : "g-s", program);
 
@@ -140,11 +134,11 @@ static void check_privileges(struct findings *findings, const char *program)
 	if (why_void || getuid() == 0)
 		finding(findings, FINDING_WARNING,
 			"%s has file capabilities; they do nothing %s, but elsewhere the loader would "
-			"ignore the library; mend: setcap -r %s",
+			"ignore the library; fix: setcap -r %s",
 			program, why_void ? why_void : "for root", program);
 	else
 		finding(findings, FINDING_PROBLEM,
-			"%s has file capabilities, so that the loader ignores the library; mend: "
+			"%s has file capabilities, so that the loader ignores the library; fix: "
 			"setcap -r %s, or run a copy without them",
 			program, program);
 }
@@ -158,7 +152,7 @@ static void check_rdma(struct findings *findings, const char *program)
 		finding(findings, FINDING_OK, "%s is linked to libibverbs and librdmacm", program);
 	else
 		finding(findings, FINDING_PROBLEM,
-			"%s is not linked to %s: it was built without RDMA; mend: install a QEMU "
+			"%s is not linked to %s: it was built without RDMA; fix: install a QEMU "
 			"configured with --enable-rdma",
 			program,
 			verbs ? "librdmacm"
@@ -181,7 +175,7 @@ static bool check_elf(struct findings *findings, const struct elf_file *elf, con
 		elf_file_close(&module);
 		if (!same) {
 			finding(findings, FINDING_PROBLEM,
-				"%s is for %s, the library for %s; mend: build the library with the "
+				"%s is for %s, the library for %s; fix: build the library with the "
 				"compiler of that QEMU's machine, or use a QEMU for %s",
 				program, elf_file_machine(theirs, elf), ours, ours);
 			return false;
@@ -191,7 +185,7 @@ static bool check_elf(struct findings *findings, const struct elf_file *elf, con
 		return false;
 	if (!elf->interpreter) {
 		finding(findings, FINDING_PROBLEM,
-			"%s is statically linked, so that nothing can be loaded into it; mend: use a "
+			"%s is statically linked, so that nothing can be loaded into it; fix: use a "
 			"dynamically linked QEMU",
 			program);
 		return false;
@@ -207,15 +201,15 @@ static void check_version(struct findings *findings, const struct probe *probe,
 
 	if (probe->status == -1)
 		finding(findings, FINDING_PROBLEM,
-			"%s --version does not end; mend: find out by hand what it waits for",
+			"%s --version does not end; fix: find out by hand what it waits for",
 			program);
 	else if (probe->status != 0)
 		finding(findings, FINDING_PROBLEM,
-			"%s --version failed with exit status %d%s%s; mend: make it run first",
+			"%s --version failed with exit status %d%s%s; fix: make it run first",
 			program, probe->status, probe->complaint[0] ? ": " : "", probe->complaint);
 	else if (!strstr(probe->version, "QEMU") || !probe_version(probe, &major, &minor))
 		finding(findings, FINDING_PROBLEM,
-			"%s --version does not tell a version of QEMU; mend: name QEMU itself after "
+			"%s --version does not tell a version of QEMU; fix: name QEMU itself after "
 			"--check",
 			program);
 	else if (major > 11 || (major == 11 && minor >= 1) ||
@@ -238,18 +232,18 @@ static void check_loaded(struct findings *findings, const struct probe *probe, c
 	else if (probe->looked && probe->secure)
 		finding(findings, FINDING_PROBLEM,
 			"the kernel starts %s in secure mode, so that the loader ignores the "
-			"library; mend: remove its set-user-ID bit or capabilities, or allow "
+			"library; fix: remove its set-user-ID bit or capabilities, or allow "
 			"noatsecure in the security policy",
 			program);
 	else if (probe->looked)
 		finding(findings, FINDING_PROBLEM,
-			"the loader did not take the library into %s%s%s; mend: allow QEMU to read "
+			"the loader did not take the library into %s%s%s; fix: allow QEMU to read "
 			"and map %s, in AppArmor with the rule \"%s mr,\"",
 			program, probe->complaint[0] ? ": " : "", probe->complaint, library,
 			library);
 	else
 		finding(findings, FINDING_WARNING,
-			"it could not be seen whether the loader takes the library into %s; mend: "
+			"it could not be seen whether the loader takes the library into %s; fix: "
 			"run --check as the user that runs QEMU, or look for the library in "
 			"/proc/PID/maps of a running one",
 			program);
@@ -276,12 +270,19 @@ void check_program(struct findings *findings, const char *program, const char *l
 	check_privileges(findings, program);
 	if (script) {
 		finding(findings, FINDING_WARNING,
-			"%s is a script; what it starts was not looked at; mend: name the QEMU that "
-			"it starts after --check",
+			"%s is a wrapper script; the QEMU that it starts was not looked at, and has the "
+			"library unless the script sets LD_PRELOAD; fix: name that QEMU after --check",
 			program);
+	} else if (!err && elf_file_is_appimage(&elf)) {
+		finding(findings, FINDING_WARNING,
+			"%s is an AppImage; the QEMU in it was not looked at, and comes with libraries "
+			"of its own; fix: %s --appimage-extract, and name the QEMU in squashfs-root "
+			"after --check",
+			program, program);
+		goto out;
 	} else if (err) {
 		finding(findings, FINDING_PROBLEM,
-			"%s cannot be read: %s; mend: name a QEMU after --check that you may read",
+			"%s cannot be read: %s; fix: name a QEMU after --check that you may read",
 			program, err == -ENOEXEC ? "neither ELF nor a script" : strerror(-err));
 		return;
 	} else if (!check_elf(findings, &elf, program, library)) {
@@ -291,7 +292,7 @@ void check_program(struct findings *findings, const char *program, const char *l
 	}
 	err = probe_run(&probe, program, library);
 	if (err) {
-		finding(findings, FINDING_PROBLEM, "%s cannot be run: %s; mend: make it run first",
+		finding(findings, FINDING_PROBLEM, "%s cannot be run: %s; fix: make it run first",
 			program, strerror(-err));
 		goto out;
 	}

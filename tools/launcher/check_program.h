@@ -2,10 +2,12 @@
 #ifndef RDMACHUNK_LAUNCHER_CHECK_PROGRAM_H
 #define RDMACHUNK_LAUNCHER_CHECK_PROGRAM_H
 
+#include <stdbool.h>
+
 #include "findings.h"
 
-/* Can the library at this path be loaded, by this program for a start? */
-void check_library(struct findings *findings, const char *library);
+/* Is the library at this path ours, and can it be loaded, by this program for a start? */
+bool check_library(struct findings *findings, const char *library);
 
 /*
  * Is `program`, which can be executed, a QEMU that makes migrations over RDMA, and does the loader

@@ -67,7 +67,6 @@ static bool read_dynamic(struct elf_file *elf, const ElfW(Ehdr) * header,
 			 const ElfW(Phdr) * segment)
 {
 	size_t entries = segment->p_filesz / sizeof(ElfW(Dyn));
-	unsigned long long strings = elf->size;
 	const char *name;
 	ElfW(Dyn) entry;
 
@@ -82,13 +81,15 @@ static bool read_dynamic(struct elf_file *elf, const ElfW(Ehdr) * header,
 				break;
 			if (pass == 0) {
 				if (entry.d_tag == DT_STRTAB)
-					strings = offset_of(elf, header, entry.d_un.d_ptr);
+					elf->strings = offset_of(elf, header, entry.d_un.d_ptr);
+				if (entry.d_tag == DT_SYMTAB)
+					elf->symbols = offset_of(elf, header, entry.d_un.d_ptr);
 				continue;
 			}
 			if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_RUNPATH &&
 			    entry.d_tag != DT_RPATH)
 				continue;
-			name = string_at(elf, strings, entry.d_un.d_val);
+			name = string_at(elf, elf->strings, entry.d_un.d_val);
 			if (!name)
 				return false;
 			if (entry.d_tag != DT_NEEDED)
@@ -104,6 +105,9 @@ static bool read_segment(struct elf_file *elf, const ElfW(Ehdr) * header,
 			 const ElfW(Phdr) * segment)
 {
 	switch (segment->p_type) {
+	case PT_LOAD:
+		elf->cut = elf->cut || !at(elf, segment->p_offset, segment->p_filesz);
+		return true;
 	case PT_INTERP:
 		elf->interpreter = string_at(elf, segment->p_offset, 0);
 		return elf->interpreter;
@@ -138,6 +142,8 @@ static bool read_headers(struct elf_file *elf)
 		return false;
 	if (!at(elf, header.e_phoff, header.e_phnum * sizeof(segment)))
 		return false;
+	/* The loader does not read section headers, but they are what a file ends with. */
+	elf->cut = !at(elf, header.e_shoff, (size_t)header.e_shnum * header.e_shentsize);
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		segment = segment_at(elf, &header, i);
 		if (!read_segment(elf, &header, &segment))
@@ -151,6 +157,7 @@ int elf_file_parse(struct elf_file *elf, const void *bytes, size_t size)
 	memset(elf, 0, sizeof(*elf));
 	elf->bytes = bytes;
 	elf->size = size;
+	elf->symbols = elf->strings = size;
 	return read_headers(elf) ? 0 : -ENOEXEC;
 }
 
@@ -218,6 +225,39 @@ const char *elf_file_machine(char out[ELF_FILE_MACHINE_LEN], const struct elf_fi
 	}
 	snprintf(out, ELF_FILE_MACHINE_LEN, "%s machine %u, %s", bits, elf->machine, order);
 	return out;
+}
+
+/*
+ * The table of symbols has no length of its own. Linkers put the names behind it; where they do
+ * not, it ends with the file at the latest.
+ */
+const char *elf_file_string(const struct elf_file *elf, const char *name)
+{
+	unsigned long long end = elf->symbols < elf->strings ? elf->strings : elf->size;
+	const char *its_name;
+	ElfW(Ehdr) header;
+	ElfW(Sym) symbol;
+
+	if (!elf->native || elf->size < sizeof(header))
+		return NULL;
+	memcpy(&header, elf->bytes, sizeof(header));
+	for (unsigned long long offset = elf->symbols;
+	     offset < end && at(elf, offset, sizeof(symbol)); offset += sizeof(symbol)) {
+		memcpy(&symbol, elf->bytes + offset, sizeof(symbol));
+		if (symbol.st_shndx == SHN_UNDEF)
+			continue;
+		its_name = string_at(elf, elf->strings, symbol.st_name);
+		if (its_name && !strcmp(its_name, name))
+			return string_at(elf, offset_of(elf, &header, symbol.st_value), 0);
+	}
+	return NULL;
+}
+
+/* Both types of AppImage have "AI" and their number in the padding of e_ident. */
+bool elf_file_is_appimage(const struct elf_file *elf)
+{
+	return elf->size > EI_ABIVERSION + 2 && elf->bytes[8] == 'A' && elf->bytes[9] == 'I' &&
+	       (elf->bytes[10] == 1 || elf->bytes[10] == 2);
 }
 
 bool elf_file_contains(const struct elf_file *elf, const char *string)

@@ -18,11 +18,14 @@ struct elf_file {
 	 * other files; they cannot be loaded together with the library anyway.
 	 */
 	bool native;
+	bool cut;		 /* ends before what its headers say */
 	const char *interpreter; /* the loader; NULL: statically linked, or a library */
 	bool dynamic;		 /* has a dynamic section */
 	const char *runpath;	 /* DT_RUNPATH or DT_RPATH, or NULL */
 	const char *needed[ELF_FILE_NEEDED_MAX];
 	size_t needed_count;
+	/* Offsets in the file of the dynamic symbols and their names; its size: none. */
+	unsigned long long symbols, strings;
 
 	const unsigned char *bytes;
 	size_t size;
@@ -49,6 +52,12 @@ bool elf_file_same_machine(const struct elf_file *a, const struct elf_file *b);
 
 /* "64-bit x86-64" and the like, for people. Returns `out`. */
 const char *elf_file_machine(char out[ELF_FILE_MACHINE_LEN], const struct elf_file *elf);
+
+/* The string that the dynamic symbol `name` stands for, if the file defines it; else NULL. */
+const char *elf_file_string(const struct elf_file *elf, const char *name);
+
+/* Is it a program that mounts the file system behind itself, and runs what is in there? */
+bool elf_file_is_appimage(const struct elf_file *elf);
 
 /* Does the file contain these bytes anywhere? */
 bool elf_file_contains(const struct elf_file *elf, const char *string);

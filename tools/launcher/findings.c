@@ -3,31 +3,84 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIX "; fix: "
+
+static const char *const names[] = {
+	[FINDING_OK] = "ok",
+	[FINDING_WARNING] = "warning",
+	[FINDING_PROBLEM] = "problem",
+};
+
+/* In quotes. The launcher has no JSON library: it starts QEMU, and needs nothing but libc. */
+static void put_string(const char *text, size_t len)
+{
+	putchar('"');
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			printf("\\u%04x", c);
+		else if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void put_json(const struct findings *findings, const char *level, const char *text)
+{
+	bool first = !findings->count[FINDING_OK] && !findings->count[FINDING_WARNING] &&
+		     !findings->count[FINDING_PROBLEM];
+	const char *fix = strstr(text, FIX);
+
+	printf("%s\n    {\"level\": \"%s\", \"text\": ", first ? "{\n  \"findings\": [" : ",",
+	       level);
+	put_string(text, fix ? (size_t)(fix - text) : strlen(text));
+	fputs(", \"fix\": ", stdout);
+	if (fix)
+		put_string(fix + strlen(FIX), strlen(fix + strlen(FIX)));
+	else
+		fputs("null", stdout);
+	putchar('}');
+}
 
 void finding(struct findings *findings, enum finding_level level, const char *format, ...)
 {
-	static const char *const names[] = {
-		[FINDING_OK] = "ok",
-		[FINDING_WARNING] = "warning",
-		[FINDING_PROBLEM] = "problem",
-	};
+	char *text = NULL;
 	va_list args;
 
-	printf("%s: ", names[level]);
 	va_start(args, format);
-	vprintf(format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
-	putchar('\n');
+	if (findings->json)
+		put_json(findings, names[level], text ? text : "no memory");
+	else
+		printf("%s: %s\n", names[level], text ? text : "no memory");
+	free(text);
 	/* A check that hangs or dies must have said what came before. */
 	fflush(stdout);
 	findings->count[level]++;
 }
 
-int findings_status(const struct findings *findings)
+int findings_end(struct findings *findings)
 {
-	if (findings->count[FINDING_PROBLEM])
-		return 2;
-	return findings->count[FINDING_WARNING] ? 1 : 0;
+	const unsigned int *count = findings->count;
+	int status = count[FINDING_PROBLEM] ? 2 : count[FINDING_WARNING] ? 1 : 0;
+
+	if (findings->json)
+		printf("\n  ],\n  \"ok\": %u,\n  \"warnings\": %u,\n  \"problems\": %u,\n"
+		       "  \"status\": %d\n}\n",
+		       count[FINDING_OK], count[FINDING_WARNING], count[FINDING_PROBLEM], status);
+	else
+		printf("%u ok, %u warning%s, %u problem%s\n", count[FINDING_OK],
+		       count[FINDING_WARNING], count[FINDING_WARNING] == 1 ? "" : "s",
+		       count[FINDING_PROBLEM], count[FINDING_PROBLEM] == 1 ? "" : "s");
+	return status;
 }
 
 const char *findings_size(char out[FINDINGS_SIZE_LEN], unsigned long long bytes)

@@ -4,6 +4,7 @@ tools_launcher_rdmachunk_SOURCES = \
 	src/util/attach_abi.h \
 	src/util/config.c \
 	src/util/config.h \
+	src/util/version.h \
 	tools/attach/arch.h \
 	tools/attach/arch_aarch64.c \
 	tools/attach/arch_none.c \
@@ -18,10 +19,14 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/attach/target.h \
 	tools/attach/tracee.c \
 	tools/attach/tracee.h \
+	tools/launcher/account.c \
+	tools/launcher/account.h \
 	tools/launcher/check.c \
 	tools/launcher/check.h \
 	tools/launcher/check_host.c \
 	tools/launcher/check_host.h \
+	tools/launcher/check_memlock.c \
+	tools/launcher/check_memlock.h \
 	tools/launcher/check_program.c \
 	tools/launcher/check_program.h \
 	tools/launcher/elf_deps.c \
@@ -30,18 +35,27 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/elf_file.h \
 	tools/launcher/findings.c \
 	tools/launcher/findings.h \
+	tools/launcher/guest.c \
+	tools/launcher/guest.h \
+	tools/launcher/library.c \
+	tools/launcher/library.h \
 	tools/launcher/options.c \
 	tools/launcher/options.h \
+	tools/launcher/output_file.c \
+	tools/launcher/output_file.h \
 	tools/launcher/preload.c \
 	tools/launcher/preload.h \
+	tools/launcher/print.c \
+	tools/launcher/print.h \
 	tools/launcher/probe.c \
 	tools/launcher/probe.h \
 	tools/launcher/proc.c \
 	tools/launcher/proc.h \
 	tools/launcher/rdma_device.c \
 	tools/launcher/rdma_device.h \
-	tools/launcher/rdmachunk.c
+	tools/launcher/rdmachunk.c \
+	tools/launcher/target.c \
+	tools/launcher/target.h
 tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
-tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"' \
-	-DVERSION_STRING='"$(PACKAGE_VERSION)"'
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
 tools_launcher_rdmachunk_LDADD = $(DL_LIBS)

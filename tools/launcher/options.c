@@ -4,15 +4,21 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest.h"
 #include "util/config.h"
 
 enum {
 	OPT_LIB = 256,
 	OPT_CHECK,
+	OPT_JSON,
 	OPT_MEMORY,
+	OPT_PID,
+	OPT_PRINT,
+	OPT_USER,
 	OPT_ROOT,
 	OPT_HELP,
 	OPT_VERSION,
@@ -27,53 +33,51 @@ static const struct {
 } own_options[] = {
 	{"lib", OPT_LIB, "FILE", "the library to load (default " LIBRARY_PATH ")"},
 	{"check", OPT_CHECK, NULL, "say whether it will work with QEMU on this host, and why not"},
-	{"memory", OPT_MEMORY, "SIZE", "with --check: the guest's memory, as QEMU's -m takes it"},
+	{"json", OPT_JSON, NULL, "with --check: print a JSON object"},
+	{"memory", OPT_MEMORY, "SIZE", "the guest's memory, as QEMU's -m takes it, for limits"},
+	{"pid", OPT_PID, "PID", "with --check: look at the QEMU that is this process"},
+	{"user", OPT_USER, "NAME", "with --check: check as this user, whom QEMU will run as"},
+	{"print", OPT_PRINT, "FORM", "print the settings to paste: env, systemd or libvirt"},
 	{"root", OPT_ROOT, "DIR", NULL},
 	{"help", OPT_HELP, NULL, "print this text"},
 	{"version", OPT_VERSION, NULL, "print the version"},
 };
 #define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
 
-/* Room for the name of an option that stands for a variable. */
-#define NAME_LEN 32
-
-/* RDMACHUNK_LOG_FILE becomes log-file. */
-static const char *option_name(char out[NAME_LEN], const struct config_variable *variable)
+const char *options_name(char out[OPTIONS_NAME_LEN], size_t index)
 {
-	const char *s = strchr(variable->name, '_') + 1;
+	const char *s = strchr(config_variables[index].name, '_') + 1;
 	size_t i;
 
-	for (i = 0; i < NAME_LEN - 1 && s[i]; i++)
+	/* RDMACHUNK_LOG_FILE becomes log-file. */
+	for (i = 0; i < OPTIONS_NAME_LEN - 1 && s[i]; i++)
 		out[i] = (char)(s[i] == '_' ? '-' : tolower((unsigned char)s[i]));
 	out[i] = '\0';
 	return out;
 }
 
-/* SIZE as QEMU's -m takes it: MiB when there is no suffix. */
-static bool parse_memory(const char *text, unsigned long long *bytes)
+static bool parse_pid(const char *text, pid_t *pid)
 {
-	static const char suffixes[] = "kmgt";
-	unsigned long long number;
-	unsigned int unit = 20;
-	const char *suffix;
 	char *end;
+	long number;
 
-	if (!isdigit((unsigned char)text[0]))
-		return false;
 	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (errno)
+	number = strtol(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || number < 1 || number > INT_MAX)
 		return false;
-	if (*end) {
-		suffix = strchr(suffixes, tolower((unsigned char)*end));
-		if (!suffix || end[1])
-			return false;
-		unit = 10 * (unsigned int)(suffix - suffixes + 1);
-	}
-	if (number == 0 || number > (1ULL << 60) >> unit)
-		return false;
-	*bytes = number << unit;
+	*pid = (pid_t)number;
 	return true;
+}
+
+static bool is_form(const char *text)
+{
+	return !strcmp(text, "env") || !strcmp(text, "systemd") || !strcmp(text, "libvirt");
+}
+
+static bool refuse(const char *what)
+{
+	fprintf(stderr, "rdmachunk: %s %s\n", what, optarg);
+	return false;
 }
 
 static bool apply(struct options *options, int value)
@@ -85,12 +89,20 @@ static bool apply(struct options *options, int value)
 	case OPT_CHECK:
 		options->check = true;
 		return true;
+	case OPT_JSON:
+		options->json = true;
+		return true;
 	case OPT_MEMORY:
-		if (parse_memory(optarg, &options->memory))
-			return true;
-		fprintf(stderr, "rdmachunk: --memory=%s is not a size such as 512M or 8G\n",
-			optarg);
-		return false;
+		return guest_parse_size(optarg, &options->memory) ||
+		       refuse("not a size such as 512M or 8G: --memory");
+	case OPT_PID:
+		return parse_pid(optarg, &options->pid) || refuse("not a process id: --pid");
+	case OPT_PRINT:
+		options->print = optarg;
+		return is_form(optarg) || refuse("not env, systemd or libvirt: --print");
+	case OPT_USER:
+		options->user = optarg;
+		return true;
 	case OPT_ROOT:
 		options->root = optarg;
 		return true;
@@ -112,7 +124,7 @@ static bool apply(struct options *options, int value)
 bool options_parse(struct options *options, int argc, char **argv)
 {
 	struct option table[OWN_OPTIONS + OPTIONS_VARIABLES_MAX + 1];
-	char names[OPTIONS_VARIABLES_MAX][NAME_LEN];
+	char names[OPTIONS_VARIABLES_MAX][OPTIONS_NAME_LEN];
 	size_t count = 0;
 	int value;
 
@@ -126,10 +138,10 @@ bool options_parse(struct options *options, int argc, char **argv)
 	}
 	for (int i = 0; config_variables[i].name; i++, count++) {
 		if (i == OPTIONS_VARIABLES_MAX) {
-			fprintf(stderr, "rdmachunk: more variables than I have room for\n");
+			fprintf(stderr, "rdmachunk: too many variables\n");
 			return false;
 		}
-		table[count].name = option_name(names[i], &config_variables[i]);
+		table[count].name = options_name(names[i], (size_t)i);
 		table[count].has_arg = required_argument;
 		table[count].val = OPT_VARIABLE + i;
 	}
@@ -152,20 +164,21 @@ static void help_line(FILE *out, const char *name, const char *argument, const c
 
 void options_help(FILE *out)
 {
-	const struct config_variable *v;
-	char name[NAME_LEN];
+	char name[OPTIONS_NAME_LEN];
 
 	fputs("Usage: rdmachunk [OPTION...] [--] QEMU [ARGUMENT...]\n"
 	      "       rdmachunk --check [OPTION...] [QEMU]\n"
+	      "       rdmachunk --print FORM [OPTION...]\n"
 	      "       rdmachunk attach [OPTION...] PID|GUEST\n"
 	      "       rdmachunk detach PID|GUEST\n"
 	      "Run QEMU so that its migrations over RDMA register memory in large regions; or have one\n"
 	      "that runs already do so, and no longer.\n"
 	      "\n",
 	      out);
-	for (v = config_variables; v->name; v++) {
-		help_line(out, option_name(name, v), "VALUE", v->help);
-		fprintf(out, "  %-18s %s (default: %s)\n", "", v->allowed, v->fallback);
+	for (size_t i = 0; config_variables[i].name; i++) {
+		help_line(out, options_name(name, i), "VALUE", config_variables[i].help);
+		fprintf(out, "  %-18s %s (default: %s)\n", "", config_variables[i].allowed,
+			config_variables[i].fallback);
 	}
 	for (size_t i = 0; i < OWN_OPTIONS; i++)
 		if (own_options[i].help)

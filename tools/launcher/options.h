@@ -3,13 +3,18 @@
 #define RDMACHUNK_LAUNCHER_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* At most this many variables; options_parse() says so at once when the table outgrows it. */
 #define OPTIONS_VARIABLES_MAX 16
 
 struct options {
-	bool help, version, check;
+	bool help, version, check, json;
+	const char *print; /* --print: env, systemd or libvirt; or NULL */
+	const char *user;  /* --user: the name of the user QEMU runs as, or NULL */
+	pid_t pid;	   /* --pid: a QEMU that runs, or 0 */
 	/* The library to load, or NULL for the installed one. */
 	const char *library;
 	/* --memory: the guest's size in bytes, 0 when it was not given. */
@@ -28,6 +33,12 @@ struct options {
  * false after having said on standard error what is wrong.
  */
 bool options_parse(struct options *options, int argc, char **argv);
+
+/* Room for an option's name. */
+#define OPTIONS_NAME_LEN 32
+
+/* The option, without its dashes, that stands for the i-th of config_variables. Returns `out`. */
+const char *options_name(char out[OPTIONS_NAME_LEN], size_t i);
 
 /* Print the text of --help, made from the same tables. */
 void options_help(FILE *out);

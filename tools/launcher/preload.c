@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "preload.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "library.h"
+#include "output_file.h"
 #include "util/config.h"
 
 /* Two variables for one setting. */
@@ -35,6 +38,51 @@ static void forget_other_spellings(const struct options *options)
 	}
 }
 
+/* Does this text begin with that name, and not with a longer one? */
+static bool begins_with_name(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+	unsigned char next = (unsigned char)text[len];
+
+	return !strncmp(text, name, len) && next != '_' && !isalnum(next);
+}
+
+/* The i-th variable if the text begins with its name and it was given as an option; or NULL. */
+static const char *option_at(const struct options *options, const char *text,
+			     char name[OPTIONS_NAME_LEN])
+{
+	for (size_t i = 0; config_variables[i].name; i++)
+		if (options->variable[i] && begins_with_name(text, config_variables[i].name)) {
+			options_name(name, i);
+			return config_variables[i].name;
+		}
+	return NULL;
+}
+
+/* The library's complaint, with options in the place of their variables: as they were typed. */
+static void say(const struct options *options, const char *message)
+{
+	char name[OPTIONS_NAME_LEN];
+	const char *variable;
+
+	fputs("rdmachunk: ", stderr);
+	while (*message) {
+		variable = option_at(options, message, name);
+		if (!variable) {
+			fputc(*message++, stderr);
+			continue;
+		}
+		message += strlen(variable);
+		fprintf(stderr, "--%s", name);
+		/* "--shift 31", but "--shift=" when nothing follows. */
+		if (message[0] == '=' && message[1] != ' ') {
+			fputc(' ', stderr);
+			message++;
+		}
+	}
+	fputc('\n', stderr);
+}
+
 bool preload_set_variables(const struct options *options)
 {
 	struct config config;
@@ -50,10 +98,55 @@ bool preload_set_variables(const struct options *options)
 	}
 	config_parse(&config, environ);
 	for (size_t i = 0; i < config.warnings; i++)
-		fprintf(stderr, "rdmachunk: %s\n", config.warning[i]);
+		say(options, config.warning[i]);
 	for (size_t i = 0; i < config.errors; i++)
-		fprintf(stderr, "rdmachunk: %s\n", config.error[i]);
+		say(options, config.error[i]);
 	return config.errors == 0;
+}
+
+static bool file_is_writable(const struct options *options, const char *variable, const char *path,
+			     const char *directory)
+{
+	const char *why;
+	char message[PATH_MAX + 128];
+
+	if (!path || !strcmp(path, "stderr"))
+		return true;
+	why = output_file_refused(path, directory);
+	if (why) {
+		snprintf(message, sizeof(message), "%s=%s: %s", variable, path, why);
+		say(options, message);
+	}
+	return !why;
+}
+
+bool preload_files(const struct options *options)
+{
+	char directory[PATH_MAX];
+	struct config config;
+	bool log, stats;
+
+	if (!getcwd(directory, sizeof(directory)))
+		strcpy(directory, "/");
+	/* QEMU opens them after it has gone there. */
+	for (char **word = options->command; *word; word++)
+		if (!strcmp(*word, "-daemonize") || !strcmp(*word, "--daemonize"))
+			strcpy(directory, "/");
+	config_parse(&config, environ);
+	log = file_is_writable(options, "RDMACHUNK_LOG_FILE", config.log_file, directory);
+	stats = file_is_writable(options, "RDMACHUNK_STATS", config.stats, directory);
+	return log && stats;
+}
+
+/* Says so if the file at `path` is not the library, or not this one. */
+static bool is_library(const char *path)
+{
+	char text[LIBRARY_TEXT_LEN];
+	enum library_kind kind = library_examine(path, text);
+
+	if (kind != LIBRARY_OURS)
+		fprintf(stderr, "rdmachunk: %s: %s\n", path, text);
+	return kind != LIBRARY_UNUSABLE;
 }
 
 char *preload_library(const struct options *options)
@@ -74,7 +167,7 @@ char *preload_library(const struct options *options)
 			"rdmachunk: %s: the loader splits LD_PRELOAD at spaces and colons; "
 			"put the library elsewhere\n",
 			path);
-	} else {
+	} else if (is_library(path)) {
 		return path;
 	}
 	free(path);

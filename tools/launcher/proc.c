@@ -25,6 +25,22 @@ struct proc_mapped proc_read_maps(FILE *maps, const char *library)
 	return mapped;
 }
 
+bool proc_maps_contain(FILE *maps, const char *end)
+{
+	char *line = NULL, *path;
+	size_t size = 0, len;
+	bool found = false;
+
+	while (!found && getline(&line, &size, maps) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		path = strchr(line, '/');
+		len = path ? strlen(path) : 0;
+		found = len >= strlen(end) && !strcmp(path + len - strlen(end), end);
+	}
+	free(line);
+	return found;
+}
+
 bool proc_is_secure(FILE *auxv)
 {
 	ElfW(auxv_t) entry;
@@ -34,6 +50,30 @@ bool proc_is_secure(FILE *auxv)
 		if (entry.a_type == AT_SECURE)
 			secure = entry.a_un.a_val != 0;
 	return secure;
+}
+
+bool proc_read_memlock(FILE *limits, rlim_t *memlock)
+{
+	static const char name[] = "Max locked memory ";
+	char *line = NULL, word[32];
+	unsigned long long bytes;
+	size_t size = 0;
+	bool found = false;
+
+	while (!found && getline(&line, &size, limits) > 0) {
+		if (strncmp(line, name, strlen(name)) != 0 ||
+		    sscanf(line + strlen(name), " %31s", word) != 1)
+			continue;
+		found = true;
+		if (!strcmp(word, "unlimited"))
+			*memlock = RLIM_INFINITY;
+		else if (sscanf(word, "%llu", &bytes) == 1)
+			*memlock = bytes;
+		else
+			found = false;
+	}
+	free(line);
+	return found;
 }
 
 bool proc_has_capability(FILE *status, unsigned int capability)

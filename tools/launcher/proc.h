@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 /* What the files of /proc/PID tell, see proc(5). Each is read to its end, and stays the caller's.
  */
@@ -17,8 +18,14 @@ struct proc_mapped {
 /* maps, with the library at `library`, which may be NULL. */
 struct proc_mapped proc_read_maps(FILE *maps, const char *library);
 
+/* maps: has the process mapped a file whose path ends like this? */
+bool proc_maps_contain(FILE *maps, const char *end);
+
 /* auxv: has the kernel started the process in secure mode (AT_SECURE)? */
 bool proc_is_secure(FILE *auxv);
+
+/* limits: RLIMIT_MEMLOCK in bytes, or RLIM_INFINITY; false when it is not told. */
+bool proc_read_memlock(FILE *limits, rlim_t *memlock);
 
 /* status: is the capability, one of CAP_*, in the effective set? */
 bool proc_has_capability(FILE *status, unsigned int capability);

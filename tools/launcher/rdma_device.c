@@ -52,6 +52,7 @@ static int query(struct rdma_device_limits *limits, const struct calls *calls,
 	err = calls->query_device(context, &attr);
 	if (!err) {
 		limits->max_mr_size = attr.max_mr_size;
+		limits->vendor_id = attr.vendor_id;
 		limits->max_mr = attr.max_mr > 0 ? (unsigned int)attr.max_mr : 0;
 	}
 	calls->close_device(context);

@@ -4,9 +4,13 @@
 
 #include <stddef.h>
 
+/* Of siw, software iWARP: SIW_VENDOR_ID in drivers/infiniband/sw/siw/siw.h of Linux. */
+#define RDMA_DEVICE_VENDOR_SIW 0x626d74
+
 struct rdma_device_limits {
 	unsigned long long max_mr_size; /* bytes in one MR */
 	unsigned int max_mr;		/* MRs at one time */
+	unsigned int vendor_id;
 };
 
 /*

@@ -33,6 +33,8 @@ expect "completion: values of --shift" "$(complete_words rdmachunk --shift 2)" \
 	"20 21 22 23 24 25 26 27 28 29 "
 expect "completion: values behind =" "$(complete_words rdmachunk --log = d)" "debug "
 expect "completion: values right behind =" "$(complete_words rdmachunk --log =)" "debug error info off warn "
+expect "completion: values of --print" "$(complete_words rdmachunk --print '')" "env libvirt systemd "
+expect "completion: values of --user" "$(complete_words rdmachunk --check --user roo)" "root "
 expect "completion: size" "$(complete_words rdmachunk --size 3)" "32M "
 expect "completion: files" "$(complete_words rdmachunk --stats "$tmp/path/st")" "$tmp/path/statistics "
 expect "completion: programs" "$(complete_words rdmachunk qemu-system-pl)" "qemu-system-planted "

@@ -27,17 +27,26 @@ echo plant0 >"$host/sys/class/infiniband_verbs/uverbs0/ibdev"
 : >"$host/dev/infiniband/rdma_cm"
 ln -sf "$qemu" "$bin/qemu-system-x86_64"
 ln -sf "$qemu" "$bin/qemu-system-$(uname -m)"
-printf '#!/bin/sh\nexec %q --lib %q --root %q "$@"\n' "$launcher" "$library" "$host" >"$bin/rdmachunk"
-chmod +x "$bin/rdmachunk"
 
 # The limit of locked memory is this host's own.
 usual=()
+user=
 may_lock=yes
 if prlimit --memlock=unlimited true 2>/dev/null; then
 	usual=(prlimit --memlock=unlimited)
 elif [ "$(id -u)" -ne 0 ]; then
 	may_lock=no
+else
+	user='--user root'
 fi
+
+# Only --check takes a user.
+cat >"$bin/rdmachunk" <<END
+#!/bin/sh
+case " \$* " in *' --check '*) set -- $user "\$@" ;; esac
+exec '$launcher' --lib '$library' --root '$host' "\$@"
+END
+chmod +x "$bin/rdmachunk"
 
 # example_runs NUMBER PATTERN: it succeeds, says nothing on standard error, and prints such a line.
 example_runs() {
@@ -48,10 +57,10 @@ example_runs() {
 	expect_line "example $1: output" "$out" "$2"
 }
 
-expect "examples in the manual page" "$(manual_examples "$page")" 6
+expect "examples in the manual page" "$(manual_examples "$page")" 8
 example_runs 1 "LD_PRELOAD=$library"
 example_runs 2 "RDMACHUNK_SIZE=32M"
-expect_line "example 2: statistics" "$out" "RDMACHUNK_STATS=/tmp/rdmachunk-%p\.json"
+expect_line "example 2: statistics" "$out" "RDMACHUNK_STATS=/tmp/rdmachunk-%p\.jsonl"
 expect_line "example 2: arguments" "$out" "argument=-nographic"
 example_runs 3 "RDMACHUNK_SHIFT=off"
 if [ "$may_lock" = yes ]; then
@@ -62,6 +71,15 @@ else
 fi
 echo "1: DOWN" >"$port/state"
 example_runs 6 "plug in its cable, .*"
+echo "4: ACTIVE" >"$port/state"
+example_runs 7 "LimitMEMLOCK=8454144K"
+if command -v jq >/dev/null; then
+	echo "1: DOWN" >"$port/state"
+	example_runs 8 "RDMA link plant0/1 is DOWN"
+else
+	not_run "example 8" "needs jq; install the package jq"
+fi
+echo "1: DOWN" >"$port/state"
 # The script of example 5 stops there.
 manual_example "$page" 5 >"$tmp/example.sh"
 run env PATH="$bin:$PATH" sh "$tmp/example.sh"

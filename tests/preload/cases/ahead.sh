@@ -100,7 +100,7 @@ case_ahead_answered_wrongly()
 {
 	run_shim "$client" ahead bad-result
 	must_exit shim 0
-	one_line shim.err '^rdmachunk: a message that cannot be right: Protocol error; failing the migration$'
+	one_line shim.err '^rdmachunk: REGISTER_RESULT that does not hold exactly one result: Protocol error; failing the migration$'
 	one_line shim.out '^failed$'
 	[[ $(count '^ibv_modify_qp .*state=6' shim.log) == 1 ]] || fail "the QP was left as it was"
 	balanced shim.log
