@@ -30,6 +30,7 @@ core_sources = \
 	src/core/zero_queue.c src/core/zero_queue.h
 
 util_sources = \
+	src/util/attach_abi.h \
 	src/util/config.c src/util/config.h \
 	src/util/error_text.c src/util/error_text.h \
 	src/util/log.c src/util/log.h \
@@ -56,8 +57,10 @@ module_sources = $(core_sources) $(util_sources) \
 	src/engine/sessions.c src/engine/sessions.h \
 	src/engine/verbs.c src/engine/verbs.h \
 	src/engine/worker.c src/engine/worker.h \
+	src/hook/attach.c src/hook/attach.h \
 	src/hook/exports.c \
-	src/hook/memory.c \
+	src/hook/got.c src/hook/got.h \
+	src/hook/memory.c src/hook/memory.h \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
 module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)

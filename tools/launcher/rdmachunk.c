@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/attach.h"
 #include "check.h"
 #include "options.h"
 #include "preload.h"
@@ -83,11 +84,23 @@ static const char *contradiction(const struct options *options)
 	return NULL;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"attach", attach_main},
+	{"detach", detach_main},
+};
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	const char *wrong;
 
+	/* A program of such a name is named by its path, or behind "--". */
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
 	if (!options_parse(&options, argc, argv)) {
 		fprintf(stderr, "Try rdmachunk --help\n");
 		return EXIT_FAILED;
