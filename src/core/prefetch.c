@@ -208,7 +208,7 @@ struct range prefetch_find(const struct prefetch_scan *scan)
 	if (start == scan->range.end)
 		return (struct range){start, start};
 	run.end = least(least(run.end, start + scan->bytes), scan->end);
-	run.end = data_run_end(&scan->place, run, scan->bridge);
+	run.end = data_run_end_in_window(&scan->place, run, scan->end, scan->bridge);
 	return run;
 }
 

@@ -157,15 +157,15 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	struct data_run_place place = place_in(s, block);
 	uint64_t bytes =
 		s->prefetch.on ? prefetch_window(&s->prefetch) : UINT64_C(1) << s->options.shift;
-	struct range run;
+	struct range gap, run;
 
-	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
+	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &gap))
 		return false;
 	*wide = want;
 	/* Where its memory is here shows with the first chunk of a block. */
 	if (s->single || !block->local_known)
 		return true;
-	if (is_planned(s, block, want) && s->prefetch.planned.end <= run.end &&
+	if (is_planned(s, block, want) && s->prefetch.planned.end <= gap.end &&
 	    s->prefetch.planned.end > want.end) {
 		wide->end = s->prefetch.planned.end;
 		return true;
@@ -177,7 +177,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		return true;
 	/* QEMU writes all that it asks for: only the last chunk of it matters. */
 	run.start = (want.end - 1) & ~(s->chunk_size - 1);
-	wide->end = data_run_end(&place, run, prefetch_bridges(&s->prefetch, block));
+	wide->end = data_run_end_in_window(&place, run, s->prefetch.on ? gap.end : run.end,
+					   prefetch_bridges(&s->prefetch, block));
 	return true;
 }
 
