@@ -21,13 +21,13 @@ static void count(int number)
 }
 
 /* As QEMU's main thread, most of the time. */
-static int idle(void)
+static _Noreturn void idle(void)
 {
 	for (;;)
 		ppoll(NULL, 0, NULL, NULL);
 }
 
-static int spin(void)
+static _Noreturn void spin(void)
 {
 	for (;;)
 		caught = 0;
@@ -141,9 +141,9 @@ int main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(mode, "idle"))
-		return idle();
+		idle();
 	if (!strcmp(mode, "spin"))
-		return spin();
+		spin();
 	if (!strcmp(mode, "watch") && argc > 2)
 		return watch(argv[2]);
 	if (!strcmp(mode, "trace") && argc > 2)

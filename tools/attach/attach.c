@@ -306,6 +306,33 @@ static int attach_library(struct job *job, const char *path)
 	return status;
 }
 
+static int detach_library(struct job *job)
+{
+	char reason[CHECKS_REASON_LEN];
+	struct attach_request request;
+	enum target_library state;
+	int status;
+
+	state = target_library(&job->target, &job->library, &job->info);
+	if (state == TARGET_PRELOADED)
+		return say(ATTACH_REFUSED,
+			   "process %d was started with the library, which stays; mend: start QEMU "
+			   "without it",
+			   (int)job->process.pid);
+	if (state != TARGET_ATTACHED)
+		return say(ATTACH_REFUSED, "process %d is not attached; mend: none is needed",
+			   (int)job->process.pid);
+	if (!checks_idle(&job->process, reason))
+		return say(ATTACH_REFUSED, "%s", reason);
+	status = ask(job, ATTACH_TAKE_OUT, &request);
+	if (!status)
+		printf("detached from process %d%s%s%s: %u hooks are out; its main thread was stopped "
+		       "for %.1f ms at most\n",
+		       (int)job->process.pid, job->process.guest[0] ? " (" : "", job->process.guest,
+		       job->process.guest[0] ? ")" : "", request.slots, job->kept * 1e3);
+	return status;
+}
+
 int attach_main(int argc, char **argv)
 {
 	char reason[CHECKS_REASON_LEN], *path;
@@ -331,7 +358,6 @@ int attach_main(int argc, char **argv)
 int detach_main(int argc, char **argv)
 {
 	char reason[CHECKS_REASON_LEN];
-	struct attach_request request;
 	static struct job job;
 	struct options options;
 	int status = parse(&options, argc, argv, &job);
@@ -340,27 +366,7 @@ int detach_main(int argc, char **argv)
 		return status;
 	if (!checks_target(&job.process, &job.target, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
-	switch (target_library(&job.target, &job.library, &job.info)) {
-	case TARGET_PRELOADED:
-		status = say(
-			ATTACH_REFUSED,
-			"process %d was started with the library, which stays; mend: start QEMU "
-			"without it",
-			(int)job.process.pid);
-		break;
-	case TARGET_ATTACHED:
-		status = checks_idle(&job.process, reason) ? ask(&job, ATTACH_TAKE_OUT, &request)
-							   : say(ATTACH_REFUSED, "%s", reason);
-		break;
-	default:
-		status = say(ATTACH_REFUSED, "process %d is not attached; mend: none is needed",
-			     (int)job.process.pid);
-	}
+	status = detach_library(&job);
 	target_close(&job.target);
-	if (!status)
-		printf("detached from process %d%s%s%s: %u hooks are out; its main thread was stopped "
-		       "for %.1f ms at most\n",
-		       (int)job.process.pid, job.process.guest[0] ? " (" : "", job.process.guest,
-		       job.process.guest[0] ? ")" : "", request.slots, job.kept * 1e3);
 	return status;
 }

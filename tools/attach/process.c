@@ -189,6 +189,8 @@ int process_find(struct process *process, const char *text)
 	    process_read(process, (pid_t)pid) == 0)
 		return 0;
 	count = process_list(&list);
+	if (!list)
+		return count < 0 ? (int)count : -ESRCH;
 	for (ssize_t i = 0; i < count; i++) {
 		if (strcmp(list[i].guest, text) || !*text)
 			continue;
@@ -196,8 +198,6 @@ int process_find(struct process *process, const char *text)
 		found++;
 	}
 	free(list);
-	if (count < 0)
-		return (int)count;
 	return found == 1 ? 0 : found ? -ENOTUNIQ : -ESRCH;
 }
 
