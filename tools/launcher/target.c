@@ -64,7 +64,9 @@ static struct guest guest_of_process(pid_t pid)
 	size_t len = 0, n = 0;
 
 	text = read_whole(pid, "cmdline", &len);
-	for (size_t i = 0; text && i < len; i += strlen(text + i) + 1)
+	if (!text)
+		return guest;
+	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
 		n++;
 	if (n)
 		argv = calloc(n + 1, sizeof(*argv));
