@@ -82,6 +82,8 @@ src/util/build-id.h: $(module_sources) src/hook/exports.map src/hook/version.c
 	$(AM_V_GEN)$(MKDIR_P) src/util && \
 	sum=`cd $(srcdir) && cat $(module_sources) src/hook/exports.map src/hook/version.c | cksum` && \
 	printf '#define BUILD_ID "%08x"\n' $${sum%% *} >$@
+# Whoever makes a single target does not make BUILT_SOURCES.
+$(librdmachunk_la_OBJECTS) $(tests_engine_libmodule_a_OBJECTS) $(tools_launcher_rdmachunk_OBJECTS): | src/util/build-id.h
 
 # A preload is named by its file; libtool's description of it serves nobody.
 install-exec-hook:
