@@ -18,9 +18,10 @@
 #define LATE_PIECES 4
 #define LATE_FACTOR 2
 
-void prefetch_init(struct prefetch *p, unsigned int shift)
+void prefetch_init(struct prefetch *p, unsigned int shift, unsigned int threads)
 {
 	p->shift = shift;
+	p->threads = threads;
 	piece_init(&p->there);
 	piece_init(&p->here);
 }
@@ -64,9 +65,15 @@ uint64_t prefetch_window(const struct prefetch *p)
 	return window;
 }
 
-uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
+/*
+ * One thread registers it at each end. So this end is not as quick as its threads were together;
+ * and a destination that had registered ahead, which is no measure for what it has not, is taken to
+ * be no quicker than that.
+ */
+uint64_t prefetch_bytes_passed(const struct prefetch *p)
 {
-	return of_both(p, piece_within(&p->there, ns), piece_within(&p->here, ns));
+	return of_both(p, piece_within(&p->there, PREFETCH_PASSED_NS),
+		       piece_within(&p->here, PREFETCH_PASSED_NS) / most(p->threads, 1));
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)
@@ -175,7 +182,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	end = block->length;
 	if (block->passed) {
 		end = least(p->follows, end);
-		bytes = prefetch_bytes_within(p, PREFETCH_PASSED_NS);
+		bytes = prefetch_bytes_passed(p);
 		bytes = most(bytes / chunk_size, 1) * chunk_size;
 	}
 	position = chunk_start(p->position, chunk_size);

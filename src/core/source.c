@@ -10,7 +10,7 @@ void source_init(struct source *s, const struct source_options *options)
 {
 	s->options = *options;
 	s->widening = true;
-	prefetch_init(&s->prefetch, options->shift);
+	prefetch_init(&s->prefetch, options->shift, options->threads);
 	s->prefetch.on = options->prefetch;
 	s->prefetch.bridge = options->bridge;
 	s->prefetch.memory = options->memory;
@@ -133,7 +133,7 @@ static struct data_run_place place_in(const struct source *s, const struct ram_b
  * through; `want` at least. */
 static uint64_t passed_end(const struct source *s, struct range want)
 {
-	uint64_t end, bytes = prefetch_bytes_within(&s->prefetch, PREFETCH_PASSED_NS);
+	uint64_t end, bytes = prefetch_bytes_passed(&s->prefetch);
 
 	if (!s->chunk_size)
 		return want.end;

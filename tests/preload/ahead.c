@@ -209,22 +209,24 @@ static bool are_held(struct run *r, int count)
 	return __atomic_load_n(&peer_control->reg_held, __ATOMIC_RELAXED) >= count;
 }
 
-/* The third piece has 16 MiB, one half for each of two threads: neither ends before both have
- * begun. */
+/* Two pieces have 4 MiB. What comes then is for two threads: neither ends before both have begun.
+ */
 static int run_threads(void)
 {
+	char *block = map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB);
 	const unsigned int third = LENGTH / MIB - 16;
 	int before = peer_control->reg_held;
 	struct run r;
 
-	__atomic_store_n(&peer_control->reg_hold, 8 * MIB, __ATOMIC_RELAXED);
-	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	peer_control->reg_hold_bytes = LENGTH - third * MIB;
+	__atomic_store_n(&peer_control->reg_hold_at, block + third * MIB, __ATOMIC_RELEASE);
+	open_source(&r, block, LENGTH, UINT_MAX);
 	wait_for(request_ahead_came(&r));
 	wait_for(live_mrs() == r.base + 3);
 	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
 		if (chunk == third) {
 			wait_for(are_held(&r, before + 2));
-			__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&peer_control->reg_hold_at, NULL, __ATOMIC_RELEASE);
 		}
 		write_chunk(&r, chunk);
 		migration_take_ready(&r.m);
