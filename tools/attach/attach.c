@@ -96,39 +96,35 @@ static void end(struct job *job, struct tracee *tracee)
 		job->kept = tracee->kept;
 }
 
+/* Of the C library, or of libdl, where older ones have it; 0: of neither. */
+static uint64_t find_in_libc(const struct target *target, const char *name)
+{
+	const struct target_module *libdl = target_module(target, "libdl.so.");
+	uint64_t found = target_symbol(target, target_module(target, "libc.so."), name);
+
+	return found || !libdl ? found : target_symbol(target, libdl, name);
+}
+
 static void find_dlopen(const struct target *target, struct arch_call *call)
 {
-	const struct target_module *libc = target_module(target, "libc.so.");
-	const struct target_module *libdl = target_module(target, "libdl.so.");
-
 	call->args[1] = RTLD_NOW;
-	call->function = target_symbol(target, libc, "dlopen");
-	if (!call->function && libdl)
-		call->function = target_symbol(target, libdl, "dlopen");
+	call->function = find_in_libc(target, "dlopen");
 	if (call->function)
 		return;
-	call->function = target_symbol(target, libc, LIBC_DLOPEN);
+	call->function = find_in_libc(target, LIBC_DLOPEN);
 	call->args[1] |= LIBC_DLOPEN_FLAG;
 }
 
 /* Why the loader did not load it; the thread is stopped. */
 static void read_dlerror(const struct job *job, struct tracee *tracee, char *why, size_t size)
 {
-	const struct target *target = &job->target;
-	const struct target_module *libc = target_module(target, "libc.so.");
-	const struct target_module *libdl = target_module(target, "libdl.so.");
-	struct arch_call call = {target_symbol(target, libc, "dlerror"), {0}};
+	struct arch_call call = {find_in_libc(&job->target, "dlerror"), {0}};
 	uint64_t text = 0;
-	size_t used = 0;
 
-	snprintf(why, size, "its loader does not say why");
-	if (!call.function && libdl)
-		call.function = target_symbol(target, libdl, "dlerror");
-	if (!call.function || tracee_call(tracee, &call, CALL_SECONDS, &text) || !text)
-		return;
-	while (used < size - 1 && !target_read(target, text + used, why + used, 1) && why[used])
-		used++;
-	why[used] = '\0';
+	if (call.function && !tracee_call(tracee, &call, CALL_SECONDS, &text) && text)
+		target_read_string(&job->target, text, why, size);
+	else
+		snprintf(why, size, "its loader does not say why");
 }
 
 static int load(struct job *job, const char *path)
@@ -272,6 +268,16 @@ static int parse(struct options *options, int argc, char **argv, struct job *job
 	return ret ? say(ATTACH_REFUSED, "/proc: %s; mend: mount it", strerror(-ret)) : ATTACH_DONE;
 }
 
+static void say_done(const struct job *job, const char *what, unsigned int slots, const char *where)
+{
+	const char *guest = job->process.guest;
+
+	printf("%s process %d%s%s%s: %u hooks are %s; its main thread was stopped for %.1f ms at "
+	       "most\n",
+	       what, (int)job->process.pid, guest[0] ? " (" : "", guest, guest[0] ? ")" : "", slots,
+	       where, job->kept * 1e3);
+}
+
 static int attach_library(struct job *job, const char *path)
 {
 	char reason[CHECKS_REASON_LEN];
@@ -299,10 +305,7 @@ static int attach_library(struct job *job, const char *path)
 	if (!status)
 		status = ask(job, ATTACH_PUT_IN, &request);
 	if (!status)
-		printf("attached to process %d%s%s%s: %u hooks are in; its main thread was stopped "
-		       "for %.1f ms at most\n",
-		       (int)job->process.pid, job->process.guest[0] ? " (" : "", job->process.guest,
-		       job->process.guest[0] ? ")" : "", request.slots, job->kept * 1e3);
+		say_done(job, "attached to", request.slots, "in");
 	return status;
 }
 
@@ -326,10 +329,7 @@ static int detach_library(struct job *job)
 		return say(ATTACH_REFUSED, "%s", reason);
 	status = ask(job, ATTACH_TAKE_OUT, &request);
 	if (!status)
-		printf("detached from process %d%s%s%s: %u hooks are out; its main thread was stopped "
-		       "for %.1f ms at most\n",
-		       (int)job->process.pid, job->process.guest[0] ? " (" : "", job->process.guest,
-		       job->process.guest[0] ? ")" : "", request.slots, job->kept * 1e3);
+		say_done(job, "detached from", request.slots, "out");
 	return status;
 }
 

@@ -10,20 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static FILE *open_proc(pid_t pid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return fopen(path, "re");
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
+#include "launcher/proc.h"
 
 static void read_exe(struct process *p)
 {
@@ -40,7 +27,7 @@ static void read_exe(struct process *p)
 	len = strlen(p->exe);
 	if (len > sizeof(deleted) && !strcmp(p->exe + len - sizeof(deleted) + 1, deleted))
 		p->exe[len - sizeof(deleted) + 1] = '\0';
-	name = base_name(p->exe);
+	name = basename(p->exe);
 	p->qemu = !strncmp(name, "qemu-system-", 12) || !strncmp(name, "qemu-kvm", 8);
 }
 
@@ -70,7 +57,7 @@ static void parse_name(char *out, size_t size, const char *value)
 
 static void read_guest(struct process *p)
 {
-	FILE *file = open_proc(p->pid, "cmdline");
+	FILE *file = proc_open(p->pid, "cmdline");
 	char *argument = NULL;
 	size_t size = 0;
 	bool next = false;
@@ -87,7 +74,7 @@ static void read_guest(struct process *p)
 
 static int read_status(struct process *p)
 {
-	FILE *file = open_proc(p->pid, "status");
+	FILE *file = proc_open(p->pid, "status");
 	char line[512], features[256];
 	unsigned int fsuid, fsgid;
 	int tracer;
@@ -112,7 +99,7 @@ static int read_status(struct process *p)
 
 static void read_confined(struct process *p)
 {
-	FILE *file = open_proc(p->pid, "attr/current");
+	FILE *file = proc_open(p->pid, "attr/current");
 
 	if (!file)
 		return;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "launcher/proc.h"
+
 /* More would be a list that goes in a circle, or memory that changes under us. */
 #define MODULES_MAX 4096
 #define PHDRS_MAX   64
@@ -21,36 +23,30 @@ struct tables {
 	uint64_t symbols, strings, strings_len, gnu_hash, hash;
 };
 
-int target_read(const struct target *t, uint64_t address, void *out, size_t len)
+/* Reads from the process, or writes to it. */
+static int transfer(const struct target *t, uint64_t address, char *data, size_t len, bool write)
 {
-	char *at = out;
-
 	while (len) {
-		ssize_t n = pread(t->mem, at, len, (off_t)address);
+		ssize_t n = write ? pwrite(t->mem, data, len, (off_t)address)
+				  : pread(t->mem, data, len, (off_t)address);
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		at += n;
+		data += n;
 		address += (uint64_t)n;
 		len -= (size_t)n;
 	}
 	return 0;
 }
 
+int target_read(const struct target *t, uint64_t address, void *out, size_t len)
+{
+	return transfer(t, address, out, len, false);
+}
+
 int target_write(const struct target *t, uint64_t address, const void *data, size_t len)
 {
-	const char *at = data;
-
-	while (len) {
-		ssize_t n = pwrite(t->mem, at, len, (off_t)address);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		at += n;
-		address += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return transfer(t, address, (char *)data, len, true);
 }
 
 /* To be freed; NULL when it cannot be read. */
@@ -67,7 +63,7 @@ static void *read_table(const struct target *t, uint64_t address, uint64_t len)
 	return table;
 }
 
-static void read_string(const struct target *t, uint64_t address, char *out, size_t size)
+void target_read_string(const struct target *t, uint64_t address, char *out, size_t size)
 {
 	size_t used = 0;
 
@@ -82,13 +78,10 @@ struct start {
 
 static int read_auxv(pid_t pid, struct start *start)
 {
-	char path[64];
+	FILE *file = proc_open(pid, "auxv");
 	ElfW(auxv_t) entry;
-	FILE *file;
 
 	memset(start, 0, sizeof(*start));
-	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
-	file = fopen(path, "re");
 	if (!file)
 		return -errno;
 	while (fread(&entry, sizeof(entry), 1, file) == 1 && entry.a_type != AT_NULL) {
@@ -160,7 +153,7 @@ int target_reload(struct target *t)
 		more += t->count++;
 		more->bias = map.l_addr;
 		more->dynamic = (uintptr_t)map.l_ld;
-		read_string(t, (uintptr_t)map.l_name, more->name, sizeof(more->name));
+		target_read_string(t, (uintptr_t)map.l_name, more->name, sizeof(more->name));
 	}
 	t->dynamic = t->count > 0;
 	return 0;
@@ -193,18 +186,11 @@ void target_close(struct target *t)
 	t->count = 0;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 const struct target_module *target_module(const struct target *t, const char *prefix)
 {
 	/* The program has no name. */
 	for (size_t i = 1; i < t->count; i++)
-		if (!strncmp(base_name(t->modules[i].name), prefix, strlen(prefix)))
+		if (!strncmp(basename(t->modules[i].name), prefix, strlen(prefix)))
 			return &t->modules[i];
 	return NULL;
 }
@@ -355,7 +341,7 @@ static bool is_library(const struct target_module *module)
 {
 	static const char name[] = "librdmachunk.so";
 
-	return !strncmp(base_name(module->name), name, sizeof(name) - 1);
+	return !strncmp(basename(module->name), name, sizeof(name) - 1);
 }
 
 static void read_info(const struct target *t, const struct target_module *module,

@@ -38,6 +38,9 @@ void target_close(struct target *target);
 int target_read(const struct target *target, uint64_t address, void *out, size_t len);
 int target_write(const struct target *target, uint64_t address, const void *data, size_t len);
 
+/* A string, up to its NUL or where it cannot be read any further. */
+void target_read_string(const struct target *target, uint64_t address, char *out, size_t size);
+
 /* The modules afresh, as one has been loaded. 0 or a negative errno. */
 int target_reload(struct target *target);
 

@@ -78,23 +78,26 @@ static int pass_on(struct tracee *t, int status)
 	return ptrace(how, t->tid, NULL, signal) ? -errno : 0;
 }
 
-/* Stopped anywhere. */
-static int interrupt(struct tracee *t, double end)
+/* Goes on with it until it stops as wanted. */
+static int wait_until(struct tracee *t, double end, bool (*is_wanted)(int status))
 {
 	int status, ret;
 
-	if (ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL))
-		return -errno;
 	for (;;) {
 		ret = wait_stop(t, end, &status);
-		if (ret)
+		if (ret || is_wanted(status))
 			return ret;
-		if (is_interrupt(status))
-			return 0;
 		ret = pass_on(t, status);
 		if (ret)
 			return ret;
 	}
+}
+
+/* Stopped anywhere. */
+static int interrupt(struct tracee *t, double end)
+{
+	return ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL) ? -errno
+							    : wait_until(t, end, is_interrupt);
 }
 
 int tracee_open(struct tracee *t, const struct target *target)
@@ -156,23 +159,15 @@ static void let_go(struct tracee *t)
 	t->lost = true;
 }
 
+static bool is_done(int status)
+{
+	return !(status >> 16) && WSTOPSIG(status) == DONE_SIGNAL;
+}
+
 /* Runs it to the signal. */
 static int run(struct tracee *t, double end)
 {
-	int status, ret;
-
-	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL))
-		return -errno;
-	for (;;) {
-		ret = wait_stop(t, end, &status);
-		if (ret)
-			return ret;
-		if (!(status >> 16) && WSTOPSIG(status) == DONE_SIGNAL)
-			return 0;
-		ret = pass_on(t, status);
-		if (ret)
-			return ret;
-	}
+	return ptrace(PTRACE_CONT, t->tid, NULL, NULL) ? -errno : wait_until(t, end, is_done);
 }
 
 int tracee_put(struct tracee *t, const void *data, size_t len, uint64_t *address)
