@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launcher/account.h"
 #include "launcher/elf_file.h"
+#include "launcher/proc.h"
 #include "arch.h"
 
 static bool refuse(char reason[CHECKS_REASON_LEN], const char *format, ...)
@@ -180,29 +181,39 @@ bool checks_target(const struct process *p, struct target *t, char reason[CHECKS
 }
 
 /* In a child: as the process would open it. The exit status is 0 or an errno. */
-static void __attribute__((noreturn)) open_as(const struct process *p, const char *path)
+static void __attribute__((noreturn))
+open_as(const struct process *p, const struct account *account, const char *path)
 {
 	char root[64];
-	int fd;
+	int fd, err;
 
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)p->pid);
-	if (geteuid() == 0 &&
-	    (chroot(root) || chdir("/") || setgroups(0, NULL) ||
-	     setresgid(p->gid, p->gid, p->gid) || setresuid(p->uid, p->uid, p->uid)))
+	if (geteuid() == 0 && (chroot(root) || chdir("/")))
 		_exit(errno);
+	err = account_become(account);
+	if (err)
+		_exit(-err);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	_exit(fd < 0 ? errno : 0);
 }
 
 static int try_open(const struct process *p, const char *path)
 {
-	int status;
+	FILE *file = proc_open(p->pid, "status");
+	struct account account;
+	int status, err;
 	pid_t pid;
 
+	if (!file)
+		return -errno;
+	err = account_by_status(&account, file);
+	fclose(file);
+	if (err)
+		return err;
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		open_as(p, path);
+		open_as(p, &account, path);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -EIO;
 	return -WEXITSTATUS(status);

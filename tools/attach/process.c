@@ -76,7 +76,7 @@ static int read_status(struct process *p)
 {
 	FILE *file = proc_open(p->pid, "status");
 	char line[512], features[256];
-	unsigned int fsuid, fsgid;
+	unsigned int fsuid;
 	int tracer;
 
 	if (!file)
@@ -88,8 +88,6 @@ static int read_status(struct process *p)
 			p->tracer = tracer;
 		else if (sscanf(line, "Uid: %*u %*u %*u %u", &fsuid) == 1)
 			p->uid = fsuid;
-		else if (sscanf(line, "Gid: %*u %*u %*u %u", &fsgid) == 1)
-			p->gid = fsgid;
 		else if (sscanf(line, "x86_Thread_features: %255[^\n]", features) == 1)
 			p->shadow_stack = strstr(features, "shstk");
 	}

@@ -16,7 +16,6 @@ struct process {
 	char state;	    /* as ps(1) shows it */
 	pid_t tracer;	    /* who traces it; 0: nobody */
 	uid_t uid;	    /* with whose rights it opens files */
-	gid_t gid;
 	bool shadow_stack;  /* returns are checked */
 	char confined[128]; /* its AppArmor profile or SELinux context; "" when it has none */
 };
