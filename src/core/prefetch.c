@@ -13,10 +13,9 @@
 /* What a request waits for may be no less, in ns, when there was little on the wire just now. */
 #define QUEUE_NS UINT64_C(5000000)
 
-/* Where registering is slower than the wire, QEMU waits in any case: for so many pieces after it
- * did they are so many times as long, as each has a fixed cost. */
+/* Where registering is slower than the wire, QEMU waits in any case: so many pieces after it did
+ * are as long as may be, as each has a fixed cost. */
 #define LATE_PIECES 4
-#define LATE_FACTOR 2
 
 void prefetch_init(struct prefetch *p, unsigned int shift, unsigned int threads)
 {
@@ -300,8 +299,8 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 /* That a piece is to take. */
 static uint64_t wanted(const struct prefetch *p)
 {
-	return least(PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns,
-		     PIECE_NS_MOST);
+	return p->late ? PIECE_NS_MOST
+		       : least(PIECE_NS + QUEUE_FACTOR * p->queue_ns, PIECE_NS_MOST);
 }
 
 void prefetch_waited(struct prefetch *p)
