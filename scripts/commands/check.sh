@@ -57,6 +57,7 @@ clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
+first-use       | full  | tests  | host  | the two commands from a clean clone on a bare Debian 12
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
@@ -192,6 +193,17 @@ step_package() {
 		fi
 	done
 	return "$status"
+}
+
+step_first-use() {
+	local root
+
+	if ! can_be_root; then
+		echo "SKIP first-use: root directories need root; $(why_not_root)"
+		return 77
+	fi
+	root=$(bare_root bookworm) || return
+	"$SOURCE_DIR/tests/first-use/run-tests" "$STEPS_DIR/first-use" "$root"
 }
 
 # What may differ from QEMU to QEMU: what is sent and when, how a connection ends, discards. The driver
@@ -406,10 +418,17 @@ step_fuzz() {
 # That all is in the tarball, and builds from there; the full check runs its tests there as well.
 step_distcheck() {
 	local -a tests=(TESTS=)
+	local missing
 
 	[ "$CHECK_SIZE" != full ] || tests=()
 	build_tree gcc
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck "${tests[@]}"
+	missing=$(comm -23 <(git ls-files 2>/dev/null | grep -v '\.gitignore$' | sort) \
+		<(tar -tf "$BUILD_DIR"/gcc/rdmachunk-*.tar.xz | sed 's,^[^/]*/,,' | sort))
+	[ -z "$missing" ] || {
+		echo "error: not in the tarball: $missing"
+		return 1
+	}
 }
 
 # Each case boots a guest, or two; without arguments the script runs all of them.
