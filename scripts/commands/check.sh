@@ -423,7 +423,7 @@ step_distcheck() {
 	[ "$CHECK_SIZE" != full ] || tests=()
 	build_tree gcc
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck "${tests[@]}"
-	missing=$(comm -23 <(git ls-files 2>/dev/null | grep -v '\.gitignore$' | sort) \
+	missing=$(comm -23 <(git ls-files 2>/dev/null | grep -vE '\.git(ignore|keep)$' | sort) \
 		<(tar -tf "$BUILD_DIR"/gcc/rdmachunk-*.tar.xz | sed 's,^[^/]*/,,' | sort))
 	[ -z "$missing" ] || {
 		echo "error: not in the tarball: $missing"

@@ -24,7 +24,7 @@ package_root() {
 
 # bare_root RELEASE: one that is no more than what Debian makes of it by itself, with apt-get.
 bare_root() {
-	package_root "bare-$1" "$1" "" --variant=minbase
+	package_root "bare-$1" "$1" apt --variant=minbase
 }
 
 # base-files brings the links that lead to the loader.
