@@ -3,7 +3,7 @@
 # help: run the tests, all but the slowest; "check quick", "check full"; or the steps named ("check --list")
 # usage: ./run check [quick | full] [STEP...]
 # usage: ./run check --list
-# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 75,
+# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 100,
 # about: where nothing else runs on two processors. Only what the steps need is installed. A line tells of a
 # about: step that goes on for long, with the last line of its log. At the end each failed test has a line,
 # about: with the log and the command that repeats its step, and each test that was not run, with the reason.
@@ -12,7 +12,7 @@
 #
 # SIZE is the smallest of the checks that has the step. `quick' is for use while working, and takes two
 # minutes at most. `check', which is meant without a word, takes 20 minutes where nothing else runs on
-# two processors; `full' has all that there is, and takes 75. A step may do more in a larger one:
+# two processors; `full' has all that there is, and takes 100. A step may do more in a larger one:
 # CHECK_SIZE.
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
