@@ -379,7 +379,7 @@ cross() {
 	build_tree "cross-$1" all tests/sim/sim tests/sim/sim-small
 	emulator="qemu-$1 -L $(cross_root "$1")"
 	# Emulation is slow.
-	export CK_TIMEOUT_MULTIPLIER=30 CK_EXCLUDE_TAGS=thread-after-fork
+	export CK_TIMEOUT_MULTIPLIER=10 CK_EXCLUDE_TAGS=thread-after-fork
 	# The other tests' programs are not built: nobody runs them there.
 	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator" \
 		check_PROGRAMS='' check_LTLIBRARIES=''
