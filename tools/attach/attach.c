@@ -58,13 +58,13 @@ static int say(enum attach_exit status, const char *format, ...)
 static int say_lost(const struct job *job, int error)
 {
 	if (error == -ESRCH)
-		return say(ATTACH_FAILED, "process %d has ended; mend: name one that runs",
+		return say(ATTACH_FAILED, "process %d has ended; fix: name one that runs",
 			   (int)job->process.pid);
 	if (error == -ETIME)
 		return say(ATTACH_FAILED,
-			   "the main thread of process %d is busy; mend: try again in a moment",
+			   "the main thread of process %d is busy; fix: try again in a moment",
 			   (int)job->process.pid);
-	return say(ATTACH_FAILED, "process %d cannot be traced: %s; mend: try again",
+	return say(ATTACH_FAILED, "process %d cannot be traced: %s; fix: try again",
 		   (int)job->process.pid, strerror(-error));
 }
 
@@ -137,7 +137,7 @@ static int load(struct job *job, const char *path)
 	find_dlopen(&job->target, &call);
 	if (!call.function)
 		return say(ATTACH_REFUSED,
-			   "process %d has no dlopen(); mend: start QEMU with rdmachunk",
+			   "process %d has no dlopen(); fix: start QEMU with rdmachunk",
 			   (int)job->process.pid);
 	status = begin(job, &tracee);
 	if (status)
@@ -153,7 +153,7 @@ static int load(struct job *job, const char *path)
 	if (ret)
 		return say_lost(job, ret);
 	if (!job->library)
-		return say(ATTACH_FAILED, "the library was not loaded: %s; mend: %s%s%s", why,
+		return say(ATTACH_FAILED, "the library was not loaded: %s; fix: %s%s%s", why,
 			   job->process.confined[0]
 				   ? "allow QEMU to map it, in AppArmor with the rule \""
 				   : "start QEMU with rdmachunk",
@@ -173,7 +173,7 @@ static int ask(struct job *job, enum attach_action action, struct attach_request
 	if (!call.function)
 		return say(
 			ATTACH_REFUSED,
-			"process %d has a library in it that cannot be attached; mend: start QEMU "
+			"process %d has a library in it that cannot be attached; fix: start QEMU "
 			"again",
 			(int)job->process.pid);
 	status = begin(job, &tracee);
@@ -227,7 +227,7 @@ static char *library_path(const struct options *options)
 		return strdup(name);
 	path = realpath(name, NULL);
 	if (!path)
-		fprintf(stderr, "rdmachunk: %s: %s; mend: name the library with --lib\n", name,
+		fprintf(stderr, "rdmachunk: %s: %s; fix: name the library with --lib\n", name,
 			strerror(errno));
 	return path;
 }
@@ -256,16 +256,16 @@ static int parse(struct options *options, int argc, char **argv, struct job *job
 	if (ret == -ESRCH)
 		return say(
 			ATTACH_REFUSED,
-			"there is no QEMU with this number or guest's name: %s; mend: look for it "
+			"there is no QEMU with this number or guest's name: %s; fix: look for it "
 			"with pgrep -a qemu",
 			text);
 	if (ret == -ENOTUNIQ)
 		return say(
 			ATTACH_REFUSED,
-			"several QEMUs have a guest of this name: %s; mend: name the process by its "
+			"several QEMUs have a guest of this name: %s; fix: name the process by its "
 			"number",
 			text);
-	return ret ? say(ATTACH_REFUSED, "/proc: %s; mend: mount it", strerror(-ret)) : ATTACH_DONE;
+	return ret ? say(ATTACH_REFUSED, "/proc: %s; fix: mount it", strerror(-ret)) : ATTACH_DONE;
 }
 
 static void say_done(const struct job *job, const char *what, unsigned int slots, const char *where)
@@ -287,10 +287,10 @@ static int attach_library(struct job *job, const char *path)
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED || state == TARGET_ATTACHED)
-		return say(
-			ATTACH_REFUSED, "process %d has the library in use already, %s; mend: %s",
-			(int)job->process.pid, state == TARGET_PRELOADED ? "preloaded" : "attached",
-			state == TARGET_PRELOADED ? "none is needed" : "detach it first");
+		return say(ATTACH_REFUSED, "process %d has the library in use already, %s; fix: %s",
+			   (int)job->process.pid,
+			   state == TARGET_PRELOADED ? "preloaded" : "attached",
+			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
 	/* Another version has been loaded before. */
 	if (state == TARGET_INERT &&
 	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_TEXT) != 0))
@@ -319,11 +319,11 @@ static int detach_library(struct job *job)
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED)
 		return say(ATTACH_REFUSED,
-			   "process %d was started with the library, which stays; mend: start QEMU "
+			   "process %d was started with the library, which stays; fix: start QEMU "
 			   "without it",
 			   (int)job->process.pid);
 	if (state != TARGET_ATTACHED)
-		return say(ATTACH_REFUSED, "process %d is not attached; mend: none is needed",
+		return say(ATTACH_REFUSED, "process %d is not attached; fix: none is needed",
 			   (int)job->process.pid);
 	if (!checks_idle(&job->process, reason))
 		return say(ATTACH_REFUSED, "%s", reason);

@@ -5,7 +5,7 @@
 #include "process.h"
 #include "target.h"
 
-/* Room for a line that says why something cannot be done, and "; mend: " and what to do about it.
+/* Room for a line that says why something cannot be done, and "; fix: " and what to do about it.
  */
 #define CHECKS_REASON_LEN 1024
 
