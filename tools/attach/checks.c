@@ -277,17 +277,11 @@ bool checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
 			      "the open files of process %d cannot be listed: %s; fix: run "
 			      "this as root",
 			      (int)p->pid, strerror(-ret));
-	if (rdma == PROCESS_RDMA_DEVICE)
-		return refuse(
-			reason,
-			"process %d has an RDMA device open: it listens for a migration or has one "
-			"under way; fix: wait for its end, or cancel it",
-			(int)p->pid);
 	if (rdma == PROCESS_RDMA_CHANNEL)
 		return refuse(
 			reason,
-			"process %d makes or waits for an RDMA connection; fix: wait for its end, "
-			"or cancel it",
+			"process %d has an RDMA connection or waits for one: a migration is under way, "
+			"or will come in; fix: wait for its end, or cancel it",
 			(int)p->pid);
 	return true;
 }

@@ -23,7 +23,7 @@ bool checks_target(const struct process *process, struct target *target,
 bool checks_library(const struct process *process, const char *path,
 		    char reason[CHECKS_REASON_LEN]);
 
-/* Is there no RDMA device or connection in use? */
+/* Is there no RDMA connection, and none in the making? A device may be open. */
 bool checks_idle(const struct process *process, char reason[CHECKS_REASON_LEN]);
 
 #endif
