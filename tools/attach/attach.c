@@ -115,7 +115,7 @@ static void find_dlopen(const struct target *target, struct arch_call *call)
 	call->args[1] |= LIBC_DLOPEN_FLAG;
 }
 
-/* Why the loader did not load it; the thread is stopped. */
+/* Why the loader did not load it, "" if it does not say; the thread is stopped. */
 static void read_dlerror(const struct job *job, struct tracee *tracee, char *why, size_t size)
 {
 	struct arch_call call = {find_in_libc(&job->target, "dlerror"), {0}};
@@ -124,14 +124,46 @@ static void read_dlerror(const struct job *job, struct tracee *tracee, char *why
 	if (call.function && !tracee_call(tracee, &call, CALL_SECONDS, &text) && text)
 		target_read_string(&job->target, text, why, size);
 	else
-		snprintf(why, size, "its loader does not say why");
+		why[0] = '\0';
 }
 
-static int load(struct job *job, const char *path)
+/* The path in a spelling that the loader has not seen yet: else it takes the file for the one that
+ * it has loaded under this name, which may be of another version. */
+static void respell(const struct target *target, const char *path, char out[PATH_MAX])
+{
+	size_t i = 0;
+
+	snprintf(out, PATH_MAX, "%s", path);
+	while (i < target->count) {
+		char *slash = strrchr(out, '/');
+
+		if (strcmp(target->modules[i++].name, out) || strlen(out) + 3 > PATH_MAX)
+			continue;
+		memmove(slash + 2, slash, strlen(slash) + 1);
+		memcpy(slash, "/.", 2);
+		i = 0;
+	}
+}
+
+/* The loader has it, or does not: `why' is what it says. */
+static int judge_loading(const struct job *job, const char *path, const char *why)
+{
+	bool confined = job->process.confined[0];
+
+	if (job->library)
+		return ATTACH_DONE;
+	return say(ATTACH_FAILED, "the library was not loaded: %s; fix: %s%s%s",
+		   why[0] ? why : "its loader does not say why",
+		   confined ? "allow QEMU to map it, in AppArmor with the rule \""
+			    : "start QEMU with rdmachunk",
+		   confined ? path : "", confined ? " mr,\"" : "");
+}
+
+static int load(struct job *job, const char *path, const char *version)
 {
 	struct arch_call call = {0, {0}};
+	char why[512] = "", name[PATH_MAX];
 	struct tracee tracee;
-	char why[512] = "";
 	int ret, status;
 
 	find_dlopen(&job->target, &call);
@@ -139,27 +171,21 @@ static int load(struct job *job, const char *path)
 		return say(ATTACH_REFUSED,
 			   "process %d has no dlopen(); fix: start QEMU with rdmachunk",
 			   (int)job->process.pid);
+	respell(&job->target, path, name);
 	status = begin(job, &tracee);
 	if (status)
 		return status;
-	ret = tracee_put(&tracee, path, strlen(path) + 1, &call.args[0]);
+	ret = tracee_put(&tracee, name, strlen(name) + 1, &call.args[0]);
 	if (!ret)
 		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
 	if (!ret)
 		ret = target_reload(&job->target);
-	if (!ret && target_library(&job->target, &job->library, &job->info) == TARGET_ABSENT)
+	if (!ret)
+		job->library = target_inert(&job->target, version, &job->info);
+	if (!ret && !job->library)
 		read_dlerror(job, &tracee, why, sizeof(why));
 	end(job, &tracee);
-	if (ret)
-		return say_lost(job, ret);
-	if (!job->library)
-		return say(ATTACH_FAILED, "the library was not loaded: %s; fix: %s%s%s", why,
-			   job->process.confined[0]
-				   ? "allow QEMU to map it, in AppArmor with the rule \""
-				   : "start QEMU with rdmachunk",
-			   job->process.confined[0] ? path : "",
-			   job->process.confined[0] ? " mr,\"" : "");
-	return ATTACH_DONE;
+	return ret ? say_lost(job, ret) : judge_loading(job, path, why);
 }
 
 /* Has the library do it, and tells what came of it. */
@@ -280,7 +306,7 @@ static void say_done(const struct job *job, const char *what, unsigned int slots
 
 static int attach_library(struct job *job, const char *path)
 {
-	char reason[CHECKS_REASON_LEN];
+	char reason[CHECKS_REASON_LEN], version[CHECKS_VERSION_LEN];
 	struct attach_request request;
 	enum target_library state;
 	int status = ATTACH_DONE;
@@ -291,17 +317,18 @@ static int attach_library(struct job *job, const char *path)
 			   (int)job->process.pid,
 			   state == TARGET_PRELOADED ? "preloaded" : "attached",
 			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
-	/* Another version has been loaded before. */
-	if (state == TARGET_INERT &&
-	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_TEXT) != 0))
-		state = TARGET_ABSENT;
-	if (!checks_idle(&job->process, reason))
+	if (!checks_idle(&job->process, reason) ||
+	    !checks_library(&job->process, path, version, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
-	if (state == TARGET_ABSENT) {
-		if (!checks_library(&job->process, path, reason))
-			return say(ATTACH_REFUSED, "%s", reason);
-		status = load(job, path);
-	}
+	if (target_overwritten(&job->target))
+		return say(ATTACH_REFUSED,
+			   "a file of librdmachunk was overwritten while process %d had it loaded, "
+			   "and nothing in there can be called; fix: start QEMU again",
+			   (int)job->process.pid);
+	/* Another version may have been loaded before. */
+	job->library = target_inert(&job->target, version, &job->info);
+	if (!job->library)
+		status = load(job, path, version);
 	if (!status)
 		status = ask(job, ATTACH_PUT_IN, &request);
 	if (!status)

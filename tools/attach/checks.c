@@ -14,6 +14,7 @@
 #include "launcher/account.h"
 #include "launcher/elf_file.h"
 #include "launcher/proc.h"
+#include "util/version.h"
 #include "arch.h"
 
 static bool refuse(char reason[CHECKS_REASON_LEN], const char *format, ...)
@@ -218,35 +219,49 @@ static int try_open(const struct process *p, const char *path)
 }
 
 /* What of it will be needed is in memory afterwards: nobody waits for a disk then. */
-static bool same_machine(const struct process *p, const char *path,
-			 char theirs[ELF_FILE_MACHINE_LEN])
+static void read_ahead(const struct elf_file *elf)
 {
-	char file[PATH_MAX + 64], program[64];
-	struct elf_file library, exe;
 	volatile unsigned char sum = 0;
-	bool same = true;
 
-	snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
-	snprintf(program, sizeof(program), "/proc/%d/exe", (int)p->pid);
-	if (elf_file_open(&library, file)) {
-		snprintf(theirs, ELF_FILE_MACHINE_LEN, "no machine, as it is no ELF file");
-		return false;
-	}
-	for (size_t i = 0; i < library.size; i += 1024)
-		sum = (unsigned char)(sum + library.bytes[i]);
-	if (elf_file_open(&exe, program) == 0) {
-		same = elf_file_same_machine(&exe, &library);
-		elf_file_close(&exe);
-	}
-	elf_file_machine(theirs, &library);
-	elf_file_close(&library);
-	return same;
+	for (size_t i = 0; i < elf->size; i += 1024)
+		sum = (unsigned char)(sum + elf->bytes[i]);
 }
 
-bool checks_library(const struct process *p, const char *path, char reason[CHECKS_REASON_LEN])
+/* Is it our library, for the machine of the process? */
+static bool check_file(const struct process *p, const char *path, const struct elf_file *library,
+		       char version[CHECKS_VERSION_LEN], char reason[CHECKS_REASON_LEN])
 {
-	char theirs[ELF_FILE_MACHINE_LEN];
+	char program[64], theirs[ELF_FILE_MACHINE_LEN];
+	struct elf_file exe;
+	const char *text;
+	bool same = true;
+
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)p->pid);
+	if (elf_file_open(&exe, program) == 0) {
+		same = elf_file_same_machine(&exe, library);
+		elf_file_close(&exe);
+	}
+	if (!same)
+		return refuse(reason,
+			      "%s is for %s, which process %d is not; fix: name a library for its "
+			      "machine with --lib",
+			      path, elf_file_machine(theirs, library), (int)p->pid);
+	text = library->cut ? NULL : elf_file_string(library, VERSION_SYMBOL);
+	if (!text)
+		return refuse(reason,
+			      "%s is %s; fix: name librdmachunk.so with --lib, or install it again",
+			      path, library->cut ? "truncated" : "not librdmachunk");
+	snprintf(version, CHECKS_VERSION_LEN, "%s", text);
+	return true;
+}
+
+bool checks_library(const struct process *p, const char *path, char version[CHECKS_VERSION_LEN],
+		    char reason[CHECKS_REASON_LEN])
+{
+	char file[PATH_MAX + 64];
+	struct elf_file library;
 	int ret = try_open(p, path);
+	bool usable;
 
 	if (ret == -ENOENT || ret == -ENOTDIR)
 		return refuse(
@@ -255,16 +270,20 @@ bool checks_library(const struct process *p, const char *path, char reason[CHECK
 			"/proc/%d/root); fix: install the library there, or name it with --lib",
 			path, (int)p->pid, (int)p->pid);
 	if (ret)
-		return refuse(
-			reason,
-			"user %u, as whom process %d runs, cannot read %s: %s; fix: make it and "
-			"its directories readable for all, or name another with --lib",
-			(unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
-	return same_machine(p, path, theirs) ||
-	       refuse(reason,
-		      "%s is for %s, which process %d is not; fix: name a library for its machine "
-		      "with --lib",
-		      path, theirs, (int)p->pid);
+		return refuse(reason,
+			      "user %u, as whom process %d runs, cannot read %s: %s; fix: make it "
+			      "and its directories readable for all, or name another with --lib",
+			      (unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
+	snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
+	if (elf_file_open(&library, file))
+		return refuse(reason,
+			      "%s is no ELF file, or a truncated one; fix: name librdmachunk.so "
+			      "with --lib, or install it again",
+			      path);
+	read_ahead(&library);
+	usable = check_file(p, path, &library, version, reason);
+	elf_file_close(&library);
+	return usable;
 }
 
 bool checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
