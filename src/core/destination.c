@@ -102,7 +102,7 @@ void destination_asked(struct destination *d, struct ram_block *block, struct ra
 
 	learn(d, block, want);
 	if (d->block && (back || block != d->block))
-		d->block->passed = true;
+		ram_blocks_passed(&d->blocks, d->block);
 	if (block != d->block || back || (d->preloaded && from > d->position) ||
 	    extent_map_free_at(&block->local, d->position) < from) {
 		d->start = from;

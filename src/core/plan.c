@@ -51,7 +51,8 @@ static bool lasts(const struct conn *c, uint64_t ns)
  * What may be asked for now, in bytes; 0: nothing. QEMU ends its round with a message that the
  * destination takes when it has answered ours. So what is asked for should be
  * registered by then; unless the wire would have to wait for it. A round that lasts longer
- * than the one before may last much longer.
+ * than the one before may last much longer. In the tail of its first pass (core/prefetch.h) QEMU
+ * is to find all of it registered.
  */
 static uint64_t may_ask(const struct conn *c)
 {
@@ -61,7 +62,8 @@ static uint64_t may_ask(const struct conn *c)
 	uint64_t arrives = c->order.now + order_queue_ns(&c->order);
 	uint64_t ns = prefetch_planned_ns(p);
 
-	if (!c->round.ns || c->order.now >= end || arrives + ns <= end)
+	if (!c->round.ns || c->order.now >= end || arrives + ns <= end ||
+	    source_in_tail(&c->source, &c->order.rate))
 		return UINT64_MAX;
 	if (arrives + ns / 2 <= end)
 		return piece_within(&p->there, end - arrives);
@@ -113,6 +115,17 @@ static bool local_piece(const struct conn *c, struct ram_block **block, struct r
 	return c->role == CONN_SOURCE
 		       ? source_prefetch_local(&c->source, block, range)
 		       : destination_prefetch(&c->destination, threads(c), block, range);
+}
+
+bool plan_opens_window(const struct conn *c)
+{
+	struct ram_block *block;
+	struct range range;
+
+	if (!source_in_tail(&c->source, &c->order.rate))
+		return false;
+	return c->order.tail || (prefetch_is_done(&c->source.prefetch, &c->source.blocks) &&
+				 !c->mrs.comings && !local_piece(c, &block, &range));
 }
 
 /* The first of `parts` of a range at a source, in whole chunks. */
