@@ -99,22 +99,17 @@ static bool next_scan(struct conn *c, struct conn_action *a)
 	return true;
 }
 
-static unsigned int threads(const struct conn *c)
-{
-	return c->options.threads ? c->options.threads : 1;
-}
-
 /* What may be registered next in this process. */
 static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (c->state != CONN_ACTIVE || c->mrs.comings >= threads(c) || !policy->prefetch ||
+	if (c->state != CONN_ACTIVE || c->mrs.comings >= c->options.threads || !policy->prefetch ||
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
 	return c->role == CONN_SOURCE
 		       ? source_prefetch_local(&c->source, block, range)
-		       : destination_prefetch(&c->destination, threads(c), block, range);
+		       : destination_prefetch(&c->destination, c->options.threads, block, range);
 }
 
 bool plan_opens_window(const struct conn *c)
@@ -146,7 +141,7 @@ static bool next_register(struct conn *c, struct conn_action *a)
 	if (!local_piece(c, &block, &range))
 		return false;
 	if (c->role == CONN_SOURCE)
-		range = part_of(c, range, threads(c) - c->mrs.comings);
+		range = part_of(c, range, c->options.threads - c->mrs.comings);
 	a->memory.mr = mrs_begin(&c->mrs, block, range);
 	if (!a->memory.mr)
 		return false;
@@ -166,11 +161,11 @@ struct range plan_bounds(const struct conn *c, const struct ram_block *block, st
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (threads(c) < 2 || !policy->prefetch || policy->prefetch_failed || block->passed ||
-	    !c->source.chunk_size)
+	if (c->options.threads < 2 || !policy->prefetch || policy->prefetch_failed ||
+	    block->passed || !c->source.chunk_size)
 		return bounds;
 	bounds.start = want.start;
-	bounds = part_of(c, bounds, threads(c));
+	bounds = part_of(c, bounds, c->options.threads);
 	if (bounds.end < want.end)
 		bounds.end = want.end;
 	return bounds;

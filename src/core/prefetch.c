@@ -77,7 +77,7 @@ uint64_t prefetch_window(const struct prefetch *p)
 uint64_t prefetch_bytes_passed(const struct prefetch *p)
 {
 	return of_both(p, piece_within(&p->there, PREFETCH_PASSED_NS),
-		       piece_within(&p->here, PREFETCH_PASSED_NS) / most(p->threads, 1));
+		       piece_within(&p->here, PREFETCH_PASSED_NS) / p->threads);
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)

@@ -61,11 +61,6 @@ void ram_blocks_passed(struct ram_blocks *blocks, struct ram_block *block)
 	block->passed = true;
 }
 
-void ram_blocks_abandon(struct ram_blocks *blocks)
-{
-	memset(blocks, 0, sizeof(*blocks));
-}
-
 void ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block, struct range range)
 {
 	/* Whoever sees that something has been must see what. */

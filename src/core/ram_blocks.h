@@ -56,9 +56,6 @@ void ram_blocks_clear(struct ram_blocks *blocks);
 /* QEMU has been through it once. */
 void ram_blocks_passed(struct ram_blocks *blocks, struct ram_block *block);
 
-/* The same for a table that somebody may look at still: it is left where it is. */
-void ram_blocks_abandon(struct ram_blocks *blocks);
-
 /* Something in `range` of the block has been discarded. Any thread may call this,
  * without a lock, for as long as the table is there. */
 void ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block, struct range range);

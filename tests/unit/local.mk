@@ -27,6 +27,7 @@ unit_programs = \
 	tests/unit/test_piece \
 	tests/unit/test_pool \
 	tests/unit/test_post_cost \
+	tests/unit/test_processors \
 	tests/unit/test_rate \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
@@ -112,6 +113,8 @@ tests_unit_test_mapping_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
 tests_unit_test_piece_CFLAGS = $(unit_cflags)
 tests_unit_test_piece_LDADD = $(unit_ldadd)
+tests_unit_test_processors_CFLAGS = $(unit_cflags)
+tests_unit_test_processors_LDADD = $(unit_ldadd)
 tests_unit_test_rate_CFLAGS = $(unit_cflags)
 tests_unit_test_rate_LDADD = $(unit_ldadd)
 tests_unit_test_pool_CFLAGS = $(unit_cflags)
