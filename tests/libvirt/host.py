@@ -80,16 +80,20 @@ class Host:
         """Runs a command on this host; what has become of it."""
         return subprocess.run(
             ["nsenter", f"--target={self.process.pid}", "--mount", "--uts", "--root", "--wd=/",
-             "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", *command],
+             "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "LC_ALL=C", *command],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.patience)
+
+    def run(self, *command):
+        """Runs a command that has to succeed; what it prints."""
+        done = self.enter(*command)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise Failure(f"{self.name}: {' '.join(command[:3])}: {lines[-1]}")
+        return done.stdout
 
     def virsh(self, *arguments):
         """What virsh prints."""
-        done = self.enter("virsh", "--quiet", *arguments)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no reason given"]
-            raise Failure(f"{self.name}: virsh {arguments[0]}: {lines[-1]}")
-        return done.stdout
+        return self.run("virsh", "--quiet", *arguments)
 
     def write(self, name, text):
         """A file for a command on this host; its path there."""
