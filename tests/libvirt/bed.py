@@ -6,7 +6,7 @@ import re
 import resource
 
 from console import Failure
-from host import domain
+from host import UUID, domain
 from machine import wait_until
 from migration import ALL_PAGES, CHURN, LASTING, MIB, RAM, verify
 
@@ -50,6 +50,7 @@ class Bed:
         self.work = work
         self.hosts = ()
         self.hard_limit = hard_limit()
+        self.prepared = options.build_dir / "tests/libvirt"
 
     def xml(self, way, limited=True):
         """The domain as it is for an end."""
@@ -65,6 +66,15 @@ class Bed:
             variables["RDMAFABRIC_NET"] = f"libvirt-{self.work.name}"
         emulator = EMULATOR if way == "emulator" else QEMU
         return domain(RAM // MIB, emulator, variables, self.hard_limit if limited else None)
+
+    def set_lines(self, wanted):
+        """Has the source our lines for QEMU's profile?"""
+        lines = "/etc/apparmor.d/abstractions/libvirt-qemu.d/rdmachunk"
+        source = self.hosts[0]
+        if wanted:
+            source.run("cp", f"{EXAMPLES}/apparmor-qemu", lines)
+        else:
+            source.run("rm", "-f", lines)
 
     def clean(self):
         """Ends what an earlier case has left."""
@@ -182,7 +192,26 @@ def check_took_part(host, role):
         raise Failure(f"the library at the {role} took no part")
 
 
+def is_enforced():
+    """Has the kernel AppArmor, and is it on?"""
+    path = pathlib.Path("/sys/module/apparmor/parameters/enabled")
+    return path.exists() and path.read_text(encoding="utf-8").strip() == "Y"
+
+
+def check_confined(pid):
+    """AppArmor holds QEMU to the profile that libvirt has made for this guest."""
+    profile = pathlib.Path(f"/proc/{pid}/attr/current").read_text(encoding="utf-8").strip()
+    if profile != f"libvirt-{UUID} (enforce)":
+        raise Failure(f"QEMU is confined by {profile}")
+
+
 def check_end(host, role, pid, loaded):
+    """The same, and nobody complains."""
+    check_process(role, pid, loaded)
+    check_quiet(host)
+
+
+def check_process(role, pid, loaded):
     """QEMU is confined as libvirt does it, and has the library in its process, or not."""
     status = status_of(pid)
     if set(status["Uid"]) != {USER} or status["Seccomp"] != [FILTERED] or int(status["CapEff"][0], 16):
@@ -190,4 +219,3 @@ def check_end(host, role, pid, loaded):
                       f"{status['Seccomp']}, capabilities {status['CapEff']}")
     if is_loaded(pid) != loaded:
         raise Failure(f"the library is {'not ' if loaded else ''}loaded at the {role}")
-    check_quiet(host)
