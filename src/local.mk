@@ -36,6 +36,7 @@ util_sources = \
 	src/util/log.c src/util/log.h \
 	src/util/monotonic.h \
 	src/util/pool.c src/util/pool.h \
+	src/util/processors.c src/util/processors.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 

@@ -178,11 +178,12 @@ missing_packages() {
 	shift
 
 	while IFS='|' read -r groups test debian fedora; do
+		group=
 		for group in $groups; do
 			[[ " $* " != *" $group "* ]] || break
 			group=
 		done
-		[ -n "${group:-}" ] || continue
+		[ -n "$group" ] || continue
 		read -r test argument <<<"$test"
 		"have_$test" "$argument" && continue
 		if [ "$manager" = dnf ]; then debian=$fedora; fi
