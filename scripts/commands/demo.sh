@@ -32,7 +32,7 @@ command_main() {
 	heading "Migrate a guest of 128 MiB, stock QEMU and with the shim at the source, in turn"
 	rm -rf "$log/results"
 	phase migrations 100 /dev/null "14 migrations; the guest with the RDMA link boots first" \
-		with_link 900 "$log/results" "$SOURCE_DIR/scripts/bench-job" "$tree" "$log/results" \
+		with_link 1800 "$log/results" "$SOURCE_DIR/scripts/bench-job" "$tree" "$log/results" \
 		--rounds 6 --warmup 1 --variant stock --variant shim --title "rdmachunk on soft-RoCE" ||
 		die "the demonstration failed"
 	say "To use it: LD_PRELOAD=$tree/.libs/librdmachunk.so qemu-system-x86_64 ..."
