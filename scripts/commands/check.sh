@@ -30,6 +30,7 @@ preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
 fabric          | check | tests  | host  | software verbs
 sim             | quick | tests  | host  | simulated migrations
+status          | check | tests  | host  | rdmachunk status during a migration on the software verbs
 fabric-e2e      | check | tests  | host  | migrations end to end on the software verbs
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
@@ -123,6 +124,11 @@ step_fabric() {
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
+}
+
+step_status() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/status/run-status" --build-dir "$BUILD_DIR/gcc"
 }
 
 # fabric_run NAME OPTION...: one of tests/e2e on the software verbs, where no RDMA link is needed.

@@ -33,6 +33,7 @@ guest privileges | command setpriv  | util-linux              | util-linux
 guest linux | command gzip          | gzip                    | gzip
 guest linux | command xz            | xz-utils                | xz
 guest | command zstd                | zstd                    | zstd
+unit | header sys/sdt.h            | systemtap-sdt-dev       | systemtap-sdt-devel
 demo chart | command gnuplot        | gnuplot-nox gnuplot     | gnuplot-minimal gnuplot
 roots package | command mmdebstrap  | mmdebstrap              | mmdebstrap
 package | command unshare           | util-linux              | util-linux

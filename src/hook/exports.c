@@ -6,11 +6,15 @@
 
 #include "engine/connection.h"
 #include "engine/handle.h"
+#include "engine/observed.h"
 #include "engine/report.h"
 #include "hook/ops.h"
 #include "hook/symbols.h"
 
 #define EXPORT __attribute__((visibility("default")))
+
+/* For what(1), and for rdmachunk status, which finds it in the file. */
+static const char version[] __attribute__((used)) = "@(#)librdmachunk " PACKAGE_VERSION;
 
 /* Of a function that this process turns out not to have. */
 static int missing(void)
@@ -161,4 +165,5 @@ EXPORT int ibv_close_device(struct ibv_context *context)
 static void __attribute__((destructor)) process_ends(void)
 {
 	report_exit();
+	observed_exit();
 }

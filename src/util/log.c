@@ -7,11 +7,17 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "util/guest_name.h"
 #include "util/sink.h"
+
+/* Bytes of a line at most, its newline and the NUL after it among them. */
+#define LOG_LINE_LEN 768
 
 /* For a standard error that nobody reads: about a thread's turn on a busy machine. */
 #define PATIENCE_MS 20
@@ -51,16 +57,49 @@ void log_stderr(const char *text, size_t len)
 	errno = saved_errno;
 }
 
+static bool is_leap(unsigned int year)
+{
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+void log_time(char out[LOG_TIME_LEN], const struct timespec *when)
+{
+	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	int64_t days = when->tv_sec / 86400;
+	unsigned int seconds = (unsigned int)(when->tv_sec % 86400), year = 1970, month = 0;
+	int length;
+
+	for (; days >= (length = 365 + is_leap(year)); year++)
+		days -= length;
+	for (; days >= (length = lengths[month] + (month == 1 && is_leap(year))); month++)
+		days -= length;
+	/* The remainders tell the compiler how long these are. */
+	snprintf(out, LOG_TIME_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year % 10000u,
+		 (month + 1) % 100u, (unsigned int)days % 100u + 1, seconds / 3600u % 100u,
+		 seconds / 60u % 60u, seconds % 60u,
+		 (unsigned int)(when->tv_nsec / 1000000) % 1000u);
+}
+
+/* What each line begins with. Returns its length. */
+static size_t put_header(char *line, size_t room)
+{
+	const char *guest = guest_name();
+	char when[LOG_TIME_LEN];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	log_time(when, &now);
+	return (size_t)snprintf(line, room, "%s %s%srdmachunk-" PACKAGE_VERSION "[%ld]: ", when,
+				guest, guest[0] ? " " : "", (long)getpid());
+}
+
 static void put_line(bool file_wanted, const char *format, va_list args)
 {
-	static const char prefix[] = "rdmachunk: ";
-	char line[512];
-	size_t used = sizeof(prefix) - 1;
+	char line[LOG_LINE_LEN];
 	int saved_errno = errno;
-	int n;
+	size_t used = put_header(line, sizeof(line));
+	int n = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 
-	memcpy(line, prefix, used);
-	n = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	if (n > 0) {
 		used += (size_t)n < sizeof(line) - used - 1 ? (size_t)n : sizeof(line) - used - 2;
 		line[used++] = '\n';
@@ -105,6 +144,11 @@ void log_always(const char *format, ...)
 	va_start(args, format);
 	put_line(false, format, args);
 	va_end(args);
+}
+
+bool log_is(enum config_log_level level)
+{
+	return log_level >= level;
 }
 
 void log_line(enum config_log_level level, const char *format, ...)

@@ -40,9 +40,29 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/rdma_device.h \
 	tools/launcher/rdmachunk.c \
 	tools/launcher/target.c \
-	tools/launcher/target.h
-tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
-tools_launcher_rdmachunk_LDADD = $(DL_LIBS)
+	tools/launcher/target.h \
+	src/util/error_text.c \
+	src/util/error_text.h \
+	src/util/figures.c \
+	src/util/figures.h \
+	src/util/guest_name.c \
+	src/util/guest_name.h \
+	src/util/output_file.c \
+	src/util/output_file.h \
+	tools/status/json.c \
+	tools/status/output.h \
+	tools/status/prometheus.c \
+	tools/status/qemu.c \
+	tools/status/qemu.h \
+	tools/status/status.c \
+	tools/status/status.h \
+	tools/status/text.c
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -I$(srcdir)/tools $(JSONC_CFLAGS) $(PTHREAD_CFLAGS) \
+	-DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
+tools_launcher_rdmachunk_LDADD = $(DL_LIBS) $(PTHREAD_LIBS) $(JSONC_LIBS)
+if HAVE_JSONC
+tools_launcher_rdmachunk_CFLAGS += -DHAVE_JSONC
+endif
 
 # The same script under each name that a manager may want: the path of an emulator goes to the other
 # host with a guest, so it has to be the same wherever $(libdir) is.

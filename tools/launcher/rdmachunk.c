@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs QEMU with librdmachunk.so in LD_PRELOAD, or says whether that will work. */
+/* Runs QEMU with librdmachunk.so in LD_PRELOAD, or says whether that will work, or what QEMUs do.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "preload.h"
 #include "print.h"
 #include "util/version.h"
+#include "status/status.h"
 
 /* As env(1) has them. */
 #define EXIT_FAILED	125
@@ -88,6 +90,9 @@ int main(int argc, char **argv)
 	struct options options;
 	const char *wrong;
 
+	/* A program of that name is run by "rdmachunk -- status". */
+	if (argc > 1 && !strcmp(argv[1], "status"))
+		return status_main(argc - 1, argv + 1);
 	if (!options_parse(&options, argc, argv)) {
 		fprintf(stderr, "Try rdmachunk --help\n");
 		return EXIT_FAILED;

@@ -67,3 +67,36 @@ case_module_is_hardened()
 	grep -E ' LOAD .* RWE ' segments && fail "a segment is writable and executable"
 	return 0
 }
+
+# Built with them, or without because the header is missing or by --disable-probes; the list of them
+# in their header is what is there.
+case_module_probes()
+{
+	need readelf binutils
+	grep -q -- '-DHAVE_PROBES=1' "$build/Makefile" ||
+		skip "built without probes: install systemtap-sdt-dev (Fedora: systemtap-sdt-devel), and configure again"
+	readelf -nW "$shim" | awk '/Provider: / { mine = $NF == "rdmachunk" } mine && /Name: / { print $2 }' |
+		sort -u >there
+	sed -n 's/^ \*      \([a-z]*\)  *[a-z_]*, .*/\1/p; s/^ \*      \([a-z]*\)  *reason .*/\1/p' \
+		"$source_top/src/util/probes.h" | sort -u >listed
+	[[ $(wc -l <listed) == 6 ]] || fail "not six: $(<listed)"
+	same listed there "probes"
+	# The example uses what there is.
+	grep -o 'rdmachunk:[a-z]*$' "$source_top/doc/probes.bt" | sed 's/.*://' | sort -u >used
+	[[ -s used && -z $(comm -13 there used) ]] || fail "the example: $(comm -13 there used)"
+}
+
+# The example, attached to a program that registers memory.
+case_module_bpftrace()
+{
+	need bpftrace
+	grep -q -- '-DHAVE_PROBES=1' "$build/Makefile" || skip "built without probes: install systemtap-sdt-dev"
+	timeout "$limit" bpftrace -e 'BEGIN { exit(); }' >can 2>&1 ||
+		skip "bpftrace cannot run here: $(tail -n 1 can)"
+	sed "s|/usr/local/lib/librdmachunk.so|$shim|" "$source_top/doc/probes.bt" >example.bt
+	printf '#!/bin/sh\nexec env LD_PRELOAD=%q LD_LIBRARY_PATH=%q %q migrate 192.0.2.7 source\n' \
+		"$shim" "$fakes" "$client" >command
+	chmod +x command
+	timeout "$limit" bpftrace -c "$PWD/command" example.bt >traced 2>&1 || fail "$(tail -n 3 traced)"
+	grep -q '^@registered_bytes:' traced || fail "no registration was seen: $(tail -n 3 traced)"
+}
