@@ -31,6 +31,7 @@ core_sources = \
 	src/core/zero_queue.c src/core/zero_queue.h
 
 util_sources = \
+	src/util/attach_abi.h \
 	src/util/config.c src/util/config.h \
 	src/util/error_text.c src/util/error_text.h \
 	src/util/figures.c src/util/figures.h \
@@ -65,8 +66,10 @@ module_sources = $(core_sources) $(util_sources) \
 	src/engine/sessions.c src/engine/sessions.h \
 	src/engine/verbs.c src/engine/verbs.h \
 	src/engine/worker.c src/engine/worker.h \
+	src/hook/attach.c src/hook/attach.h \
 	src/hook/exports.c \
-	src/hook/memory.c \
+	src/hook/got.c src/hook/got.h \
+	src/hook/memory.c src/hook/memory.h \
 	src/hook/ops.c src/hook/ops.h \
 	src/hook/symbols.c src/hook/symbols.h
 module_cflags = $(AM_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec $(PTHREAD_CFLAGS)
@@ -88,6 +91,8 @@ src/util/build-id.h: $(module_sources) src/hook/exports.map src/hook/version.c
 	$(AM_V_GEN)$(MKDIR_P) src/util && \
 	sum=`cd $(srcdir) && cat $(module_sources) src/hook/exports.map src/hook/version.c | cksum` && \
 	printf '#define BUILD_ID "%08x"\n' $${sum%% *} >$@
+# Whoever makes a single target does not make BUILT_SOURCES.
+$(librdmachunk_la_OBJECTS) $(tests_engine_libmodule_a_OBJECTS) $(tools_launcher_rdmachunk_OBJECTS): | src/util/build-id.h
 
 # A preload is named by its file; libtool's description of it serves nobody.
 install-exec-hook:

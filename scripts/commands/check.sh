@@ -35,6 +35,7 @@ fabric-e2e      | check | tests  | host  | migrations end to end on the software
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
 linux-guest     | check | tests  | host  | a Linux guest gives memory back while it migrates on the software verbs
+attach          | check | tests  | host  | attach to and detach from QEMUs that run
 launcher        | check | tests  | host  | launcher, completion, manual page
 scripts         | check | tests  | host  | ./run itself: help, packages, progress, what it tells at the end
 install         | check | tests  | host  | configure, make install, programs started meanwhile
@@ -209,7 +210,7 @@ step_newer-qemu() {
 	for release in trixie forky; do
 		RDMATEST_ROOT_SRC=$(bench_root "$release") || return
 		export RDMATEST_ROOT_SRC RDMATEST_ROOT_DST=$RDMATEST_ROOT_SRC
-		fabric_run run-matrix --log-dir "$STEPS_DIR/newer-qemu/$release" src-default dst-dense \
+		fabric_run run-matrix --log-dir "$STEPS_DIR/newer-qemu/$release" src-default dst-dense attach-both attach-src attach-dst \
 			both-30 src-20 live live-plain back cancel-again quit-at-once pin-all sparse-both
 		linux_guest "newer-qemu/$release-linux" --root "$RDMATEST_ROOT_SRC" report-behind
 	done
@@ -277,6 +278,15 @@ step_sim() {
 	full) seeds=2000000 ;;
 	esac
 	"$SOURCE_DIR/tests/sim/test-sim" "$seeds"
+}
+
+# In the full check hundreds of times, and with the command killed at any moment.
+step_attach() {
+	local -a slow=()
+
+	[ "$CHECK_SIZE" != full ] || slow=(--slow)
+	build_tree gcc
+	"$SOURCE_DIR/tests/attach/run-tests" --build-dir "$BUILD_DIR/gcc" "${slow[@]}"
 }
 
 step_launcher() {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # help: migrate from each QEMU since 5.2 to each, on the software fabric; --markdown: as a table
+# usage: ./run matrix [--markdown]
 
 readonly MATRIX_RELEASES='bullseye bookworm trixie forky'
 

@@ -45,7 +45,7 @@ readme_root_of() {
 	local names
 
 	# shellcheck disable=SC2016 # backquotes
-	names=$(sed -nE 's/^\| (to build|for `rdmachunk-ab`) \| `([^`]*)`.*/\2/p' README.md | tr -s ' \n' ',')
+	names=$(sed -nE 's/^\| (build|for `rdmachunk-ab`) \| `([^`]*)`.*/\2/p' README.md | tr -s ' \n' ',')
 	package_root "readme-$1-$(cksum <<<"$names" | cut -d' ' -f1)" "$1" "${names}qemu-system-x86" --variant=minbase
 }
 

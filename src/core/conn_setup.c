@@ -19,6 +19,7 @@ struct conn *conn_new(const struct conn_options *options)
 	order_init(&c->order);
 	source_init(&c->source, &(struct source_options){
 					.shift = options->shift,
+					.threads = options->threads,
 					.prefetch = options->prefetch,
 					.bridge = !options->limited,
 					.memory = options->memory,

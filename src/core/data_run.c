@@ -27,17 +27,22 @@ uint64_t data_run_find(const struct data_run_place *place, struct range range)
 	return range.end;
 }
 
-uint64_t data_run_end(const struct data_run_place *place, struct range range, bool bridge)
+/* As data_run_end(), and whether a gap at the end of the range is one within the data is looked
+ * for up to `beyond`. */
+static uint64_t find_end(const struct data_run_place *place, struct range range, uint64_t beyond,
+			 bool bridge)
 {
 	uint64_t end = range.start + chunk_length(place, range.start, range.end);
 	uint64_t budget = DATA_RUN_BUDGET, gaps = 0, since;
 
-	for (uint64_t at = end; at < range.end; at += place->chunk) {
-		uint64_t length = chunk_length(place, at, range.end);
+	for (uint64_t at = end; at < beyond && end < range.end; at += place->chunk) {
+		uint64_t length = chunk_length(place, at, at < range.end ? range.end : beyond);
 
 		if (has_data(place, at, length, &budget)) {
-			if (gaps <= (at + length - range.start) / 4)
-				end = at + length;
+			uint64_t to = at < range.end ? at + length : range.end;
+
+			if (gaps <= (to - range.start) / 4)
+				end = to;
 			continue;
 		}
 		gaps += length;
@@ -46,4 +51,21 @@ uint64_t data_run_end(const struct data_run_place *place, struct range range, bo
 			break;
 	}
 	return end;
+}
+
+uint64_t data_run_end(const struct data_run_place *place, struct range range, bool bridge)
+{
+	return find_end(place, range, range.end, bridge);
+}
+
+uint64_t data_run_end_in_window(const struct data_run_place *place, struct range range,
+				uint64_t limit, bool bridge)
+{
+	uint64_t more = (range.end - range.start) / 4 / place->chunk * place->chunk;
+
+	if (!bridge || limit <= range.end)
+		return data_run_end(place, range, bridge);
+	if (more > limit - range.end)
+		more = limit - range.end;
+	return find_end(place, range, range.end + more, true);
 }

@@ -49,4 +49,9 @@ uint64_t data_run_find(const struct data_run_place *place, struct range range);
  * have data. Not beyond the range. `bridge`: gaps may be bridged. */
 uint64_t data_run_end(const struct data_run_place *place, struct range range, bool bridge);
 
+/* The same where more may follow that is not for this run: a gap at the end of the range is bridged
+ * like any other if data does, up to a quarter of the range behind it, and not beyond `limit`. */
+uint64_t data_run_end_in_window(const struct data_run_place *place, struct range range,
+				uint64_t limit, bool bridge);
+
 #endif

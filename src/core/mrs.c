@@ -402,12 +402,13 @@ void *mrs_take_stale(struct mrs *s)
 
 void mrs_clear(struct mrs *s)
 {
-	struct mr *mr;
+	struct mr *mr, *next;
 
-	while ((mr = s->coming)) {
-		unlink_mr(mr);
+	for (mr = s->coming; mr; mr = next) {
+		next = mr->next;
 		free(mr);
 	}
+	s->coming = NULL;
 	s->comings = 0;
 }
 

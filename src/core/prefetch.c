@@ -13,14 +13,14 @@
 /* What a request waits for may be no less, in ns, when there was little on the wire just now. */
 #define QUEUE_NS UINT64_C(5000000)
 
-/* Where registering is slower than the wire, QEMU waits in any case: for so many pieces after it
- * did they are so many times as long, as each has a fixed cost. */
+/* Where registering is slower than the wire, QEMU waits in any case: so many pieces after it did
+ * are as long as may be, as each has a fixed cost. */
 #define LATE_PIECES 4
-#define LATE_FACTOR 2
 
-void prefetch_init(struct prefetch *p, unsigned int shift)
+void prefetch_init(struct prefetch *p, unsigned int shift, unsigned int threads)
 {
 	p->shift = shift;
+	p->threads = threads;
 	piece_init(&p->there);
 	piece_init(&p->here);
 }
@@ -64,9 +64,15 @@ uint64_t prefetch_window(const struct prefetch *p)
 	return window;
 }
 
-uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns)
+/*
+ * One thread registers it at each end. So this end is not as quick as its threads were together;
+ * and a destination that had registered ahead, which is no measure for what it has not, is taken to
+ * be no quicker than that.
+ */
+uint64_t prefetch_bytes_passed(const struct prefetch *p)
 {
-	return of_both(p, piece_within(&p->there, ns), piece_within(&p->here, ns));
+	return of_both(p, piece_within(&p->there, PREFETCH_PASSED_NS),
+		       piece_within(&p->here, PREFETCH_PASSED_NS) / most(p->threads, 1));
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)
@@ -175,7 +181,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	end = block->length;
 	if (block->passed) {
 		end = least(p->follows, end);
-		bytes = prefetch_bytes_within(p, PREFETCH_PASSED_NS);
+		bytes = prefetch_bytes_passed(p);
 		bytes = most(bytes / chunk_size, 1) * chunk_size;
 	}
 	position = chunk_start(p->position, chunk_size);
@@ -208,7 +214,7 @@ struct range prefetch_find(const struct prefetch_scan *scan)
 	if (start == scan->range.end)
 		return (struct range){start, start};
 	run.end = least(least(run.end, start + scan->bytes), scan->end);
-	run.end = data_run_end(&scan->place, run, scan->bridge);
+	run.end = data_run_end_in_window(&scan->place, run, scan->end, scan->bridge);
 	return run;
 }
 
@@ -293,8 +299,8 @@ void prefetch_asked(struct prefetch *p, uint64_t now, uint64_t queue_ns)
 /* That a piece is to take. */
 static uint64_t wanted(const struct prefetch *p)
 {
-	return least(PIECE_NS * (p->late ? LATE_FACTOR : 1) + QUEUE_FACTOR * p->queue_ns,
-		     PIECE_NS_MOST);
+	return p->late ? PIECE_NS_MOST
+		       : least(PIECE_NS + QUEUE_FACTOR * p->queue_ns, PIECE_NS_MOST);
 }
 
 void prefetch_waited(struct prefetch *p)

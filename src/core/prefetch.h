@@ -84,7 +84,8 @@ struct prefetch {
 	bool here_works;
 	uint64_t here_since; /* ns */
 	uint64_t here_bytes;
-	uint64_t per_second; /* bytes on the wire, at the last request; 0 while not known */
+	uint64_t per_second;  /* bytes on the wire, at the last request; 0 while not known */
+	unsigned int threads; /* register here, in the first pass */
 	/* The piece of 2^shift bytes at most; are gaps in it bridged? */
 	unsigned int shift;
 	bool bridge;
@@ -104,12 +105,12 @@ struct prefetch_scan {
 	bool bridge;
 };
 
-void prefetch_init(struct prefetch *p, unsigned int shift);
+void prefetch_init(struct prefetch *p, unsigned int shift, unsigned int threads);
 
-/* Bytes of the next piece, as far as time goes; and of one that takes no longer than `ns`. Never
- * more than 2^shift; may be less than a chunk. */
+/* Bytes of the next piece, as far as time goes; and of one in a block that QEMU has been through,
+ * which takes PREFETCH_PASSED_NS. Never more than 2^shift; may be less than a chunk. */
 uint64_t prefetch_bytes(const struct prefetch *p);
-uint64_t prefetch_bytes_within(const struct prefetch *p, uint64_t ns);
+uint64_t prefetch_bytes_passed(const struct prefetch *p);
 
 /* The longest power of two in prefetch_bytes(): no piece reaches over a multiple of it. */
 uint64_t prefetch_window(const struct prefetch *p);

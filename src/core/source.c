@@ -10,7 +10,7 @@ void source_init(struct source *s, const struct source_options *options)
 {
 	s->options = *options;
 	s->widening = true;
-	prefetch_init(&s->prefetch, options->shift);
+	prefetch_init(&s->prefetch, options->shift, options->threads);
 	s->prefetch.on = options->prefetch;
 	s->prefetch.bridge = options->bridge;
 	s->prefetch.memory = options->memory;
@@ -133,7 +133,7 @@ static struct data_run_place place_in(const struct source *s, const struct ram_b
  * through; `want` at least. */
 static uint64_t passed_end(const struct source *s, struct range want)
 {
-	uint64_t end, bytes = prefetch_bytes_within(&s->prefetch, PREFETCH_PASSED_NS);
+	uint64_t end, bytes = prefetch_bytes_passed(&s->prefetch);
 
 	if (!s->chunk_size)
 		return want.end;
@@ -157,15 +157,15 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 	struct data_run_place place = place_in(s, block);
 	uint64_t bytes =
 		s->prefetch.on ? prefetch_window(&s->prefetch) : UINT64_C(1) << s->options.shift;
-	struct range run;
+	struct range gap, run;
 
-	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &run))
+	if (!extent_map_gap(&block->remote, (struct range){want.start, block->length}, want, &gap))
 		return false;
 	*wide = want;
 	/* Where its memory is here shows with the first chunk of a block. */
 	if (s->single || !block->local_known)
 		return true;
-	if (is_planned(s, block, want) && s->prefetch.planned.end <= run.end &&
+	if (is_planned(s, block, want) && s->prefetch.planned.end <= gap.end &&
 	    s->prefetch.planned.end > want.end) {
 		wide->end = s->prefetch.planned.end;
 		return true;
@@ -177,7 +177,8 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		return true;
 	/* QEMU writes all that it asks for: only the last chunk of it matters. */
 	run.start = (want.end - 1) & ~(s->chunk_size - 1);
-	wide->end = data_run_end(&place, run, prefetch_bridges(&s->prefetch, block));
+	wide->end = data_run_end_in_window(&place, run, s->prefetch.on ? gap.end : run.end,
+					   prefetch_bridges(&s->prefetch, block));
 	return true;
 }
 

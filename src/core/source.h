@@ -43,8 +43,9 @@ struct source_request {
 
 struct source_options {
 	unsigned int shift; /* regions of 2^shift bytes */
-	bool prefetch;	    /* begin with less, and offer more by source_scan() */
-	bool bridge;	    /* gaps in a run may be bridged */
+	unsigned int threads;
+	bool prefetch; /* begin with less, and offer more by source_scan() */
+	bool bridge;   /* gaps in a run may be bridged */
 	struct guest_memory memory;
 };
 

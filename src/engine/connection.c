@@ -18,18 +18,34 @@
 #define QEMU_MAX_SEND_WR 512
 #define QEMU_MAX_RECV_WR 3
 
-static pthread_once_t report_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool reported;
 
 /* Only a process that makes a migration connection has anything to be told. */
 static void report_config(void)
 {
 	const struct config *config = session_config();
 
+	pthread_mutex_lock(&report_lock);
+	if (reported)
+		goto out;
+	reported = true;
 	log_open(config);
 	for (size_t i = 0; i < config->errors; i++)
 		log_always("%s; migrating without rdmachunk", config->error[i]);
 	for (size_t i = 0; i < config->warnings; i++)
 		log_warn("%s", config->warning[i]);
+out:
+	pthread_mutex_unlock(&report_lock);
+}
+
+void connection_reconfigured(void)
+{
+	pthread_mutex_lock(&report_lock);
+	if (reported)
+		log_close();
+	reported = false;
+	pthread_mutex_unlock(&report_lock);
 }
 
 /* Is this a QP as QEMU makes it for migration (migration/rdma.c, qemu_rdma_alloc_qp)? */
@@ -251,7 +267,7 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 		    !wire_parse_caps(param->private_data, param->private_data_len, &caps) &&
 		    caps.version == WIRE_VERSION;
 	if (migration)
-		pthread_once(&report_once, report_config);
+		report_config();
 	if (migration && !session_config()->enabled)
 		observed_begin(id, role);
 	s = sessions_lock_id(id);

@@ -52,6 +52,26 @@ static bool has_data_at(const char *line, uint64_t *budget)
 	return *budget && !line_is_zero(line);
 }
 
+/* One line of each page: of few that are resident each may be the only one with data, and what is
+ * written to a page mostly begins with it. */
+static bool look_at_each(const char *addr, const unsigned char *resident, uint64_t pages,
+			 uint64_t page, uint64_t *budget)
+{
+	for (uint64_t i = 0; i < pages && *budget; i++)
+		if (resident[i] & 1 && has_data_at(addr + i * page, budget))
+			return true;
+	return false;
+}
+
+static uint64_t count_resident(const unsigned char *resident, uint64_t pages)
+{
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; i < pages; i++)
+		count += resident[i] & 1;
+	return count;
+}
+
 /*
  * A page that is not resident is not touched: to read it would allocate it, or fail where huge
  * pages have run out. What is swapped out is QEMU's to find.
@@ -63,9 +83,13 @@ static bool look(const char *addr, uint64_t length, uint64_t *budget)
 
 	for (uint64_t at = 0; at < length; at += PAGES * page) {
 		uint64_t end = length - at < PAGES * page ? length : at + PAGES * page;
+		uint64_t pages = (end - at + page - 1) / page;
 
 		if (mincore((void *)(uintptr_t)(addr + at), end - at, resident))
 			return false;
+		if (count_resident(resident, pages) <= (end - at) / STRIDE &&
+		    look_at_each(addr + at, resident, pages, page, budget))
+			return true;
 		for (; (place = place_of_look(n)) + LINE <= end && *budget; n++)
 			if (resident[(place - at) / page] & 1 && has_data_at(addr + place, budget))
 				return true;

@@ -2,6 +2,7 @@
 #include "engine/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "core/verbs_values.h"
 #include "engine/condition.h"
 #include "engine/discard.h"
+#include "util/attach_abi.h"
 
 _Static_assert((int)VERBS_WC_SUCCESS == (int)IBV_WC_SUCCESS, "verbs ABI");
 _Static_assert((int)VERBS_WC_LOC_LEN_ERR == (int)IBV_WC_LOC_LEN_ERR, "verbs ABI");
@@ -30,17 +32,52 @@ static unsigned int quarter_of_the_processors(void)
 	return quarter > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned int)quarter;
 }
 
+static void parse(struct config *parsed, char **environment)
+{
+	config_parse(parsed, environment);
+	if (!parsed->threads)
+		parsed->threads = quarter_of_the_processors();
+}
+
 static void parse_config(void)
 {
-	config_parse(&config, environ);
-	if (!config.threads)
-		config.threads = quarter_of_the_processors();
+	parse(&config, environ);
 }
 
 const struct config *session_config(void)
 {
 	pthread_once(&config_once, parse_config);
 	return &config;
+}
+
+/* At most as many settings as have a name each, and some that are none. */
+#define SETTINGS_MAX 64
+
+int session_configure(const char *settings, size_t len, char *message, size_t size)
+{
+	static char texts[ATTACH_SETTINGS_MAX];
+	char *environment[SETTINGS_MAX + 1];
+	struct config parsed;
+	size_t count = 0;
+
+	if (len > sizeof(texts) || (len && settings[len - 1])) {
+		snprintf(message, size, "the settings are longer than %zu bytes", sizeof(texts));
+		return -E2BIG;
+	}
+	for (size_t at = 0; at < len && count < SETTINGS_MAX; at += strlen(settings + at) + 1)
+		environment[count++] = (char *)settings + at;
+	environment[count] = NULL;
+	parse(&parsed, environment);
+	if (parsed.errors) {
+		snprintf(message, size, "%s", parsed.error[0]);
+		return -EINVAL;
+	}
+	session_config(); /* never again from the environment */
+	memcpy(texts, settings, len);
+	for (size_t i = 0; i < count; i++)
+		environment[i] = texts + (environment[i] - settings);
+	parse(&config, environment);
+	return 0;
 }
 
 int session_begin(struct session *s, struct ibv_qp *qp, const struct ibv_qp_init_attr *attr,

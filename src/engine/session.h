@@ -97,6 +97,14 @@ struct session {
 /* The settings, read from the environment once, at the first call; `threads` is never 0. */
 const struct config *session_config(void);
 
+/*
+ * Others take their place: NAME=VALUE strings, each with its NUL, `len` bytes in all, of which a
+ * copy is kept. There is no session, and no hook is in the way of anybody. Returns 0; or a
+ * negative errno, with a line in `message` (`size` bytes) that says why, and nothing changed:
+ * -EINVAL when one is not allowed, -E2BIG when they are too long.
+ */
+int session_configure(const char *settings, size_t len, char *message, size_t size);
+
 /* The session is that of this QP, with CQs and ops of which all but the workers is made
  * ready. Lock held. 0 or -ENOMEM. */
 int session_begin(struct session *s, struct ibv_qp *qp, const struct ibv_qp_init_attr *attr,

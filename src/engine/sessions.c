@@ -93,6 +93,17 @@ struct session *sessions_next(const struct session *s)
 	return next;
 }
 
+bool sessions_any(void)
+{
+	struct session *s;
+
+	pthread_mutex_lock(&lock);
+	for (s = all; s && !s->in_use; s = s->next)
+		;
+	pthread_mutex_unlock(&lock);
+	return s != NULL;
+}
+
 int sessions_track_qp(struct session *s)
 {
 	int ret;

@@ -31,6 +31,9 @@ struct session *sessions_lock_pd(const struct ibv_pd *pd);
  * NULL, NULL after the last. */
 struct session *sessions_next(const struct session *s);
 
+/* Is there any session in use? */
+bool sessions_any(void);
+
 /* Posts on the QP, polls of the CQs come to us from now on. 0, or -EEXIST when
  * another session has one of them, or -ENOSPC. */
 int sessions_track_qp(struct session *s);

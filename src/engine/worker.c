@@ -88,6 +88,9 @@ void worker_wake(struct worker *w)
 
 void worker_end(struct worker *w)
 {
+	/* Nor is it created any more, by another that has not ended yet. */
+	if (w->state == WORKER_NONE)
+		w->state = WORKER_OVER;
 	if (w->state != WORKER_RUNS)
 		return;
 	worker_wake(w);

@@ -55,7 +55,7 @@ int worker_start(struct worker *w);
 /* There is work. Nothing happens when there is no thread. */
 void worker_wake(struct worker *w);
 
-/* WORKER_RUNS -> WORKER_ENDS: it does no more pieces. */
+/* WORKER_RUNS -> WORKER_ENDS, WORKER_NONE -> WORKER_OVER: it does no more pieces. */
 void worker_end(struct worker *w);
 
 /* -> WORKER_OVER: end the thread, if there is one, and what worker_init() made. The lock

@@ -17,11 +17,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/discard.h"
+#include "hook/memory.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -75,6 +77,17 @@ __attribute__((constructor)) static void look_up_all(void)
 {
 	for (int which = 0; which < NEXTS; which++)
 		next((enum next)which);
+}
+
+bool memory_set_next(const char *name, void *function)
+{
+	for (int which = 0; which < NEXTS; which++) {
+		if (strcmp(names[which], name))
+			continue;
+		atomic_store_explicit(&found[which], function, memory_order_relaxed);
+		return true;
+	}
+	return false;
 }
 
 static void gone(const void *addr, size_t length, enum discard_kind kind)

@@ -136,23 +136,39 @@ out:
 	return p ? &p->ops : NULL;
 }
 
+/* Lock held. Closing may fail, or poll once more on its way. */
+static void restore(struct ibv_context *context, struct patched *p)
+{
+	__atomic_store_n(&context->ops.post_send, p->ops.post_send, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.post_recv, p->ops.post_recv, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.poll_cq, p->ops.poll_cq, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.req_notify_cq, p->ops.req_notify_cq, __ATOMIC_RELEASE);
+	if (atomic_load(&latest) == p)
+		atomic_store(&latest, NULL);
+	lookup_remove(&contexts, context);
+	atomic_store(&p->context, NULL);
+}
+
 void ops_forget(struct ibv_context *context)
 {
 	struct patched *p;
 
 	pthread_mutex_lock(&lock);
 	p = lookup_find(&contexts, context);
-	if (p) {
-		/* Closing may fail, or poll once more on its way. */
-		__atomic_store_n(&context->ops.post_send, p->ops.post_send, __ATOMIC_RELEASE);
-		__atomic_store_n(&context->ops.post_recv, p->ops.post_recv, __ATOMIC_RELEASE);
-		__atomic_store_n(&context->ops.poll_cq, p->ops.poll_cq, __ATOMIC_RELEASE);
-		__atomic_store_n(&context->ops.req_notify_cq, p->ops.req_notify_cq,
-				 __ATOMIC_RELEASE);
-		if (atomic_load(&latest) == p)
-			atomic_store(&latest, NULL);
-		lookup_remove(&contexts, context);
-		atomic_store(&p->context, NULL);
+	if (p)
+		restore(context, p);
+	pthread_mutex_unlock(&lock);
+}
+
+void ops_forget_all(void)
+{
+	struct ibv_context *context;
+
+	pthread_mutex_lock(&lock);
+	for (struct patched *p = all; p; p = p->next) {
+		context = (struct ibv_context *)atomic_load(&p->context);
+		if (context)
+			restore(context, p);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -18,4 +18,7 @@ const struct verbs_ops *ops_patch(struct ibv_context *context);
  * what its table held. */
 void ops_forget(struct ibv_context *context);
 
+/* The same for all that are patched: nobody tells us any more when one is closed. */
+void ops_forget_all(void);
+
 #endif

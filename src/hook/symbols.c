@@ -41,10 +41,14 @@ static const struct symbol symbols[] = {
 static struct verbs_calls calls;
 static atomic_bool complete; /* every entry has been found */
 
+/* Where to look: what comes after us in look-up order, RTLD_NEXT; or, once the module is
+ * attached and so in no one's order, what everybody finds, RTLD_DEFAULT. */
+static _Atomic(void *) scope = RTLD_NEXT;
+
 void *symbols_next(const char *name)
 {
 	int saved_errno = errno;
-	void *address = dlsym(RTLD_NEXT, name);
+	void *address = dlsym(atomic_load(&scope), name);
 
 	errno = saved_errno;
 	return address;
@@ -74,7 +78,7 @@ static bool is_library(const Dl_info *info, const char *library)
 static void *find(const struct symbol *symbol)
 {
 	void *next = symbols_next(symbol->name);
-	void *versioned = dlvsym(RTLD_NEXT, symbol->name, symbol->version);
+	void *versioned = dlvsym(atomic_load(&scope), symbol->name, symbol->version);
 	Dl_info of_next, of_versioned;
 	void *library;
 
@@ -126,4 +130,37 @@ const struct verbs_calls *symbols_resolve(void)
 	if (!atomic_load_explicit(&complete, memory_order_acquire))
 		resolve();
 	return &calls;
+}
+
+static const struct symbol *symbol_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
+		if (!strcmp(symbols[i].name, name))
+			return &symbols[i];
+	return NULL;
+}
+
+void symbols_attach(void)
+{
+	atomic_store(&scope, RTLD_DEFAULT);
+	verbs_init(&calls);
+}
+
+void symbols_set_next(const char *name, void *function)
+{
+	const struct symbol *symbol = symbol_named(name);
+
+	if (symbol)
+		__atomic_store_n((void **)(void *)((char *)&calls + symbol->where), function,
+				 __ATOMIC_RELEASE);
+}
+
+void *symbols_find(const char *name)
+{
+	const struct symbol *symbol = symbol_named(name);
+	int saved_errno = errno;
+	void *address = symbol ? find(symbol) : symbols_next(name);
+
+	errno = saved_errno;
+	return address;
 }

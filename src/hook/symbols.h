@@ -22,4 +22,19 @@ const struct verbs_calls *symbols_resolve(void);
  */
 void *symbols_next(const char *name);
 
+/*
+ * The module has been loaded into a process that ran already: what is next comes from the
+ * process's own scope from now on, where the module is not. To be called before any hook
+ * can be.
+ */
+void symbols_attach(void);
+
+/* The real function of this name is `function`, as a caller's table had it. One that is
+ * not in the table of real functions is passed over. */
+void symbols_set_next(const char *name, void *function);
+
+/* What the process would bind the name to, which is one of a hook: as symbols_next(), with
+ * the right one of several twins. After symbols_attach(). NULL when there is none. */
+void *symbols_find(const char *name);
+
 #endif

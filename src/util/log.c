@@ -24,7 +24,7 @@
 
 static enum config_log_level log_level = CONFIG_LOG_OFF;
 static struct sink file;
-static bool to_file;
+static bool to_file, initialised;
 
 /*
  * Whoever logs may hold a session's lock, and all of QEMU waits for that when the
@@ -132,9 +132,19 @@ void log_open(const struct config *cfg)
 	}
 	file.warn = no_file;
 	file.instead = log_stderr;
-	sink_init(&file);
+	if (!initialised)
+		sink_init(&file);
+	initialised = true;
 	sink_open(&file, path);
 	to_file = true;
+}
+
+void log_close(void)
+{
+	log_level = CONFIG_LOG_OFF;
+	if (to_file)
+		sink_close(&file);
+	to_file = false;
 }
 
 void log_always(const char *format, ...)

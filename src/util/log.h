@@ -23,6 +23,9 @@
  * reported on standard error, which then takes the log. */
 void log_open(const struct config *cfg);
 
+/* Nothing is printed any more; log_open() may follow. */
+void log_close(void);
+
 /* Print whatever the level: for what the user must learn about bad settings. */
 void log_always(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -21,6 +21,8 @@ endif
 tests_e2e_migrate_SOURCES = \
 	tests/e2e/arguments.c \
 	tests/e2e/arguments.h \
+	tests/e2e/attach.c \
+	tests/e2e/attach.h \
 	tests/e2e/balloon.c \
 	tests/e2e/balloon.h \
 	tests/e2e/discard.c \

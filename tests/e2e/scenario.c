@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "arguments.h"
+#include "attach.h"
 #include "discard.h"
 #include "liverom.h"
 #include "report.h"
@@ -78,6 +79,14 @@ static int start_destination(const struct scenario_config *config, struct vmproc
 	return start_vm(config, vm, which, vm_config, &start, failure);
 }
 
+static int connect_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
+			struct failure *failure)
+{
+	if (attach_connect(config->attach_src, &vms[SRC], config->src.stats, deadline, failure))
+		return -1;
+	return attach_connect(config->attach_dst, &vms[DST], config->dst.stats, deadline, failure);
+}
+
 /* Start the first two processes, at the same time. */
 static int start_pair(const struct scenario_config *config, struct vmproc vms[], int64_t deadline,
 		      struct failure *failure)
@@ -87,7 +96,7 @@ static int start_pair(const struct scenario_config *config, struct vmproc vms[],
 	if (start_source(config, &vms[SRC], &start, failure) ||
 	    start_destination(config, &vms[DST], DST, &config->dst, NULL, failure))
 		return -1;
-	if (vm_connect(&vms[SRC], deadline, failure) || vm_connect(&vms[DST], deadline, failure))
+	if (connect_pair(config, vms, deadline, failure))
 		return -1;
 	for (int i = SRC; i <= DST && config->latency; i++)
 		if (latency_start(&config->latency[i], vm_names[i], deadline, failure))
@@ -486,7 +495,7 @@ static int run_live(const struct scenario_config *config, struct vmproc vms[3],
 	start.paused = false;
 	if (start_source(config, &vms[SRC], &start, failure) ||
 	    start_destination(config, &vms[DST], DST, &config->dst, bios, failure) ||
-	    vm_connect(&vms[SRC], deadline, failure) || vm_connect(&vms[DST], deadline, failure))
+	    connect_pair(config, vms, deadline, failure))
 		return -1;
 	counter = live_counter(&vms[SRC]);
 	/* A limit too small to reach first, so that pages are sent again; then one easy to reach.

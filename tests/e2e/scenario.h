@@ -20,6 +20,8 @@ enum { SRC, DST, THIRD, VMS };
 struct scenario_config {
 	struct migration_config migration;
 	struct vm_config src, dst;
+	/* Run with the process number behind it once QEMU answers; or NULL. */
+	const char *attach_src, *attach_dst;
 	struct pattern pattern;
 	uint64_t ram_size; /* bytes, a multiple of 1 MiB */
 	/* For the scenarios `switchover' and `later': so many bytes of RAM, at its start, have

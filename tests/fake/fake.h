@@ -32,11 +32,14 @@ enum fake_call {
 
 /* Only what the test program looks up with dlsym(). */
 struct fake_control {
-	size_t reg_limit;    /* a longer registration fails with ENOMEM; 0: none does */
-	int mr_limit;	     /* with so many alive or under way one fails with ENOMEM; 0: never */
-	size_t pinned;	     /* bytes of all MRs */
-	size_t pin_limit;    /* no more than that: ENOMEM; 0: any */
-	size_t reg_hold;     /* one of this length does not return before this is 0 again */
+	size_t reg_limit; /* a longer registration fails with ENOMEM; 0: none does */
+	int mr_limit;	  /* with so many alive or under way one fails with ENOMEM; 0: never */
+	size_t pinned;	  /* bytes of all MRs */
+	size_t pin_limit; /* no more than that: ENOMEM; 0: any */
+	size_t reg_hold;  /* one of this length does not return before this is 0 again */
+	/* nor does one in these bytes before this is NULL again */
+	const char *reg_hold_at;
+	size_t reg_hold_bytes;
 	int reg_held;	     /* how many have come to wait for that */
 	int reg_failed;	     /* how many have failed for reg_limit */
 	int close_fails;     /* ibv_close_device() returns -1 and closes nothing */

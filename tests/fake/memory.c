@@ -19,13 +19,23 @@ static uint32_t last_key = 0x100;
 static int held;
 
 /* As long as the test wants the registration to be under way. */
-static void hold(size_t length)
+static bool is_to_wait(const void *addr, size_t length)
 {
-	if (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_RELAXED) != length)
+	const char *from = __atomic_load_n(&fake_control.reg_hold_at, __ATOMIC_ACQUIRE);
+
+	if (from && (const char *)addr >= from &&
+	    (const char *)addr < from + fake_control.reg_hold_bytes)
+		return true;
+	return __atomic_load_n(&fake_control.reg_hold, __ATOMIC_ACQUIRE) == length;
+}
+
+static void hold(const void *addr, size_t length)
+{
+	if (!is_to_wait(addr, length))
 		return;
 	__atomic_add_fetch(&held, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&fake_control.reg_held, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&fake_control.reg_hold, __ATOMIC_ACQUIRE) == length)
+	while (is_to_wait(addr, length))
 		sched_yield();
 	__atomic_add_fetch(&held, -1, __ATOMIC_RELAXED);
 }
@@ -85,7 +95,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t length, ui
 		errno = error ? error : ENOMEM;
 		return NULL;
 	}
-	hold(length);
+	hold(addr, length);
 	limit = __atomic_load_n(&fake_control.reg_limit, __ATOMIC_RELAXED);
 	room = __atomic_load_n(&fake_control.pin_limit, __ATOMIC_RELAXED);
 	pinned = __atomic_add_fetch(&fake_control.pinned, length, __ATOMIC_RELAXED);

@@ -16,15 +16,16 @@
 int main(int argc, char **argv)
 {
 	const char *wait = getenv("RDMATEST_WAIT");
+	FILE *fifo;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		printf("QEMU emulator version %s\n", VERSION);
 		return 0;
 	}
 	/* Says there that it runs, and goes on doing so. */
-	if (wait && fopen(wait, "r"))
-		for (;;)
-			pause();
+	fifo = wait ? fopen(wait, "r") : NULL;
+	while (fifo)
+		pause();
 	for (int i = 1; i < argc; i++)
 		printf("argument=%s\n", argv[i]);
 	for (char **entry = environ; *entry; entry++)

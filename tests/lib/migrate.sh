@@ -39,16 +39,32 @@ common_options() {
 # end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
 # commas between them (`default': none but RDMACHUNK_THREADS=1, so that what is counted does not depend
 # on the processors). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
-# without the shim.
+# without the shim. `attach': the shim is attached once QEMU runs, with those variables; the library
+# is a copy at attach_library, which QEMU can see in its root directory.
 end_options() {
-	local end=$1 column=$2 preload="$shim $count" variable
+	local end=$1 column=$2 preload="$shim $count" attach='' variable
 	local -a variables
 
-	[[ $column == -* || $column == stock* || $column == *RDMACHUNK_THREADS=* ]] ||
-		column=RDMACHUNK_THREADS=1,$column
+	case $column in
+	-* | stock* | *RDMACHUNK_THREADS=*) ;;
+	attach*) column=attach,RDMACHUNK_THREADS=1${column#attach} ;;
+	*) column=RDMACHUNK_THREADS=1,$column ;;
+	esac
 	IFS=, read -ra variables <<<"$column"
 	for variable in "${variables[@]}"; do
 		case $variable in
+		attach)
+			preload=$count
+			cp "$shim" "${attach_library:?}"
+			attach="$build_dir/tools/launcher/rdmachunk attach --lib $attach_library"
+			;;
+		RDMACHUNK_*)
+			if [ -n "$attach" ]; then
+				attach="$variable $attach"
+			else
+				argv+=("--env-$end" "$variable")
+			fi
+			;;
 		- | stock) preload=$count ;;
 		default) ;;
 		MEMLOCK=*)
@@ -58,5 +74,6 @@ end_options() {
 		esac
 	done
 	argv+=("--preload-$end" "$preload")
+	[ -z "$attach" ] || argv+=("--attach-$end" "$attach")
 	[ -z "$fabric" ] || argv+=("--env-$end" "LD_LIBRARY_PATH=$fabric" "--env-$end" RDMAFABRIC_AWAIT_RECV=on)
 }

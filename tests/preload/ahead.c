@@ -5,18 +5,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "migration.h"
+#include "ahead_block.h"
+#include "ahead_destination.h"
+#include "wait.h"
 
 #undef ibv_reg_mr
-
-#define MIB    ((uint64_t)MIGRATION_CHUNK)
-#define LENGTH (64 * MIB)
 
 /*
  * Where the data is, as much as the first piece has: how much a later one has depends on how long
@@ -26,27 +23,12 @@
 #define DATA_CHUNK 40u
 #define PIECE	   (4 * MIB)
 
-#define WAIT_SECONDS 60
-
 struct run {
 	struct migration m;
 	struct ibv_mr *mr[LENGTH / MIB];
 	unsigned int count; /* chunks that QEMU has written */
 	int base;	    /* MRs before the first of guest memory */
 };
-
-static int counted(const int *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static int live_mrs(void)
-{
-	struct fake_live live;
-
-	peer_get_live(&live);
-	return live.mrs;
-}
 
 /* The one that writes statistics has nothing to do with registrations. */
 static bool writes_file(const char *task)
@@ -74,26 +56,6 @@ unsigned int ahead_threads(void)
 		n += entry->d_name[0] != '.' && !writes_file(entry->d_name);
 	closedir(dir);
 	return n;
-}
-
-/* Returns when it holds; what never comes ends the program. */
-#define wait_for(condition)                                                   \
-	do {                                                                  \
-		time_t until_ = time(NULL) + WAIT_SECONDS;                    \
-                                                                              \
-		while (!(condition)) {                                        \
-			must(time(NULL) < until_ || !"in time: " #condition); \
-			sched_yield();                                        \
-		}                                                             \
-	} while (0)
-
-static char *map(uint64_t length)
-{
-	char *block = mmap(NULL, length, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	must(block != MAP_FAILED);
-	return block;
 }
 
 static void write_chunk(struct run *r, unsigned int chunk)
@@ -209,22 +171,24 @@ static bool are_held(struct run *r, int count)
 	return __atomic_load_n(&peer_control->reg_held, __ATOMIC_RELAXED) >= count;
 }
 
-/* The third piece has 16 MiB, one half for each of two threads: neither ends before both have
- * begun. */
+/* Two pieces have 4 MiB. What comes then is for two threads: neither ends before both have begun.
+ */
 static int run_threads(void)
 {
+	char *block = map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB);
 	const unsigned int third = LENGTH / MIB - 16;
 	int before = peer_control->reg_held;
 	struct run r;
 
-	__atomic_store_n(&peer_control->reg_hold, 8 * MIB, __ATOMIC_RELAXED);
-	open_source(&r, map_with_data(DATA_CHUNK, LENGTH - DATA_CHUNK * MIB), LENGTH, UINT_MAX);
+	peer_control->reg_hold_bytes = LENGTH - third * MIB;
+	__atomic_store_n(&peer_control->reg_hold_at, block + third * MIB, __ATOMIC_RELEASE);
+	open_source(&r, block, LENGTH, UINT_MAX);
 	wait_for(request_ahead_came(&r));
 	wait_for(live_mrs() == r.base + 3);
 	for (unsigned int chunk = DATA_CHUNK; chunk < LENGTH / MIB; chunk++) {
 		if (chunk == third) {
 			wait_for(are_held(&r, before + 2));
-			__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&peer_control->reg_hold_at, NULL, __ATOMIC_RELEASE);
 		}
 		write_chunk(&r, chunk);
 		migration_take_ready(&r.m);
@@ -280,8 +244,8 @@ static int run_later_pass(void)
 	migration_take_ready(&r.m);
 	write_chunk(&r, 2);
 	migration_take_ready(&r.m);
-	r.m.block[DATA_CHUNK * MIB + 12345] = 1;
-	r.m.block[(DATA_CHUNK + 2) * MIB + 12345] = 1;
+	r.m.block[DATA_CHUNK * MIB] = 1;
+	r.m.block[(DATA_CHUNK + 2) * MIB] = 1;
 	requests = r.m.requests;
 	write_chunk(&r, DATA_CHUNK);
 	migration_take_ready(&r.m);
@@ -512,150 +476,6 @@ static int run_sparse(void)
 	return 0;
 }
 
-/* One whose QEMU registers chunks as it is asked for them. */
-struct destination {
-	struct peer p;
-	char *block;
-	struct ibv_mr *mr[LENGTH / MIB];
-	int base; /* MRs before the first of guest memory */
-};
-
-static void open_destination(struct destination *d)
-{
-	memset(d, 0, sizeof(*d));
-	d->block = map(LENGTH);
-	migration_open_destination(&d->p, "192.0.2.7", d->block, LENGTH);
-	d->base = live_mrs();
-}
-
-static void register_chunk(struct destination *d, unsigned int chunk)
-{
-	char *addr = d->block + chunk * MIB;
-
-	d->mr[chunk] =
-		ibv_reg_mr(d->p.pd, addr, MIB, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
-	must(d->mr[chunk] && d->mr[chunk]->addr == addr);
-}
-
-static void deregister_chunk(struct destination *d, unsigned int chunk)
-{
-	must(!ibv_dereg_mr(d->mr[chunk]));
-	d->mr[chunk] = NULL;
-}
-
-static void close_destination(struct destination *d)
-{
-	for (unsigned int i = 0; i < LENGTH / MIB; i++)
-		if (d->mr[i])
-			deregister_chunk(d, i);
-	peer_close(&d->p);
-	munmap(d->block, LENGTH);
-}
-
-/* The source has no shim. Behind a run of chunks a quarter of it is registered. */
-static int run_destination(void)
-{
-	struct destination d;
-
-	open_destination(&d);
-	for (unsigned int i = 0; i < 16; i++) {
-		must(live_mrs() == d.base + (int)i);
-		register_chunk(&d, i);
-	}
-	wait_for(live_mrs() == d.base + 17);
-	for (unsigned int i = 16; i < 20; i++) {
-		must(live_mrs() == d.base + 17);
-		register_chunk(&d, i);
-	}
-	wait_for(live_mrs() == d.base + 18);
-	close_destination(&d);
-	puts("registered ahead");
-	return 0;
-}
-
-/*
- * There is no room for a chunk of QEMU's until what is registered ahead, and nobody
- * has asked for, is given back.
- */
-static int run_room(void)
-{
-	struct destination d;
-
-	open_destination(&d);
-	for (unsigned int i = 0; i < 16; i++)
-		register_chunk(&d, i);
-	wait_for(live_mrs() == d.base + 17);
-	__atomic_store_n(&peer_control->mr_limit, live_mrs(), __ATOMIC_RELAXED);
-	register_chunk(&d, 40);
-	must(live_mrs() == d.base + 17);
-	/* Nothing is left to give: this one is QEMU's to be told of. */
-	errno = 0;
-	must(!ibv_reg_mr(d.p.pd, d.block + 50 * MIB, MIB, IBV_ACCESS_LOCAL_WRITE));
-	must(errno == ENOMEM);
-	__atomic_store_n(&peer_control->mr_limit, 0, __ATOMIC_RELAXED);
-	/* A chunk of what was given back. */
-	register_chunk(&d, 16);
-	must(live_mrs() == d.base + 18);
-	close_destination(&d);
-	must(!live_mrs());
-	puts("made room");
-	return 0;
-}
-
-/*
- * With a connection for the return path QEMU may go over to postcopy, and discards what has not
- * come by then: nothing may be registering that, and so populating it, at the time.
- */
-static int run_return_path(void)
-{
-	struct destination d;
-	struct peer back;
-	int made;
-
-	open_destination(&d);
-	migration_open_return_path(&back, "192.0.2.7");
-	made = live_mrs();
-	for (int i = 0; i < 20; i++) {
-		register_chunk(&d, (unsigned int)i);
-		/* With the last of 16 come four more, in one with it. */
-		must(live_mrs() == made + (i < 16 ? i + 1 : 16) && ahead_threads() == 1);
-	}
-	/* That connection may be gone before QEMU registers more. */
-	peer_close(&back);
-	made = live_mrs();
-	deregister_chunk(&d, 0);
-	register_chunk(&d, 0);
-	must(live_mrs() == made && ahead_threads() == 1);
-	close_destination(&d);
-	puts("nothing ahead");
-	return 0;
-}
-
-/* The device takes a chunk, and nothing larger: then there is nothing to gain ahead either. */
-static int run_chunks_only(void)
-{
-	int before = peer_control->reg_failed;
-	struct destination d;
-
-	open_destination(&d);
-	__atomic_store_n(&peer_control->reg_limit, MIB, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < LENGTH / MIB; i++) {
-		register_chunk(&d, i);
-		must(live_mrs() == d.base + (int)i + 1);
-		/* Four are tried, once. */
-		if (i == 15)
-			wait_for(counted(&peer_control->reg_failed) > before);
-	}
-	must(peer_control->reg_failed == before + 1);
-	__atomic_store_n(&peer_control->reg_limit, 0, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < LENGTH / MIB; i++)
-		deregister_chunk(&d, i);
-	must(live_mrs() == d.base);
-	close_destination(&d);
-	puts("chunks only");
-	return 0;
-}
-
 /*
  * The destination answers what QEMU knows nothing of, and wrongly: QEMU, which may be asleep on the
  * other channel, has to wake.
@@ -801,16 +621,16 @@ static const struct {
 	{"destroyed", run_destroyed},
 	{"discarded", run_discarded},
 	{"awaited", run_awaited},
-	{"destination", run_destination},
+	{"destination", ahead_destination},
 	{"bad-result", run_bad_result},
 	{"full", run_full},
 	{"full-negative", run_full_negative},
-	{"return-path", run_return_path},
+	{"return-path", ahead_destination_return_path},
 	{"refused", run_refused},
 	{"refused-while-held", run_refused_while_held},
-	{"room", run_room},
+	{"room", ahead_destination_room},
 	{"room-under-way", run_room_under_way},
-	{"chunks-only", run_chunks_only},
+	{"chunks-only", ahead_destination_chunks_only},
 	{"sparse", run_sparse},
 };
 
@@ -825,8 +645,8 @@ int ahead_run(char **args)
 
 void ahead_round(int round)
 {
-	static int (*const rounds[])(void) = {run_found,   run_destroyed,   run_fails_once,
-					      run_awaited, run_destination, run_both_ends_at_once,
+	static int (*const rounds[])(void) = {run_found,   run_destroyed,     run_fails_once,
+					      run_awaited, ahead_destination, run_both_ends_at_once,
 					      run_pieces};
 
 	rounds[(size_t)round % (sizeof(rounds) / sizeof(rounds[0]))]();

@@ -4,7 +4,7 @@
 
 /* Migrations in which the shim registers memory before QEMU asks for it. */
 
-/* client ahead CASE; the cases are in ahead.c */
+/* client ahead CASE; the cases are in ahead.c and ahead_destination.c */
 int ahead_run(char **args);
 
 /* One after the other they end in each way that there is. */

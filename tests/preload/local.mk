@@ -44,6 +44,9 @@ tests_preload_liboldest_la_LIBADD = $(DL_LIBS)
 client_sources = \
 	tests/preload/ahead.c \
 	tests/preload/ahead.h \
+	tests/preload/ahead_block.h \
+	tests/preload/ahead_destination.c \
+	tests/preload/ahead_destination.h \
 	tests/preload/client.c \
 	tests/preload/discard.c \
 	tests/preload/discard.h \
@@ -54,7 +57,8 @@ client_sources = \
 	tests/preload/peer.c \
 	tests/preload/peer.h \
 	tests/preload/quit.c \
-	tests/preload/quit.h
+	tests/preload/quit.h \
+	tests/preload/wait.h
 tests_preload_client_SOURCES = $(client_sources)
 # Instrumented as the stand-ins are.
 tests_preload_client_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)

@@ -2,10 +2,10 @@
 #include "migration.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "wait.h"
 
 #undef ibv_reg_mr
 
@@ -16,8 +16,6 @@ static const uint8_t caps[8] = {0, 0, 0, 1, 0, 0, 0, 0};
 #define REMOTE_BASE   UINT64_C(0x7f0000000000)
 #define REMOTE_OFFSET UINT64_C(0x40000000)
 #define REMOTE_RKEY   0x5151u
-
-#define WAIT_SECONDS 60
 
 /* With data in each chunk: in its first page, which is looked at. */
 static char *map_block(void)

@@ -2,26 +2,13 @@
 #include "quit.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "migration.h"
-
-#define WAIT_SECONDS 60
-
-#define wait_for(condition)                                                   \
-	do {                                                                  \
-		time_t until_ = time(NULL) + WAIT_SECONDS;                    \
-                                                                              \
-		while (!(condition)) {                                        \
-			must(time(NULL) < until_ || !"in time: " #condition); \
-			sched_yield();                                        \
-		}                                                             \
-	} while (0)
+#include "wait.h"
 
 static char *map_block(void)
 {

@@ -60,6 +60,40 @@ START_TEST(a_run_ends_at_the_first_gap)
 }
 END_TEST
 
+/* The window [0, 16) MiB, when it may look on up to `limit`. */
+static uint64_t run_in_window(uint64_t limit, bool bridge)
+{
+	return data_run_end_in_window(&place, (struct range){0, 16 * MIB}, limit * MIB, bridge) /
+	       MIB;
+}
+
+/* A gap at the end of a window is one within the data when that goes on behind it. */
+START_TEST(a_gap_at_the_end_of_a_window)
+{
+	static const struct {
+		uint64_t from, to, limit, end;
+		bool bridge;
+	} row[] = {
+		{15, 16, 64, 16, true},
+		{15, 19, 64, 16, true},
+		/* What is a quarter behind it is too far away, or not there. */
+		{15, 20, 64, 15, true},
+		{15, 16, 16, 15, true},
+		{15, 18, 18, 15, true},
+		{15, 16, 64, 15, false},
+		/* More than a quarter of the window is not bridged. */
+		{12, 16, 64, 16, true},
+		{11, 16, 64, 11, true},
+		{12, 17, 64, 12, true},
+		/* Without one there is nothing to look for. */
+		{16, 64, 64, 16, true},
+	};
+
+	hole(row[_i].from, row[_i].to);
+	ck_assert_uint_eq(run_in_window(row[_i].limit, row[_i].bridge), row[_i].end);
+}
+END_TEST
+
 /* All gaps together are a quarter at most. */
 START_TEST(gaps_are_bridged_in_proportion)
 {
@@ -112,6 +146,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, the_first_chunk_with_data);
 	tcase_add_test(tc, a_run_ends_at_the_first_gap);
+	tcase_add_loop_test(tc, a_gap_at_the_end_of_a_window, 0, 10);
 	tcase_add_test(tc, gaps_are_bridged_in_proportion);
 	tcase_add_test(tc, chunks_far_apart_stay_alone);
 	tcase_add_test(tc, what_is_read_is_bounded);

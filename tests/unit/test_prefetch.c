@@ -36,7 +36,7 @@ static void setup(void)
 	memset(&p, 0, sizeof(p));
 	memset(&memory, 0, sizeof(memory));
 	wire.per_second = 0;
-	prefetch_init(&p, 30);
+	prefetch_init(&p, 30, 1);
 	p.on = true;
 	p.bridge = true;
 	p.memory = fake_memory_of(&memory);
@@ -175,17 +175,30 @@ START_TEST(the_slower_end_decides)
 	p.here = (struct piece){.bytes = 48 * MIB, .ns = 12 * MS};
 	ck_assert_uint_eq(prefetch_bytes(&p), 48 * MIB);
 	ck_assert_uint_eq(prefetch_ns(&p), 12 * MS);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 12 * MS), 48 * MIB);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 8 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 8 * MIB);
 	p.here = (struct piece){.bytes = 400 * MIB, .ns = 12 * MS};
 	p.there.ns = 20 * MS;
 	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
 	ck_assert_uint_eq(prefetch_ns(&p), 20 * MS);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 64 * MIB / 10);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 64 * MIB / 10);
 	/* Never more than a region */
 	p.shift = 21;
 	ck_assert_uint_eq(prefetch_bytes(&p), 2 * MIB);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 2 * MS), 2 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 2 * MIB);
+}
+END_TEST
+
+/* Threads that were as quick together, and a destination that had registered what it was asked for.
+ */
+START_TEST(in_a_later_pass_one_thread_registers)
+{
+	p.threads = 4;
+	p.there = (struct piece){.bytes = 64 * MIB, .ns = MS / 10};
+	p.here = (struct piece){.bytes = 48 * MIB, .ns = 12 * MS};
+	ck_assert_uint_eq(prefetch_bytes(&p), 48 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 2 * MIB);
+	p.there.ns = 128 * MS;
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), MIB);
 }
 END_TEST
 
@@ -194,11 +207,11 @@ START_TEST(an_end_that_is_not_known_holds_nothing_up)
 {
 	p.there = (struct piece){.bytes = 64 * MIB, .ns = 10 * MS};
 	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 64 * MIB / 5);
 	p.here = p.there;
 	piece_init(&p.there);
 	ck_assert_uint_eq(prefetch_bytes(&p), 64 * MIB);
-	ck_assert_uint_eq(prefetch_bytes_within(&p, 5 * MS), 32 * MIB);
+	ck_assert_uint_eq(prefetch_bytes_passed(&p), 64 * MIB / 5);
 	ck_assert_uint_eq(prefetch_ns(&p), 10 * MS);
 }
 END_TEST
@@ -713,6 +726,7 @@ int main(void)
 	tcase_add_test(tc, nothing_is_worth_more_than_25_ms);
 	tcase_add_loop_test(tc, the_queue_is_not_the_ends_time, 0, 2);
 	tcase_add_test(tc, the_slower_end_decides);
+	tcase_add_test(tc, in_a_later_pass_one_thread_registers);
 	tcase_add_test(tc, an_end_that_is_not_known_holds_nothing_up);
 	tcase_add_test(tc, when_qemu_had_to_wait_pieces_take_longer);
 	tcase_add_test(tc, enough_is_two_pieces_and_20_ms_of_the_rate);

@@ -122,7 +122,7 @@ START_TEST(requests_are_for_a_piece)
 	uint64_t at = 1;
 
 	start(30, MIB, (uint64_t[]){150 * MIB}, 1);
-	prefetch_init(p, 30);
+	prefetch_init(p, 30, 1);
 	qemu_write(&q, 0, 0, 0);
 	for (uint64_t window = 4; window < 128; window *= 2) {
 		qemu_request(&q, &m, 0, at, 0);

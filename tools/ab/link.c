@@ -113,7 +113,7 @@ int link_find(struct link *link, const char *address, struct failure *failure)
 {
 	void *library = dlopen("libibverbs.so.1", RTLD_NOW | RTLD_LOCAL);
 	struct ibv_device **list = NULL;
-	struct calls calls;
+	struct calls calls = {.get_device_list = NULL};
 
 	*link = (struct link){.gbit = NAN};
 	if (!library || !load(&calls, library)) {

@@ -20,6 +20,8 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/csv.h \
 	tools/ab/failure.c \
 	tools/ab/failure.h \
+	tools/ab/firmware.c \
+	tools/ab/firmware.h \
 	tools/ab/json.c \
 	tools/ab/json.h \
 	tools/ab/link.c \

@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 bin_PROGRAMS += tools/launcher/rdmachunk
 tools_launcher_rdmachunk_SOURCES = \
+	src/util/attach_abi.h \
 	src/util/config.c \
 	src/util/config.h \
 	src/util/version.h \
+	tools/attach/arch.h \
+	tools/attach/arch_aarch64.c \
+	tools/attach/arch_none.c \
+	tools/attach/arch_x86_64.c \
+	tools/attach/attach.c \
+	tools/attach/attach.h \
+	tools/attach/checks.c \
+	tools/attach/checks.h \
+	tools/attach/process.c \
+	tools/attach/process.h \
+	tools/attach/target.c \
+	tools/attach/target.h \
+	tools/attach/tracee.c \
+	tools/attach/tracee.h \
 	tools/launcher/account.c \
 	tools/launcher/account.h \
 	tools/launcher/check.c \
@@ -57,11 +72,12 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/status/status.c \
 	tools/status/status.h \
 	tools/status/text.c
-tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -I$(srcdir)/tools $(JSONC_CFLAGS) $(PTHREAD_CFLAGS) \
+tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(PTHREAD_CFLAGS) \
 	-DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
 tools_launcher_rdmachunk_LDADD = $(DL_LIBS) $(PTHREAD_LIBS) $(JSONC_LIBS)
 if HAVE_JSONC
-tools_launcher_rdmachunk_CFLAGS += -DHAVE_JSONC
+tools_launcher_rdmachunk_CPPFLAGS += -DHAVE_JSONC
 endif
 
 # The same script under each name that a manager may want: the path of an emulator goes to the other

@@ -171,8 +171,11 @@ void options_help(FILE *out)
 	fputs("Usage: rdmachunk [OPTION...] [--] QEMU [ARGUMENT...]\n"
 	      "       rdmachunk --check [OPTION...] [QEMU]\n"
 	      "       rdmachunk --print FORM [OPTION...]\n"
-	      "       rdmachunk status [--help] [OPTION...] [PID|NAME]\n"
-	      "Run QEMU so that its migrations over RDMA register memory in large regions.\n"
+	      "       rdmachunk attach [OPTION...] PID|GUEST\n"
+	      "       rdmachunk detach PID|GUEST\n"
+	      "       rdmachunk status [--help] [OPTION...] [PID|GUEST]\n"
+	      "Run QEMU so that its migrations over RDMA register memory in large regions; have one that\n"
+	      "runs already do so, and no longer; or show what all of them do.\n"
 	      "\n",
 	      out);
 	for (v = config_variables; v->name; v++) {
@@ -185,6 +188,7 @@ void options_help(FILE *out)
 				  own_options[i].help);
 	fputs("\n"
 	      "Exit status: QEMU's; 125 when rdmachunk failed, 126 when QEMU cannot be run, 127 when\n"
-	      "it is not found. Of --check: 0 when all is well, 1 with warnings, 2 with problems.\n",
+	      "it is not found. Of --check: 0 when all is well, 1 with warnings, 2 with problems. Of attach\n"
+	      "and detach: 0 when it is done, 1 when it cannot be, and nothing was changed, 2 when it failed.\n",
 	      out);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +42,9 @@ const char *output_file_refused_to(const struct account *account, const char *pa
 	if (pid == 0) {
 		err = account_become(account);
 		refused = err ? strerror(-err) : output_file_refused(path, directory);
-		_exit(refused && write(out[1], refused, strlen(refused)) < 0);
+		if (refused && write(out[1], refused, strlen(refused)) < 0)
+			_exit(EXIT_FAILURE);
+		_exit(EXIT_SUCCESS);
 	}
 	close(out[1]);
 	if (pid > 0) {

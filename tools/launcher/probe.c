@@ -125,17 +125,9 @@ static void reap(struct child *child, int options)
 		child->exited = waitpid(child->pid, &child->status, options) == child->pid;
 }
 
-static FILE *open_proc(pid_t pid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return fopen(path, "re");
-}
-
 static bool read_secure(pid_t pid)
 {
-	FILE *file = open_proc(pid, "auxv");
+	FILE *file = proc_open(pid, "auxv");
 	bool secure = file && proc_is_secure(file);
 
 	if (file)
@@ -149,7 +141,7 @@ static bool read_secure(pid_t pid)
  */
 static bool look(struct probe *probe, pid_t pid, const char *library)
 {
-	FILE *file = open_proc(pid, "maps");
+	FILE *file = proc_open(pid, "maps");
 	struct proc_mapped mapped;
 
 	if (!file)

@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+FILE *proc_open(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return fopen(path, "re");
+}
+
 struct proc_mapped proc_read_maps(FILE *maps, const char *library)
 {
 	struct proc_mapped mapped = {false, false};

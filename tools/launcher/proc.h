@@ -5,9 +5,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 /* What the files of /proc/PID tell, see proc(5). Each is read to its end, and stays the caller's.
  */
+
+/* Opens /proc/PID/NAME for reading; NULL with errno when that fails. */
+FILE *proc_open(pid_t pid, const char *name);
 
 /* Which of these a process has mapped. */
 struct proc_mapped {

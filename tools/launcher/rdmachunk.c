@@ -7,12 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/attach.h"
 #include "check.h"
 #include "options.h"
 #include "preload.h"
 #include "print.h"
-#include "util/version.h"
 #include "status/status.h"
+#include "util/version.h"
 
 /* As env(1) has them. */
 #define EXIT_FAILED	125
@@ -85,14 +86,24 @@ static const char *contradiction(const struct options *options)
 	return NULL;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"attach", attach_main},
+	{"detach", detach_main},
+	{"status", status_main},
+};
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	const char *wrong;
 
-	/* A program of that name is run by "rdmachunk -- status". */
-	if (argc > 1 && !strcmp(argv[1], "status"))
-		return status_main(argc - 1, argv + 1);
+	/* A program of such a name is named by its path, or behind "--". */
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
 	if (!options_parse(&options, argc, argv)) {
 		fprintf(stderr, "Try rdmachunk --help\n");
 		return EXIT_FAILED;

@@ -11,14 +11,6 @@
 
 #include "proc.h"
 
-static FILE *open_proc(pid_t pid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return fopen(path, "re");
-}
-
 static void close_proc(FILE *file)
 {
 	if (file)
@@ -28,7 +20,7 @@ static void close_proc(FILE *file)
 /* CAP_IPC_LOCK lifts the limit, but only in the first user namespace. */
 static bool may_lock(pid_t pid)
 {
-	FILE *status = open_proc(pid, "status"), *uid_map = open_proc(pid, "uid_map");
+	FILE *status = proc_open(pid, "status"), *uid_map = proc_open(pid, "uid_map");
 	bool may = status && uid_map && proc_has_capability(status, CAP_IPC_LOCK) &&
 		   proc_in_first_namespace(uid_map);
 
@@ -40,7 +32,7 @@ static bool may_lock(pid_t pid)
 /* All of a file of /proc, whose size is not told; one NUL more. To be freed. */
 static char *read_whole(pid_t pid, const char *name, size_t *len)
 {
-	FILE *file = open_proc(pid, name), *out;
+	FILE *file = proc_open(pid, name), *out;
 	char buffer[4096], *text = NULL;
 	size_t n;
 
@@ -64,7 +56,9 @@ static struct guest guest_of_process(pid_t pid)
 	size_t len = 0, n = 0;
 
 	text = read_whole(pid, "cmdline", &len);
-	for (size_t i = 0; text && i < len; i += strlen(text + i) + 1)
+	if (!text)
+		return guest;
+	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
 		n++;
 	if (n)
 		argv = calloc(n + 1, sizeof(*argv));
@@ -98,7 +92,7 @@ static bool refuse(pid_t pid, const char *why)
 
 static bool is_preloaded(pid_t pid)
 {
-	FILE *maps = open_proc(pid, "maps");
+	FILE *maps = proc_open(pid, "maps");
 	bool preloaded = maps && proc_maps_contain(maps, "/librdmachunk.so");
 
 	close_proc(maps);
@@ -107,7 +101,7 @@ static bool is_preloaded(pid_t pid)
 
 static bool read_memlock(pid_t pid, rlim_t *memlock)
 {
-	FILE *limits = open_proc(pid, "limits");
+	FILE *limits = proc_open(pid, "limits");
 	bool read = limits && proc_read_memlock(limits, memlock);
 
 	close_proc(limits);
@@ -125,7 +119,7 @@ static bool find_process(struct target *target, pid_t pid)
 	    !read_link(pid, "cwd", target->directory))
 		return refuse(pid, errno == EACCES || errno == EPERM ? "permission denied; use root"
 								     : strerror(errno));
-	status = open_proc(pid, "status");
+	status = proc_open(pid, "status");
 	err = status ? account_by_status(&target->account, status) : -errno;
 	close_proc(status);
 	if (err)

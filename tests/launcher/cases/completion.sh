@@ -78,3 +78,11 @@ else
 	expect "rdmachunk-ab: QEMU behind --" "$(complete_words rdmachunk-ab -- qemu-system-pl)" \
 		"qemu-system-planted "
 fi
+expect "completion: commands" "$(complete_words rdmachunk att)" "attach "
+expect "completion: options of a command" "$(complete_words rdmachunk attach --sh)" "--shift "
+bash -c 'while :; do read -rt 100 <> <(:); done' bash -name guest=planted-guest,debug-threads=on &
+planted=$!
+expect "completion: guests" "$(complete_words rdmachunk attach planted)" "planted-guest "
+expect "completion: guests behind options" "$(complete_words rdmachunk detach --log = info planted)" "planted-guest "
+kill "$planted"
+wait "$planted" 2>/dev/null

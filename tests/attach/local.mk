@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Not in TESTS: it needs QEMU and the software verbs.
+EXTRA_DIST += \
+	tests/attach/helper.c \
+	tests/attach/qmp \
+	tests/attach/run-tests

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "attach.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launcher/options.h"
+#include "launcher/preload.h"
+#include "util/attach_abi.h"
+#include "util/config.h"
+#include "util/version.h"
+#include "checks.h"
+#include "process.h"
+#include "target.h"
+#include "tracee.h"
+
+/* A thread that is busy elsewhere has this long to come to its poll. */
+#define STOP_SECONDS 10
+/* Far more than a call takes. */
+#define CALL_SECONDS 5
+
+/* glibc's own dlopen(), before 2.34 in a library that may not be there, and its flag for a caller
+ * who is no library (elf/dl-libc.c, include/dlfcn.h). */
+#define LIBC_DLOPEN	 "__libc_dlopen_mode"
+#define LIBC_DLOPEN_FLAG 0x80000000U
+
+/* What is done to whom. */
+struct job {
+	struct process process;
+	struct target target;
+	const struct target_module *library; /* the one in there, or NULL */
+	struct attach_info info;
+	char settings[ATTACH_SETTINGS_MAX];
+	size_t settings_len;
+	double kept; /* seconds that the main thread was stopped, at most */
+};
+
+static int say(enum attach_exit status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int say(enum attach_exit status, const char *format, ...)
+{
+	va_list args;
+
+	fputs("rdmachunk: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return status;
+}
+
+static int say_lost(const struct job *job, int error)
+{
+	if (error == -ESRCH)
+		return say(ATTACH_FAILED, "process %d has ended; mend: name one that runs",
+			   (int)job->process.pid);
+	if (error == -ETIME)
+		return say(ATTACH_FAILED,
+			   "the main thread of process %d is busy; mend: try again in a moment",
+			   (int)job->process.pid);
+	return say(ATTACH_FAILED, "process %d cannot be traced: %s; mend: try again",
+		   (int)job->process.pid, strerror(-error));
+}
+
+/* The main thread, in its poll, with no RDMA in use. */
+static int begin(struct job *job, struct tracee *tracee)
+{
+	char reason[CHECKS_REASON_LEN];
+	int ret = tracee_open(tracee, &job->target);
+
+	if (ret)
+		return say_lost(job, ret);
+	ret = tracee_stop(tracee, STOP_SECONDS);
+	if (ret) {
+		tracee_close(tracee);
+		return say_lost(job, ret);
+	}
+	/* As it was a moment ago; now nobody can begin. */
+	if (!checks_idle(&job->process, reason)) {
+		tracee_close(tracee);
+		return say(ATTACH_REFUSED, "%s", reason);
+	}
+	return ATTACH_DONE;
+}
+
+static void end(struct job *job, struct tracee *tracee)
+{
+	tracee_close(tracee);
+	if (tracee->kept > job->kept)
+		job->kept = tracee->kept;
+}
+
+/* Of the C library, or of libdl, where older ones have it; 0: of neither. */
+static uint64_t find_in_libc(const struct target *target, const char *name)
+{
+	const struct target_module *libdl = target_module(target, "libdl.so.");
+	uint64_t found = target_symbol(target, target_module(target, "libc.so."), name);
+
+	return found || !libdl ? found : target_symbol(target, libdl, name);
+}
+
+static void find_dlopen(const struct target *target, struct arch_call *call)
+{
+	call->args[1] = RTLD_NOW;
+	call->function = find_in_libc(target, "dlopen");
+	if (call->function)
+		return;
+	call->function = find_in_libc(target, LIBC_DLOPEN);
+	call->args[1] |= LIBC_DLOPEN_FLAG;
+}
+
+/* Why the loader did not load it; the thread is stopped. */
+static void read_dlerror(const struct job *job, struct tracee *tracee, char *why, size_t size)
+{
+	struct arch_call call = {find_in_libc(&job->target, "dlerror"), {0}};
+	uint64_t text = 0;
+
+	if (call.function && !tracee_call(tracee, &call, CALL_SECONDS, &text) && text)
+		target_read_string(&job->target, text, why, size);
+	else
+		snprintf(why, size, "its loader does not say why");
+}
+
+static int load(struct job *job, const char *path)
+{
+	struct arch_call call = {0, {0}};
+	struct tracee tracee;
+	char why[512] = "";
+	int ret, status;
+
+	find_dlopen(&job->target, &call);
+	if (!call.function)
+		return say(ATTACH_REFUSED,
+			   "process %d has no dlopen(); mend: start QEMU with rdmachunk",
+			   (int)job->process.pid);
+	status = begin(job, &tracee);
+	if (status)
+		return status;
+	ret = tracee_put(&tracee, path, strlen(path) + 1, &call.args[0]);
+	if (!ret)
+		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
+	if (!ret)
+		ret = target_reload(&job->target);
+	if (!ret && target_library(&job->target, &job->library, &job->info) == TARGET_ABSENT)
+		read_dlerror(job, &tracee, why, sizeof(why));
+	end(job, &tracee);
+	if (ret)
+		return say_lost(job, ret);
+	if (!job->library)
+		return say(ATTACH_FAILED, "the library was not loaded: %s; mend: %s%s%s", why,
+			   job->process.confined[0]
+				   ? "allow QEMU to map it, in AppArmor with the rule \""
+				   : "start QEMU with rdmachunk",
+			   job->process.confined[0] ? path : "",
+			   job->process.confined[0] ? " mr,\"" : "");
+	return ATTACH_DONE;
+}
+
+/* Has the library do it, and tells what came of it. */
+static int ask(struct job *job, enum attach_action action, struct attach_request *request)
+{
+	struct arch_call call = {target_symbol(&job->target, job->library, ATTACH_ENTRY), {0}};
+	struct tracee tracee;
+	int ret, status;
+
+	*request = (struct attach_request){.abi = ATTACH_ABI, .action = action};
+	if (!call.function)
+		return say(
+			ATTACH_REFUSED,
+			"process %d has a library in it that cannot be attached; mend: start QEMU "
+			"again",
+			(int)job->process.pid);
+	status = begin(job, &tracee);
+	if (status)
+		return status;
+	request->settings_len = (uint32_t)job->settings_len;
+	ret = tracee_put(&tracee, job->settings, job->settings_len, &request->settings);
+	if (!ret)
+		ret = tracee_put(&tracee, request, sizeof(*request), &call.args[0]);
+	if (!ret)
+		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
+	if (!ret)
+		ret = target_read(&job->target, call.args[0], request, sizeof(*request));
+	end(job, &tracee);
+	if (ret)
+		return say_lost(job, ret);
+	request->message[sizeof(request->message) - 1] = '\0';
+	if (!request->done || request->result)
+		return say(ATTACH_FAILED, "process %d: %s", (int)job->process.pid,
+			   request->message);
+	return ATTACH_DONE;
+}
+
+/* The settings as they go into the process; false when they are too long. */
+static bool collect_settings(struct job *job)
+{
+	static const char prefix[] = "RDMACHUNK_";
+
+	job->settings_len = 0;
+	for (char **e = environ; *e; e++) {
+		size_t len = strlen(*e) + 1;
+
+		if (strncmp(*e, prefix, sizeof(prefix) - 1))
+			continue;
+		if (len > sizeof(job->settings) - 1 - job->settings_len)
+			return false;
+		memcpy(job->settings + job->settings_len, *e, len);
+		job->settings_len += len;
+	}
+	job->settings[job->settings_len++] = '\0';
+	return true;
+}
+
+/* The library as the process is to find it, to be freed. */
+static char *library_path(const struct options *options)
+{
+	const char *name = options->library ? options->library : LIBRARY_PATH;
+	char *path = NULL;
+
+	if (name[0] == '/')
+		return strdup(name);
+	path = realpath(name, NULL);
+	if (!path)
+		fprintf(stderr, "rdmachunk: %s: %s; mend: name the library with --lib\n", name,
+			strerror(errno));
+	return path;
+}
+
+/* The command line: options and one process. */
+static int parse(struct options *options, int argc, char **argv, struct job *job)
+{
+	const char *text;
+	int ret;
+
+	if (!options_parse(options, argc, argv)) {
+		fprintf(stderr, "Try rdmachunk --help\n");
+		return ATTACH_USAGE;
+	}
+	text = options->command[0];
+	if (!text || options->command[1] || options->check || options->memory || options->print ||
+	    options->pid || options->user || options->json)
+		return say(ATTACH_USAGE, "%s takes one process, by its number or its guest's name",
+			   argv[0]);
+	if (!preload_set_variables(options))
+		return ATTACH_USAGE;
+	if (!collect_settings(job))
+		return say(ATTACH_USAGE, "the settings are longer than %d bytes",
+			   ATTACH_SETTINGS_MAX);
+	ret = process_find(&job->process, text);
+	if (ret == -ESRCH)
+		return say(
+			ATTACH_REFUSED,
+			"there is no QEMU with this number or guest's name: %s; mend: look for it "
+			"with pgrep -a qemu",
+			text);
+	if (ret == -ENOTUNIQ)
+		return say(
+			ATTACH_REFUSED,
+			"several QEMUs have a guest of this name: %s; mend: name the process by its "
+			"number",
+			text);
+	return ret ? say(ATTACH_REFUSED, "/proc: %s; mend: mount it", strerror(-ret)) : ATTACH_DONE;
+}
+
+static void say_done(const struct job *job, const char *what, unsigned int slots, const char *where)
+{
+	const char *guest = job->process.guest;
+
+	printf("%s process %d%s%s%s: %u hooks are %s; its main thread was stopped for %.1f ms at "
+	       "most\n",
+	       what, (int)job->process.pid, guest[0] ? " (" : "", guest, guest[0] ? ")" : "", slots,
+	       where, job->kept * 1e3);
+}
+
+static int attach_library(struct job *job, const char *path)
+{
+	char reason[CHECKS_REASON_LEN];
+	struct attach_request request;
+	enum target_library state;
+	int status = ATTACH_DONE;
+
+	state = target_library(&job->target, &job->library, &job->info);
+	if (state == TARGET_PRELOADED || state == TARGET_ATTACHED)
+		return say(
+			ATTACH_REFUSED, "process %d has the library in use already, %s; mend: %s",
+			(int)job->process.pid, state == TARGET_PRELOADED ? "preloaded" : "attached",
+			state == TARGET_PRELOADED ? "none is needed" : "detach it first");
+	/* Another version has been loaded before. */
+	if (state == TARGET_INERT &&
+	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_TEXT) != 0))
+		state = TARGET_ABSENT;
+	if (!checks_idle(&job->process, reason))
+		return say(ATTACH_REFUSED, "%s", reason);
+	if (state == TARGET_ABSENT) {
+		if (!checks_library(&job->process, path, reason))
+			return say(ATTACH_REFUSED, "%s", reason);
+		status = load(job, path);
+	}
+	if (!status)
+		status = ask(job, ATTACH_PUT_IN, &request);
+	if (!status)
+		say_done(job, "attached to", request.slots, "in");
+	return status;
+}
+
+static int detach_library(struct job *job)
+{
+	char reason[CHECKS_REASON_LEN];
+	struct attach_request request;
+	enum target_library state;
+	int status;
+
+	state = target_library(&job->target, &job->library, &job->info);
+	if (state == TARGET_PRELOADED)
+		return say(ATTACH_REFUSED,
+			   "process %d was started with the library, which stays; mend: start QEMU "
+			   "without it",
+			   (int)job->process.pid);
+	if (state != TARGET_ATTACHED)
+		return say(ATTACH_REFUSED, "process %d is not attached; mend: none is needed",
+			   (int)job->process.pid);
+	if (!checks_idle(&job->process, reason))
+		return say(ATTACH_REFUSED, "%s", reason);
+	status = ask(job, ATTACH_TAKE_OUT, &request);
+	if (!status)
+		say_done(job, "detached from", request.slots, "out");
+	return status;
+}
+
+int attach_main(int argc, char **argv)
+{
+	char reason[CHECKS_REASON_LEN], *path;
+	static struct job job;
+	struct options options;
+	int status = parse(&options, argc, argv, &job);
+
+	if (status)
+		return status;
+	path = library_path(&options);
+	if (!path)
+		return ATTACH_USAGE;
+	if (checks_target(&job.process, &job.target, reason)) {
+		status = attach_library(&job, path);
+		target_close(&job.target);
+	} else {
+		status = say(ATTACH_REFUSED, "%s", reason);
+	}
+	free(path);
+	return status;
+}
+
+int detach_main(int argc, char **argv)
+{
+	char reason[CHECKS_REASON_LEN];
+	static struct job job;
+	struct options options;
+	int status = parse(&options, argc, argv, &job);
+
+	if (status)
+		return status;
+	if (!checks_target(&job.process, &job.target, reason))
+		return say(ATTACH_REFUSED, "%s", reason);
+	status = detach_library(&job);
+	target_close(&job.target);
+	return status;
+}

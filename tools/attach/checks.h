@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_ATTACH_CHECKS_H
+#define RDMACHUNK_ATTACH_CHECKS_H
+
+#include "process.h"
+#include "target.h"
+
+/* Room for a line that says why something cannot be done, and "; mend: " and what to do about it.
+ */
+#define CHECKS_REASON_LEN 1024
+
+/*
+ * May the process be traced, and is it a QEMU that migrates over RDMA? Opens *target, to be closed
+ * with target_close() if that is so. Changes nothing. True; or false with the reason, and the
+ * target closed.
+ */
+bool checks_target(const struct process *process, struct target *target,
+		   char reason[CHECKS_REASON_LEN]);
+
+/*
+ * Can the library at `path`, as the process's root directory has it, be loaded into the process?
+ */
+bool checks_library(const struct process *process, const char *path,
+		    char reason[CHECKS_REASON_LEN]);
+
+/* Is there no RDMA device or connection in use? */
+bool checks_idle(const struct process *process, char reason[CHECKS_REASON_LEN]);
+
+#endif

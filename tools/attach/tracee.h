@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_ATTACH_TRACEE_H
+#define RDMACHUNK_ATTACH_TRACEE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch.h"
+#include "target.h"
+
+/*
+ * Functions called on the main thread of a running process, which is stopped for that in its
+ * ppoll(2). Each runs as a signal handler would, and ends as one does: the kernel restores all
+ * registers and the signal mask from a frame on the thread's stack, and ppoll(2) goes on. All that
+ * is needed for that is in place before the thread runs, so that the process goes on as if nothing
+ * had been whenever we die. Nothing is ever written to its code, and no trap is set; nor is it
+ * run step by step, as the kernel leaves the processor's flag for that behind when a tracer dies.
+ *
+ * Signals that arrive in the meantime are delivered afterwards; errno is kept.
+ */
+struct tracee {
+	pid_t tid;
+	const struct target *target;
+	struct arch_code code;
+	/* Functions of its C library, by address. */
+	uint64_t raise, errno_location;
+	struct arch_state state;
+	/* From the thread's stack: what has been put there, downwards. */
+	uint64_t top;
+	uint64_t errno_address;
+	int saved_errno;
+	bool stopped, lost; /* in our hands; out of them, as it ended or did not return */
+	double stopped_at;  /* seconds */
+	double kept;	    /* seconds that the thread was kept from its own work, once closed */
+};
+
+/* Find what is needed, and trace the main thread, which goes on. 0; or a negative errno: -ENOTSUP
+ * when the C library lacks something; or what PTRACE_SEIZE gave. The target outlives it. */
+int tracee_open(struct tracee *tracee, const struct target *target);
+
+/* Stop it in its ppoll(2), which may take so many seconds. 0; -ETIME when it was elsewhere all the
+ * time; -ESRCH when the process has ended; or another negative errno. Once. */
+int tracee_stop(struct tracee *tracee, double seconds);
+
+/* Let it go: it is not traced any more, and goes on as it was. */
+void tracee_close(struct tracee *tracee);
+
+/* Copy these bytes to its stack, where they stay until it goes on: *address. 0 or -errno. */
+int tracee_put(struct tracee *tracee, const void *data, size_t len, uint64_t *address);
+
+/*
+ * Call a function of the stopped thread; *result, unless it is NULL, is what it returned, and 0
+ * where that cannot be told. 0; -ETIME when it has not returned after so many seconds: then the
+ * thread is let go, and will end the call and go on by itself; -ESRCH.
+ */
+int tracee_call(struct tracee *tracee, const struct arch_call *call, double seconds,
+		uint64_t *result);
+
+#endif
