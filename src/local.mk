@@ -40,6 +40,7 @@ util_sources = \
 	src/util/monotonic.h \
 	src/util/output_file.c src/util/output_file.h \
 	src/util/pool.c src/util/pool.h \
+	src/util/printable.c src/util/printable.h \
 	src/util/probes.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h

@@ -355,9 +355,14 @@ step_sanitizers() {
 }
 
 step_tsan() {
+	local status=0
+
 	build_tree tsan tests/engine/client tests/engine/plain tests/engine/stress tests/preload/client \
-		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la
-	engine_run tsan
+		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la tests/unit/test_figures
+	engine_run tsan || status=1
+	# Written and read at the same time.
+	"$BUILD_DIR/tsan/tests/unit/test_figures" || status=1
+	return "$status"
 }
 
 step_coverage() {

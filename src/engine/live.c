@@ -11,7 +11,6 @@
 
 #include "core/progress.h"
 #include "engine/report.h"
-#include "util/guest_name.h"
 #include "util/monotonic.h"
 
 /* How old the page may become while something happens. */
@@ -63,7 +62,6 @@ static void describe(struct session *s)
 
 	memset(f, 0, sizeof(*f));
 	snprintf(f->version, sizeof(f->version), "%s", PACKAGE_VERSION);
-	snprintf(f->guest, sizeof(f->guest), "%s", guest_name());
 	snprintf(f->peer, sizeof(f->peer), "%s", s->about.peer);
 	snprintf(f->role, sizeof(f->role), "%s", conn_role_name(s->about.role));
 	f->started =

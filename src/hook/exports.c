@@ -13,9 +13,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* For what(1), and for rdmachunk status, which finds it in the file. */
-static const char version[] __attribute__((used)) = "@(#)librdmachunk " PACKAGE_VERSION;
-
 /* Of a function that this process turns out not to have. */
 static int missing(void)
 {

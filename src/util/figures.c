@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "util/printable.h"
+
 /* How often a reader looks again. */
 #define TRIES 1000
 
@@ -72,15 +74,20 @@ static bool try_to_read(const struct figures_page *page, uint64_t word[FIGURES_W
 	       before == atomic_load_explicit(&page->sequence, memory_order_relaxed);
 }
 
-static void end_strings(struct figures *f)
+static void clean(char *string, size_t size)
 {
-	f->version[sizeof(f->version) - 1] = '\0';
-	f->guest[sizeof(f->guest) - 1] = '\0';
-	f->peer[sizeof(f->peer) - 1] = '\0';
-	f->role[sizeof(f->role) - 1] = '\0';
-	f->state[sizeof(f->state) - 1] = '\0';
-	f->phase[sizeof(f->phase) - 1] = '\0';
-	f->blocked[sizeof(f->blocked) - 1] = '\0';
+	string[size - 1] = '\0';
+	printable(string);
+}
+
+static void clean_strings(struct figures *f)
+{
+	clean(f->version, sizeof(f->version));
+	clean(f->peer, sizeof(f->peer));
+	clean(f->role, sizeof(f->role));
+	clean(f->state, sizeof(f->state));
+	clean(f->phase, sizeof(f->phase));
+	clean(f->blocked, sizeof(f->blocked));
 }
 
 int figures_read(const struct figures_page *page, struct figures *figures)
@@ -92,7 +99,7 @@ int figures_read(const struct figures_page *page, struct figures *figures)
 	for (unsigned int i = 0; i < TRIES; i++) {
 		if (try_to_read(page, word)) {
 			memcpy(figures, word, sizeof(*figures));
-			end_strings(figures);
+			clean_strings(figures);
 			return 0;
 		}
 		/* The writer may need this processor. */

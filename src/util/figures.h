@@ -58,7 +58,6 @@ extern const char *const figures_counter_names[FIGURES_COUNTERS];
  * in ns. */
 struct figures {
 	char version[32]; /* of the library */
-	char guest[128];  /* its name, "" without one */
 	char peer[64];
 	char role[16];	  /* "source", "destination" */
 	char state[16];	  /* "active", "failed" */
@@ -96,8 +95,9 @@ void figures_write(struct figures_page *page, const struct figures *figures);
 
 /*
  * By anybody, of a page that may be written meanwhile, and by a process that is not to be
- * trusted: strings are made to end. 0; -EPROTO when it is no page of ours, or of another
- * layout; -EAGAIN when it is being written each time that one looks, or not finished ever.
+ * trusted: strings are made to end, and to be printable (util/printable.h). 0; -EPROTO when it is
+ * no page of ours, or of another layout; -EAGAIN when it is being written each time that one looks,
+ * or not finished ever.
  */
 int figures_read(const struct figures_page *page, struct figures *figures);
 

@@ -9,65 +9,35 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/printable.h"
+
 /* No command line of a QEMU is longer; the kernel's own limit is larger. */
 #define COMMAND_LINE_MAX (1 << 20)
 
-/* Bytes of the UTF-8 sequence at `s`, of `left` bytes at most; 0 when it is none. */
-static size_t sequence(const unsigned char *s, size_t left)
+/* Make what is printed of `name`, cutting it between two characters if need be. */
+static void set_name(char out[GUEST_NAME_LEN], char *name)
 {
-	/* By length: what the first byte has to be, and the lowest character that needs it. */
-	static const struct {
-		unsigned char mask, lead;
-		unsigned int least;
-	} kinds[] = {
-		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-	unsigned int value;
+	size_t len;
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if ((s[0] & kinds[i].mask) != kinds[i].lead)
-			continue;
-		value = s[0] & (unsigned char)~kinds[i].mask;
-		for (size_t j = 1; j <= i; j++) {
-			if (j >= left || (s[j] & 0xc0) != 0x80)
-				return 0;
-			value = value << 6 | (s[j] & 0x3fu);
-		}
-		if (value < kinds[i].least || value > 0x10ffff ||
-		    (value >= 0xd800 && value < 0xe000))
-			return 0;
-		/* Control characters, those of Latin 1 among them. */
-		return value < 0x20 || (value >= 0x7f && value < 0xa0) ? 0 : i + 1;
-	}
-	return 0;
-}
-
-/* Make what is printed of `name`, of `len` bytes. */
-static void clean(char out[GUEST_NAME_LEN], const char *name, size_t len)
-{
-	size_t used = 0, n;
-
-	for (size_t i = 0; i < len; i += n ? n : 1) {
-		n = sequence((const unsigned char *)name + i, len - i);
-		if (used + (n ? n : 1) >= GUEST_NAME_LEN)
-			break;
-		if (n)
-			memcpy(out + used, name + i, n);
-		else
-			out[used] = '?';
-		used += n ? n : 1;
-	}
-	out[used] = '\0';
+	printable(name);
+	len = strlen(name);
+	if (len >= GUEST_NAME_LEN)
+		for (len = GUEST_NAME_LEN - 1; ((unsigned char)name[len] & 0xc0) == 0x80;)
+			len--;
+	memcpy(out, name, len);
+	out[len] = '\0';
 }
 
 /* One of the items of an option's argument, up to a single comma: its value, with two commas
  * made one, to `value`. Returns what follows it. `value` has room for all of the argument. */
-static const char *take_value(const char *s, char *value, size_t *len)
+static const char *take_value(const char *s, char *value)
 {
-	for (*len = 0; *s; s++) {
+	for (; *s; s++) {
 		if (*s == ',' && *++s != ',')
-			return s;
-		value[(*len)++] = *s;
+			break;
+		*value++ = *s;
 	}
+	*value = '\0';
 	return s;
 }
 
@@ -75,20 +45,20 @@ static const char *take_value(const char *s, char *value, size_t *len)
 static void parse_argument(char out[GUEST_NAME_LEN], const char *argument, char *value)
 {
 	bool first = true;
-	size_t key, len;
+	size_t key;
 
 	for (const char *s = argument; *s; first = false) {
 		key = strcspn(s, "=,");
 		if (s[key] == '=') {
 			bool guest = key == strlen("guest") && !memcmp(s, "guest", key);
 
-			s = take_value(s + key + 1, value, &len);
+			s = take_value(s + key + 1, value);
 			if (guest)
-				clean(out, value, len);
+				set_name(out, value);
 		} else {
-			s = take_value(s, value, &len);
+			s = take_value(s, value);
 			if (first)
-				clean(out, value, len);
+				set_name(out, value);
 		}
 	}
 }

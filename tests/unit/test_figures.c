@@ -81,12 +81,26 @@ START_TEST(strings_end)
 	figures_write(&page, &f);
 	ck_assert_int_eq(figures_read(&page, &f), 0);
 	ck_assert_uint_eq(strlen(f.version), sizeof(f.version) - 1);
-	ck_assert_uint_eq(strlen(f.guest), sizeof(f.guest) - 1);
 	ck_assert_uint_eq(strlen(f.peer), sizeof(f.peer) - 1);
 	ck_assert_uint_eq(strlen(f.role), sizeof(f.role) - 1);
 	ck_assert_uint_eq(strlen(f.state), sizeof(f.state) - 1);
 	ck_assert_uint_eq(strlen(f.phase), sizeof(f.phase) - 1);
 	ck_assert_uint_eq(strlen(f.blocked), sizeof(f.blocked) - 1);
+}
+END_TEST
+
+/* Whoever looks may be root, and the page that of somebody else's process. */
+START_TEST(strings_are_printable)
+{
+	struct figures f;
+
+	memset(&f, 0, sizeof(f));
+	memcpy(f.peer, "\033[2J", 4);
+	memcpy(f.phase, "a\xff\n", 3);
+	figures_write(&page, &f);
+	ck_assert_int_eq(figures_read(&page, &f), 0);
+	ck_assert_str_eq(f.peer, "?[2J");
+	ck_assert_str_eq(f.phase, "a??");
 }
 END_TEST
 
@@ -155,6 +169,7 @@ int main(void)
 	tcase_add_test(tc, what_is_no_page_of_ours);
 	tcase_add_test(tc, a_page_that_is_never_finished);
 	tcase_add_test(tc, strings_end);
+	tcase_add_test(tc, strings_are_printable);
 	tcase_add_test(tc, every_counter_has_a_name);
 	tcase_add_test(tc, nothing_is_torn_while_it_is_written);
 	suite_add_tcase(suite, tc);

@@ -64,6 +64,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	src/util/guest_name.h \
 	src/util/output_file.c \
 	src/util/output_file.h \
+	src/util/printable.c \
+	src/util/printable.h \
 	tools/status/json.c \
 	tools/status/output.h \
 	tools/status/prometheus.c \

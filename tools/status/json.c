@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <limits.h>
 
+#include "util/printable.h"
 #include "output.h"
 
 #ifdef HAVE_JSONC
@@ -20,6 +22,16 @@ static void add_number(struct json_object *o, const char *name, uint64_t value)
 static void add_string(struct json_object *o, const char *name, const char *value)
 {
 	add(o, name, json_object_new_string(value));
+}
+
+/* Of another process; null for NULL. */
+static void add_text(struct json_object *o, const char *name, const char *string)
+{
+	char text[PATH_MAX];
+
+	snprintf(text, sizeof(text), "%s", string ? string : "");
+	printable(text);
+	add(o, name, string ? json_object_new_string(text) : NULL);
 }
 
 static struct json_object *describe_migration(const struct figures *f, uint64_t now)
@@ -56,6 +68,11 @@ static struct json_object *describe_settings(const struct config *c)
 		[CONFIG_POSTER_ON] = "on",
 		[CONFIG_POSTER_OFF] = "off",
 	};
+	static const char *const levels[] = {
+		[CONFIG_LOG_OFF] = "off",     [CONFIG_LOG_ERROR] = "error",
+		[CONFIG_LOG_WARN] = "warn",   [CONFIG_LOG_INFO] = "info",
+		[CONFIG_LOG_DEBUG] = "debug",
+	};
 	struct json_object *o = json_object_new_object();
 
 	if (!o)
@@ -65,7 +82,12 @@ static struct json_object *describe_settings(const struct config *c)
 	add(o, "writes", json_object_new_boolean(c->writes));
 	add(o, "zeros", json_object_new_boolean(c->zeros));
 	add(o, "prefetch", json_object_new_boolean(c->prefetch));
+	add(o, "threads", c->threads ? json_object_new_int((int)c->threads) : NULL);
 	add_string(o, "poster", posters[c->poster]);
+	add_string(o, "log", levels[c->log_level]);
+	add_text(o, "log_file", c->log_file);
+	add_text(o, "stats", c->stats);
+	add_text(o, "error", c->errors ? c->error[0] : NULL);
 	return o;
 }
 
@@ -73,19 +95,21 @@ static struct json_object *describe(const struct qemu *q, uint64_t now)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *migrations = json_object_new_array();
-	bool there = q->library == QEMU_PRELOADED || q->library == QEMU_LOADED;
+	const char *guest = q->process.guest, *reason = q->reason;
 
 	if (!o || !migrations) {
 		json_object_put(o);
 		json_object_put(migrations);
 		return NULL;
 	}
-	add_number(o, "pid", (uint64_t)q->pid);
-	add(o, "guest", q->guest[0] ? json_object_new_string(q->guest) : NULL);
+	add_number(o, "pid", (uint64_t)q->process.pid);
+	add(o, "guest", guest[0] ? json_object_new_string(guest) : NULL);
 	add_string(o, "library", output_library(q));
+	add(o, "attachable", qemu_is_in_use(q) ? NULL : json_object_new_boolean(!reason[0]));
+	add(o, "reason", reason[0] ? json_object_new_string(reason) : NULL);
 	add(o, "version", q->version[0] ? json_object_new_string(q->version) : NULL);
 	add(o, "replaced", json_object_new_boolean(q->replaced));
-	add(o, "settings", there ? describe_settings(&q->config) : NULL);
+	add(o, "settings", qemu_is_in_use(q) ? describe_settings(&q->config) : NULL);
 	for (size_t i = 0; i < q->migrations; i++)
 		json_object_array_add(migrations, describe_migration(&q->migration[i], now));
 	add(o, "migrations", migrations);

@@ -17,7 +17,7 @@ int output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now)
 /* The text format of Prometheus. */
 void output_prometheus(FILE *out, const struct qemu *qemus, size_t count, uint64_t now);
 
-/* "preloaded", "loaded", "none", "unknown". */
+/* "preloaded", "attached", "detached", "loaded", "none", "unknown". */
 const char *output_library(const struct qemu *q);
 
 /* How long the migration has taken so far. */

@@ -21,8 +21,8 @@ static void put_label(FILE *out, const char *separator, const char *name, const 
 
 static void put_who(FILE *out, const char *metric, const struct qemu *q)
 {
-	fprintf(out, "%s{pid=\"%ld\"", metric, (long)q->pid);
-	put_label(out, ",", "guest", q->guest);
+	fprintf(out, "%s{pid=\"%ld\"", metric, (long)q->process.pid);
+	put_label(out, ",", "guest", q->process.guest);
 }
 
 static void put_header(FILE *out, const char *metric, const char *help)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "qemu.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,84 +12,52 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach/target.h"
+#include "launcher/elf_file.h"
+#include "launcher/proc.h"
+#include "util/version.h"
+
 #define LIBRARY_NAME "/librdmachunk.so"
-/* As the library has it: hook/exports.c. */
-#define VERSION_MARK "@(#)librdmachunk "
-/* A file of /proc or a library is no larger. */
+/* A file of /proc is no larger. */
 #define FILE_MAX (8 << 20)
 
-/* All of a file, with a NUL behind it; NULL, with errno, when it cannot be read. To be freed. */
-static char *read_file(const char *path, size_t *size)
+/* All of a file of /proc/PID, with a NUL behind it; NULL when it cannot be read. To be freed. */
+static char *read_proc(pid_t pid, const char *name, size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	FILE *file = proc_open(pid, name);
 	char *text = NULL, *larger;
-	size_t room = 0;
-	ssize_t n = -1;
+	size_t room = 0, n = 1;
 
 	*size = 0;
-	while (fd >= 0 && *size < FILE_MAX) {
+	while (file && n && *size < FILE_MAX) {
 		if (*size + 1 >= room) {
 			larger = realloc(text, room += 65536);
 			if (!larger)
 				break;
 			text = larger;
 		}
-		n = read(fd, text + *size, room - 1 - *size);
-		if (n <= 0)
-			break;
-		*size += (size_t)n;
+		n = fread(text + *size, 1, room - 1 - *size, file);
+		*size += n;
 	}
-	if (fd < 0 || n < 0) {
-		int error = errno;
-
-		if (fd >= 0)
-			close(fd);
+	if (!file || n || ferror(file)) {
 		free(text);
-		errno = error;
-		return NULL;
+		text = NULL;
 	}
-	close(fd);
-	text[*size] = '\0';
+	if (file)
+		fclose(file);
+	if (text)
+		text[*size] = '\0';
 	return text;
 }
 
-static char *read_proc(pid_t pid, const char *name, size_t *size)
+/* The part of VERSION_TEXT that people know. It comes from a process that is not to be trusted. */
+static void set_version(struct qemu *q, const char *text)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%ld/%s", (long)pid, name);
-	return read_file(path, size);
+	snprintf(q->version, sizeof(q->version), "%.*s",
+		 (int)strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz.-+~"), text);
 }
 
-/* By its program's name, and where that may not be looked at by that of the process. */
-static bool is_qemu(pid_t pid)
-{
-	char path[64], target[PATH_MAX];
-	const char *name = target;
-	char *comm;
-	size_t size;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%ld/exe", (long)pid);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n >= 0) {
-		target[n] = '\0';
-		name = strrchr(target, '/');
-		name = name ? name + 1 : target;
-		return !strncmp(name, "qemu-system-", 12) || !strncmp(name, "qemu-kvm", 8);
-	}
-	/* Threads of the kernel have no program at all. */
-	if (errno == ENOENT)
-		return false;
-	comm = read_proc(pid, "comm", &size);
-	if (!comm)
-		return false;
-	n = !strncmp(comm, "qemu-system-", 12) || !strncmp(comm, "qemu-kvm", 8);
-	free(comm);
-	return n;
-}
-
-/* The library's file as the process sees it, from a line of maps; false for other lines. */
+/* The library's file as the process sees it, from its maps; false when it is not there. */
 static bool find_library(const char *maps, char path[PATH_MAX], bool *deleted)
 {
 	static const char suffix[] = " (deleted)";
@@ -111,68 +78,123 @@ static bool find_library(const char *maps, char path[PATH_MAX], bool *deleted)
 	return true;
 }
 
-static void find_version(struct qemu *q, const char *library)
+static void read_version_of_file(struct qemu *q, const char *library)
 {
-	char path[PATH_MAX + 64], *bytes;
-	const char *mark;
-	size_t size;
+	char path[PATH_MAX + 64];
+	struct elf_file elf;
+	const char *version;
 
-	snprintf(path, sizeof(path), "/proc/%ld/root%s", (long)q->pid, library);
-	bytes = read_file(path, &size);
-	if (!bytes)
+	snprintf(path, sizeof(path), "/proc/%ld/root%s", (long)q->process.pid, library);
+	if (elf_file_open(&elf, path))
 		return;
-	mark = memmem(bytes, size, VERSION_MARK, sizeof(VERSION_MARK) - 1);
-	if (mark) {
-		mark += sizeof(VERSION_MARK) - 1;
-		snprintf(q->version, sizeof(q->version), "%.*s",
-			 (int)strspn(mark, "0123456789abcdefghijklmnopqrstuvwxyz.-+~"), mark);
-	}
-	free(bytes);
+	version = elf_file_string(&elf, VERSION_SYMBOL);
+	if (version)
+		set_version(q, version);
+	elf_file_close(&elf);
 }
 
-/* The variables that QEMU was started with. */
-static void read_settings(struct qemu *q)
+/* NAME=VALUE strings, each with its NUL, of `size` bytes, which are kept. Does LD_PRELOAD name the
+ * library? */
+static bool parse_settings(struct qemu *q, char *text, size_t size)
 {
-	char *text, **variables;
-	size_t size, count = 0;
+	char **variables = calloc(size / 2 + 2, sizeof(*variables));
+	bool preload = false;
+	size_t count = 0;
 
-	text = read_proc(q->pid, "environ", &size);
-	variables = calloc(size / 2 + 2, sizeof(*variables));
 	for (char *s = text; s && variables && s < text + size; s += strlen(s) + 1)
 		if (*s)
 			variables[count++] = s;
 	for (size_t i = 0; i < count; i++)
-		if (!strncmp(variables[i], "LD_PRELOAD=", 11) &&
-		    strstr(variables[i], "librdmachunk"))
-			q->library = QEMU_PRELOADED;
-	config_parse(&q->config, variables);
-	/* These point into the text. */
-	q->config.log_file = NULL;
-	q->config.stats = NULL;
+		preload |= !strncmp(variables[i], "LD_PRELOAD=", 11) &&
+			   strstr(variables[i], "librdmachunk");
+	if (variables)
+		config_parse(&q->config, variables);
+	free(q->text);
+	q->text = text;
 	free(variables);
-	free(text);
+	return preload;
+}
+
+/* By what anybody sees who may read its environment. */
+static void look_from_outside(struct qemu *q)
+{
+	size_t size;
+	char *text = read_proc(q->process.pid, "environ", &size);
+
+	q->library = parse_settings(q, text, size) ? QEMU_PRELOADED : QEMU_LOADED;
+}
+
+/* In its memory, which root may read. False when it cannot be told. */
+static bool look_inside(struct qemu *q)
+{
+	const struct target_module *module;
+	enum target_library found;
+	struct attach_info info;
+	struct target target;
+	char *settings;
+
+	if (target_open(&target, q->process.pid))
+		return false;
+	found = target_library(&target, &module, &info);
+	target_close(&target);
+	if (info.version[0])
+		set_version(q, info.version);
+	if (found == TARGET_INERT && info.state == ATTACH_DETACHED) {
+		q->library = QEMU_DETACHED;
+		return true;
+	}
+	if (found == TARGET_PRELOADED) {
+		look_from_outside(q);
+		/* Maybe by a file of the loader's. */
+		q->library = QEMU_PRELOADED;
+		return true;
+	}
+	/* The loader may not have come to the C library, by which a preload is told. */
+	if (found != TARGET_ATTACHED)
+		return false;
+	q->library = QEMU_ATTACHED;
+	settings = malloc(sizeof(info.settings));
+	if (settings) {
+		memcpy(settings, info.settings, sizeof(info.settings));
+		parse_settings(q, settings,
+			       info.settings_len < sizeof(info.settings) ? info.settings_len
+									 : sizeof(info.settings));
+	}
+	return true;
+}
+
+/* Why it cannot be attached, to `reason`, which is empty when it can. */
+static void examine(struct qemu *q)
+{
+	struct target target;
+
+	q->reason[0] = '\0';
+	if (!checks_target(&q->process, &target, q->reason))
+		return;
+	target_close(&target);
+	if (checks_idle(&q->process, q->reason))
+		q->reason[0] = '\0';
 }
 
 static void look_for_library(struct qemu *q)
 {
 	char path[PATH_MAX], *maps;
-	bool deleted;
 	size_t size;
 
-	maps = read_proc(q->pid, "maps", &size);
+	maps = read_proc(q->process.pid, "maps", &size);
 	if (!maps || !size) {
-		q->why = maps ? EACCES : errno;
-		free(maps);
-		return;
-	}
-	if (find_library(maps, path, &deleted)) {
-		q->library = QEMU_LOADED;
-		q->replaced = deleted;
-		read_settings(q);
-		if (!deleted)
-			find_version(q, path);
-	} else {
+		q->library = QEMU_UNKNOWN;
+		examine(q);
+	} else if (!find_library(maps, path, &q->replaced)) {
 		q->library = QEMU_WITHOUT;
+		examine(q);
+	} else {
+		if (!look_inside(q))
+			look_from_outside(q);
+		if (q->library == QEMU_DETACHED)
+			examine(q);
+		if (!q->version[0] && !q->replaced)
+			read_version_of_file(q, path);
 	}
 	free(maps);
 }
@@ -205,10 +227,11 @@ static void look_for_migrations(struct qemu *q)
 	ssize_t n;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)q->pid);
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)q->process.pid);
 	dir = opendir(path);
 	while (dir && q->migrations < QEMU_MIGRATIONS_MAX && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%ld/fd/%s", (long)q->pid, entry->d_name);
+		snprintf(path, sizeof(path), "/proc/%ld/fd/%s", (long)q->process.pid,
+			 entry->d_name);
 		n = readlink(path, target, sizeof(target) - 1);
 		if (n < 0)
 			continue;
@@ -221,70 +244,57 @@ static void look_for_migrations(struct qemu *q)
 		closedir(dir);
 	/* That of the file may be another's by now. */
 	if (q->migrations)
-		snprintf(q->version, sizeof(q->version), "%s", q->migration[0].version);
+		set_version(q, q->migration[0].version);
 }
 
-/* False when the process is none, or not wanted. */
-static bool look_at(struct qemu *q, pid_t pid, const char *only)
+static bool is_wanted(const struct process *process, const char *only)
 {
-	char number[32], *args;
-	size_t size;
+	char number[32];
 
-	if (!is_qemu(pid))
+	/* One that has ended and is not waited for yet. */
+	if (process->state == 'Z' || process->state == 'X')
 		return false;
-	memset(q, 0, sizeof(*q));
-	q->pid = pid;
-	args = read_proc(pid, "cmdline", &size);
-	/* A process that has ended and is not waited for has none. */
-	if (!args || !size) {
-		free(args);
-		return false;
-	}
-	guest_name_parse(q->guest, args, size);
-	free(args);
-	snprintf(number, sizeof(number), "%ld", (long)pid);
-	if (only && strcmp(only, number) != 0 && strcmp(only, q->guest) != 0)
-		return false;
-	look_for_library(q);
-	if (q->library != QEMU_UNKNOWN && q->library != QEMU_WITHOUT)
-		look_for_migrations(q);
-	return true;
-}
-
-static int by_pid(const void *a, const void *b)
-{
-	const struct qemu *x = a, *y = b;
-
-	return (x->pid > y->pid) - (x->pid < y->pid);
+	snprintf(number, sizeof(number), "%ld", (long)process->pid);
+	return !only || !strcmp(only, number) || !strcmp(only, process->guest);
 }
 
 int qemu_list(struct qemu **qemus, size_t *count, const char *only)
 {
-	struct qemu *list = NULL, *larger;
-	struct dirent *entry;
-	size_t room = 0;
-	DIR *dir = opendir("/proc");
+	struct process *processes = NULL;
+	ssize_t found = process_list(&processes);
+	struct qemu *list, *q;
 
-	if (!dir)
-		return -errno;
-	*count = 0;
-	while ((entry = readdir(dir))) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		if (*count == room) {
-			larger = realloc(list, (room += 16) * sizeof(*list));
-			if (!larger) {
-				free(list);
-				closedir(dir);
-				return -ENOMEM;
-			}
-			list = larger;
-		}
-		*count += look_at(&list[*count], (pid_t)strtol(entry->d_name, NULL, 10), only);
+	if (found < 0)
+		return (int)found;
+	list = calloc((size_t)found + 1, sizeof(*list));
+	if (!list) {
+		free(processes);
+		return -ENOMEM;
 	}
-	closedir(dir);
-	if (*count)
-		qsort(list, *count, sizeof(*list), by_pid);
+	*count = 0;
+	for (ssize_t i = 0; i < found; i++) {
+		if (!is_wanted(&processes[i], only))
+			continue;
+		q = &list[(*count)++];
+		q->process = processes[i];
+		look_for_library(q);
+		if (q->library != QEMU_UNKNOWN && q->library != QEMU_WITHOUT)
+			look_for_migrations(q);
+	}
+	free(processes);
 	*qemus = list;
 	return 0;
+}
+
+void qemu_free(struct qemu *qemus, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(qemus[i].text);
+	free(qemus);
+}
+
+bool qemu_is_in_use(const struct qemu *q)
+{
+	return q->library == QEMU_PRELOADED || q->library == QEMU_ATTACHED ||
+	       q->library == QEMU_LOADED;
 }

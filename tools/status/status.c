@@ -80,7 +80,7 @@ static int show(const struct request *request)
 	} else {
 		output_text(stdout, qemus, count, now);
 	}
-	free(qemus);
+	qemu_free(qemus, count);
 	if (fflush(stdout))
 		status = complain("standard output", errno);
 	return status;

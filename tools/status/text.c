@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
+#include "util/printable.h"
 #include "output.h"
 
 const char *output_library(const struct qemu *q)
 {
 	static const char *const names[] = {
-		[QEMU_UNKNOWN] = "unknown",
-		[QEMU_WITHOUT] = "none",
-		[QEMU_PRELOADED] = "preloaded",
-		[QEMU_LOADED] = "loaded",
+		[QEMU_UNKNOWN] = "unknown",	[QEMU_WITHOUT] = "none",
+		[QEMU_PRELOADED] = "preloaded", [QEMU_ATTACHED] = "attached",
+		[QEMU_DETACHED] = "detached",	[QEMU_LOADED] = "loaded",
 	};
 
 	return names[q->library];
@@ -39,6 +40,16 @@ static void put_size(FILE *out, uint64_t bytes)
 	fprintf(out, "%.1f %s", value, units[unit]);
 }
 
+/* A path of another process. */
+static void put_path(FILE *out, const char *what, const char *path)
+{
+	char text[PATH_MAX];
+
+	snprintf(text, sizeof(text), "%s", path);
+	printable(text);
+	fprintf(out, ", %s %s", what, text);
+}
+
 static void put_settings(FILE *out, const struct config *config)
 {
 	if (config->errors)
@@ -53,6 +64,14 @@ static void put_settings(FILE *out, const struct config *config)
 		fprintf(out, ", zeros off");
 	if (!config->prefetch)
 		fprintf(out, ", prefetch off");
+	if (config->threads)
+		fprintf(out, ", threads %u", config->threads);
+	if (config->poster != CONFIG_POSTER_AUTO)
+		fprintf(out, ", poster %s", config->poster == CONFIG_POSTER_ON ? "on" : "off");
+	if (config->log_file)
+		put_path(out, "log to", config->log_file);
+	if (config->stats)
+		put_path(out, "statistics to", config->stats);
 }
 
 static const char *waits_for(const struct figures *f)
@@ -96,27 +115,38 @@ static void put_migration(FILE *out, const struct figures *f, uint64_t now)
 			(double)(now - f->updated) / 1e9);
 }
 
+static void put_attachable(FILE *out, const struct qemu *q)
+{
+	if (q->reason[0])
+		fprintf(out, ", cannot be attached: %s\n", q->reason);
+	else
+		fprintf(out, ", can be attached\n");
+}
+
 static void put_qemu(FILE *out, const struct qemu *q, uint64_t now)
 {
-	fprintf(out, "%ld%s%s: ", (long)q->pid, q->guest[0] ? " " : "", q->guest);
-	switch (q->library) {
-	case QEMU_UNKNOWN:
-		fprintf(out, "cannot be looked at: %s; fix: run as its user or as root\n",
-			strerror(q->why));
+	const char *guest = q->process.guest;
+
+	fprintf(out, "%ld%s%s: ", (long)q->process.pid, guest[0] ? " " : "", guest);
+	if (q->library == QEMU_UNKNOWN) {
+		fprintf(out, "cannot be looked at: %s\n", q->reason);
 		return;
-	case QEMU_WITHOUT:
-		fprintf(out, "without librdmachunk\n");
+	}
+	if (q->library == QEMU_WITHOUT) {
+		fprintf(out, "no librdmachunk");
+		put_attachable(out, q);
 		return;
-	case QEMU_PRELOADED:
-	case QEMU_LOADED:
-		break;
 	}
 	fprintf(out, "librdmachunk %s, %s", q->version[0] ? q->version : "(unknown version)",
 		output_library(q));
 	if (q->replaced)
 		fprintf(out, ", its file has been replaced since");
-	put_settings(out, &q->config);
-	fprintf(out, "\n");
+	if (q->library == QEMU_DETACHED) {
+		put_attachable(out, q);
+	} else {
+		put_settings(out, &q->config);
+		fprintf(out, "\n");
+	}
 	for (size_t i = 0; i < q->migrations; i++)
 		put_migration(out, &q->migration[i], now);
 }

@@ -34,19 +34,19 @@ cp "$(command -v sleep)" "$like"
 looks() {
 	"$@" &
 	pid=$!
-	# Between fork and exec it is bash.
-	until [ "$(readlink "/proc/$pid/exe")" = "$like" ]; do
-		kill -0 "$pid" || return
-	done
-	# And then the loader has work to do.
-	[[ $* != *LD_PRELOAD* ]] || until grep -q librdmachunk "/proc/$pid/maps"; do
+	# Between fork and exec it is bash; then the loader has work to do.
+	until [ "$(readlink "/proc/$pid/exe")" = "$like" ] && grep -q '^State:.S' "/proc/$pid/status"; do
 		kill -0 "$pid" || return
 	done
 }
 
 looks "$like" 600
 run "$launcher" status "$pid"
-expect "status of a QEMU without the library" "$out" "$pid: without librdmachunk"
+expect_line "status of a QEMU without the library" "$out" \
+	"$pid: no librdmachunk, cannot be attached: $like is not linked to libibverbs and librdmacm: .*"
+run "$launcher" status --json "$pid"
+expect_line "status of it as JSON" "$out" \
+	"\[\{\"pid\":$pid,\"guest\":null,\"library\":\"none\",\"attachable\":false,\"reason\":\"[^\"]*it was built without RDMA[^\"]*\",.*"
 run "$launcher" status --prometheus "$tmp/status.prom" "$pid"
 expect_line "status as a file" "$(cat "$tmp/status.prom")" \
 	"rdmachunk_qemu_info{pid=\"$pid\",guest=\"\",library=\"none\",version=\"\"} 1"
@@ -54,20 +54,55 @@ expect "status as a file: nothing is left beside it" "$(echo "$tmp"/status.prom*
 kill "$pid"
 
 version=$("$launcher" --version)
+version=${version#* }
+# Without the build's checksum.
+version=${version%% *}
 looks env LD_PRELOAD="$library" RDMACHUNK_SHIFT=25 RDMACHUNK_ZEROS=off "$like" 600
 run "$launcher" status "$pid"
 expect "status of a QEMU with the library" "$out" \
-	"$pid: librdmachunk ${version#* }, preloaded, regions of 2^25 bytes, zeros off"
+	"$pid: librdmachunk $version, preloaded, regions of 2^25 bytes, zeros off"
 kill "$pid"
 looks env LD_PRELOAD="$library" RDMACHUNK_SHIFT=99 "$like" 600
 run "$launcher" status "$pid"
 expect "status of a QEMU with a bad setting" "$out" \
-	"$pid: librdmachunk ${version#* }, preloaded, off: RDMACHUNK_SHIFT=99 is not allowed: use 20 to 30, or off"
+	"$pid: librdmachunk $version, preloaded, off: RDMACHUNK_SHIFT=99 is not allowed: use 20 to 30, or off"
 kill "$pid"
+looks env LD_PRELOAD="$library" RDMACHUNK_THREADS=3 RDMACHUNK_POSTER=off RDMACHUNK_LOG_FILE="$tmp/a"$'\e'b \
+	RDMACHUNK_STATS=stderr "$like" 600
+run "$launcher" status "$pid"
+expect "status of a QEMU with many settings" "$out" \
+	"$pid: librdmachunk $version, preloaded, regions of 2^30 bytes, threads 3, poster off, log to $tmp/a?b, statistics to stderr"
+kill "$pid"
+
+# One that can be attached.
+cp "$qemu" "$tmp/qemu-system-rdma"
+mkfifo "$tmp/wait"
+RDMATEST_WAIT=$tmp/wait "$tmp/qemu-system-rdma" -name guest=a$'\e'b &
+pid=$!
+: >"$tmp/wait"
+run "$launcher" status 'a?b'
+if [ "$(id -u)" -eq 0 ]; then
+	expect "status of a QEMU that can be attached" "$out" "$pid a?b: no librdmachunk, can be attached"
+else
+	expect_line "status of a QEMU of one's own" "$out" "$pid a?b: no librdmachunk, can(not)? be attached.*"
+fi
+kill "$pid"
+
+# Another user sees that it is one, and why no more is shown.
+if [ "$(id -u)" -ne 0 ]; then
+	not_run "status for another user" "run the tests as root"
+else
+	looks "$like" 600
+	cp "$launcher" "$tmp/rdmachunk"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/rdmachunk" status "$pid"
+	expect "status for another user" "$out:$status" \
+		"$pid: cannot be looked at: process $pid belongs to user 0, and you are 65534; mend: run this as root:0"
+	kill "$pid"
+fi
 cp "$library" "$tmp/librdmachunk.so"
 looks env LD_PRELOAD="$tmp/librdmachunk.so" "$like" 600
 rm "$tmp/librdmachunk.so"
 run "$launcher" status "$pid"
 expect "status of a QEMU whose library was replaced" "$out" \
-	"$pid: librdmachunk (unknown version), preloaded, its file has been replaced since, regions of 2^30 bytes"
+	"$pid: librdmachunk $version, preloaded, its file has been replaced since, regions of 2^30 bytes"
 kill "$pid"
