@@ -129,7 +129,9 @@ int output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now)
 			ret = -ENOMEM;
 	}
 	if (!ret)
-		fprintf(out, "%s\n", json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN));
+		fprintf(out, "%s\n",
+			json_object_to_json_string_ext(
+				list, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(list);
 	return ret;
 }
