@@ -22,9 +22,11 @@
 /* For a standard error that nobody reads: about a thread's turn on a busy machine. */
 #define PATIENCE_MS 20
 
-static enum config_log_level log_level = CONFIG_LOG_OFF;
+/* An enum config_log_level. Threads look at both while others open or close the log. */
+static atomic_int log_level = CONFIG_LOG_OFF;
+static atomic_bool to_file;
 static struct sink file;
-static bool to_file, initialised;
+static bool initialised;
 
 /*
  * Whoever logs may hold a session's lock, and all of QEMU waits for that when the
@@ -118,16 +120,15 @@ static void no_file(const char *path, const char *why)
 		   path, why);
 }
 
-void log_open(const struct config *cfg)
+static void open_file(const char *name)
 {
 	char path[PATH_MAX];
 
-	log_level = cfg->log_level;
-	if (!cfg->log_file)
+	if (!name)
 		return;
-	if (config_expand_path(path, sizeof(path), cfg->log_file, (long)getpid())) {
+	if (config_expand_path(path, sizeof(path), name, (long)getpid())) {
 		log_always("RDMACHUNK_LOG_FILE=%.64s...: path too long; logging to standard error",
-			   cfg->log_file);
+			   name);
 		return;
 	}
 	file.warn = no_file;
@@ -136,15 +137,21 @@ void log_open(const struct config *cfg)
 		sink_init(&file);
 	initialised = true;
 	sink_open(&file, path);
-	to_file = true;
+	atomic_store(&to_file, true);
+}
+
+void log_open(const struct config *cfg)
+{
+	open_file(cfg->log_file);
+	/* Whoever sees the level sees the file. */
+	atomic_store(&log_level, (int)cfg->log_level);
 }
 
 void log_close(void)
 {
-	log_level = CONFIG_LOG_OFF;
-	if (to_file)
+	atomic_store(&log_level, CONFIG_LOG_OFF);
+	if (atomic_exchange(&to_file, false))
 		sink_close(&file);
-	to_file = false;
 }
 
 void log_always(const char *format, ...)
@@ -158,16 +165,16 @@ void log_always(const char *format, ...)
 
 bool log_is(enum config_log_level level)
 {
-	return log_level >= level;
+	return atomic_load(&log_level) >= (int)level;
 }
 
 void log_line(enum config_log_level level, const char *format, ...)
 {
 	va_list args;
 
-	if (log_level < level)
+	if (!log_is(level))
 		return;
 	va_start(args, format);
-	put_line(to_file, format, args);
+	put_line(atomic_load(&to_file), format, args);
 	va_end(args);
 }

@@ -86,17 +86,39 @@ case_module_probes()
 	[[ -s used && -z $(comm -13 there used) ]] || fail "the example: $(comm -13 there used)"
 }
 
-# The example, attached to a program that registers memory.
+# The example sees a program register memory: that is run until it has been seen, since bpftrace does
+# not say when its probes are in.
 case_module_bpftrace()
 {
+	local tracer end more
+
 	need bpftrace
 	grep -q -- '-DHAVE_PROBES=1' "$build/Makefile" || skip "built without probes: install systemtap-sdt-dev"
-	timeout "$limit" bpftrace -e 'BEGIN { exit(); }' >can 2>&1 ||
-		skip "bpftrace cannot run here: $(tail -n 1 can)"
-	sed "s|/usr/local/lib/librdmachunk.so|$shim|" "$source_top/doc/probes.bt" >example.bt
-	printf '#!/bin/sh\nexec env LD_PRELOAD=%q LD_LIBRARY_PATH=%q %q migrate 192.0.2.7 source\n' \
-		"$shim" "$fakes" "$client" >command
-	chmod +x command
-	timeout "$limit" bpftrace -c "$PWD/command" example.bt >traced 2>&1 || fail "$(tail -n 3 traced)"
-	grep -q '^@registered_bytes:' traced || fail "no registration was seen: $(tail -n 3 traced)"
+	timeout "$limit" bpftrace -e "uprobe:$fakes/libibverbs.so.1:ibv_reg_mr { } BEGIN { exit(); }" \
+		>can 2>&1 || skip "bpftrace cannot run here: $(tail -n 1 can)"
+	# A file that nobody else has.
+	cp "$shim" librdmachunk.so
+	{
+		sed "s|/usr/local/lib/librdmachunk.so|$PWD/librdmachunk.so|" "$source_top/doc/probes.bt"
+		echo "usdt:$PWD/librdmachunk.so:rdmachunk:register { printf(\"seen\\n\"); }"
+	} >example.bt
+	timeout "$limit" bpftrace -B line example.bt >traced 2>traced.err &
+	tracer=$!
+	end=$((SECONDS + limit))
+	# And once more, when all are in.
+	for more in yes no; do
+		while :; do
+			[[ $SECONDS -lt $end ]] && kill -0 "$tracer" ||
+				fail "nothing was seen: $(tail -n 3 traced.err)"
+			run shim LD_LIBRARY_PATH="$fakes" LD_PRELOAD="$PWD/librdmachunk.so" \
+				"$client" migrate 192.0.2.7 source
+			must_exit shim 0
+			[[ $more == yes ]] && ! grep -q seen traced || break
+		done
+	done
+	kill -INT "$tracer"
+	wait "$tracer"
+	# All maps are printed at the end.
+	grep -q '^@registered_bytes:' traced || fail "no bytes: $(tail -n 5 traced)"
+	grep -q '^@posted_bytes:' traced || fail "no posts: $(tail -n 5 traced)"
 }
