@@ -42,6 +42,7 @@ util_sources = \
 	src/util/pool.c src/util/pool.h \
 	src/util/printable.c src/util/printable.h \
 	src/util/probes.h \
+	src/util/processors.c src/util/processors.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 

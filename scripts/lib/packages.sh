@@ -184,7 +184,7 @@ missing_packages() {
 			[[ " $* " != *" $group "* ]] || break
 			group=
 		done
-		[ -n "${group:-}" ] || continue
+		[ -n "$group" ] || continue
 		read -r test argument <<<"$test"
 		"have_$test" "$argument" && continue
 		if [ "$manager" = dnf ]; then debian=$fedora; fi

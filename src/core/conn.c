@@ -332,6 +332,7 @@ static int post_write(struct conn *c, struct conn_wr *wr)
 	if (c->role == CONN_SOURCE && !wr->taken) {
 		plan_enter_round(c);
 		source_wrote(&c->source, wr->local_addr, wr->length);
+		order_set_tail(&c->order, plan_opens_window(c));
 	}
 	do {
 		part.local_addr = wr->local_addr + wr->taken;

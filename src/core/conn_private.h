@@ -84,6 +84,9 @@ struct range plan_bounds(const struct conn *c, const struct ram_block *block, st
 /* Is there anything for CONN_SCAN or CONN_REGISTER? QEMU's every WRITE asks. */
 bool plan_has(struct conn *c, unsigned int kinds);
 
+/* May QEMU's WRITEs be as far ahead of the wire as ORDER_WINDOW_TAIL, until its first pass ends? */
+bool plan_opens_window(const struct conn *c);
+
 static inline struct completion_queue *conn_due(struct conn *c, enum conn_cq cq)
 {
 	return delivery_due(&c->delivery, cq);

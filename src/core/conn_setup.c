@@ -14,12 +14,14 @@ struct conn *conn_new(const struct conn_options *options)
 	if (!c)
 		return NULL;
 	c->options = *options;
+	if (!c->options.threads)
+		c->options.threads = 1;
 	c->asleep = CONN_AWAKE;
 	delivery_init(&c->delivery, options->one_cq);
 	order_init(&c->order);
 	source_init(&c->source, &(struct source_options){
 					.shift = options->shift,
-					.threads = options->threads,
+					.threads = c->options.threads,
 					.prefetch = options->prefetch,
 					.bridge = !options->limited,
 					.memory = options->memory,

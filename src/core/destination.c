@@ -100,9 +100,12 @@ void destination_asked(struct destination *d, struct ram_block *block, struct ra
 	bool back = block == d->block && want.end < d->position;
 	uint64_t from = want.start;
 
+	/* QEMU had to wait for a part of it, and asks again. */
+	if (block == d->block && want.end == d->position && want.start >= d->start)
+		return;
 	learn(d, block, want);
 	if (d->block && (back || block != d->block))
-		d->block->passed = true;
+		ram_blocks_passed(&d->blocks, d->block);
 	if (block != d->block || back || (d->preloaded && from > d->position) ||
 	    extent_map_free_at(&block->local, d->position) < from) {
 		d->start = from;

@@ -22,6 +22,7 @@ void order_init(struct order *t)
 {
 	memset(t, 0, sizeof(*t));
 	t->window = ORDER_WINDOW_FIRST;
+	t->usual_window = ORDER_WINDOW_FIRST;
 	send_queue_init(&t->sends);
 }
 
@@ -68,7 +69,27 @@ static void set_window(struct order *t)
 		window = ORDER_WINDOW_LEAST;
 	if (window < 2 * t->longest)
 		window = 2 * t->longest;
-	t->window = window < ORDER_WINDOW_BYTES ? window : ORDER_WINDOW_BYTES;
+	if (window > ORDER_WINDOW_BYTES)
+		window = ORDER_WINDOW_BYTES;
+	t->usual_window = window;
+	t->window = t->tail ? ORDER_WINDOW_TAIL : window;
+}
+
+void order_set_tail(struct order *t, bool tail)
+{
+	if (tail == t->tail)
+		return;
+	t->tail = tail;
+	t->counters.tails += tail;
+	set_window(t);
+}
+
+/* Bytes of a WRITE that is made of several, at most; 0: none is. */
+static uint64_t merge_max(const struct order *t)
+{
+	if (!t->policy.early)
+		return 0;
+	return t->policy.merge_max < t->usual_window ? t->policy.merge_max : t->usual_window;
 }
 
 static void release_withheld(struct order *t, uint32_t status, struct completion_queue *due)
@@ -109,7 +130,7 @@ int order_write(struct order *t, const struct write *write, struct completion_qu
 	}
 	if (!write->later && must_wait(t, due))
 		return -ENOMEM;
-	ret = write_queue_push(&t->writes, write, t->policy.early ? t->policy.merge_max : 0);
+	ret = write_queue_push(&t->writes, write, merge_max(t));
 	if (ret)
 		return ret;
 	t->counters.writes += !write->goes_on;

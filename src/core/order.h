@@ -32,12 +32,14 @@
  * stopped, and makes QEMU believe that the wire is faster than it is. Never less than
  * ORDER_WINDOW_LEAST and two WRITEs, of which one is on the wire while QEMU makes the next; and
  * never more than ORDER_WINDOW_BYTES and ORDER_WINDOW_WRITES. ORDER_WINDOW_FIRST is for a wire that
- * is not known.
+ * is not known. At the tail of the first pass (core/prefetch.h) it is ORDER_WINDOW_TAIL; no WRITE
+ * of several becomes longer for that, since messages wait for those on the wire.
  */
 #define ORDER_WINDOW_NS	   UINT64_C(5000000)
 #define ORDER_WINDOW_LEAST (UINT64_C(2) << 20)
 #define ORDER_WINDOW_FIRST (UINT64_C(8) << 20)
 #define ORDER_WINDOW_BYTES (UINT64_C(64) << 20)
+#define ORDER_WINDOW_TAIL  (UINT64_C(512) << 20)
 
 /* Those below are smaller in one build of the simulation, where they get full. */
 #ifndef ORDER_WINDOW_WRITES
@@ -72,6 +74,7 @@ struct order_counters {
 	uint64_t wrs;	      /* WRs of any kind given to it */
 	uint64_t signaled;    /* of those, signalled */
 	uint64_t withheld;    /* completions kept back because the window was full */
+	uint64_t tails;	      /* times the window was opened for the tail of the first pass */
 	uint64_t fenced;      /* times the writes waited for a zero run's READY */
 	uint64_t zeros_kept;  /* COMPRESS messages taken in to be merged */
 	uint64_t zeros_sent;  /* COMPRESS messages made of them */
@@ -126,7 +129,9 @@ struct order {
 	uint64_t window_bytes;	       /* of writes queued or on the wire */
 	uint64_t wire_bytes;	       /* of those, on the wire */
 	uint64_t window;	       /* as many may be; */
+	uint64_t usual_window;	       /* what that is but at the tail of the first pass */
 	uint64_t longest;	       /* bytes, of QEMU's WRITEs */
+	bool tail;		       /* QEMU is at the end of its first pass */
 	unsigned int in_flight;	       /* WRs on the wire */
 	unsigned int writes_in_flight; /* of those, WRITEs */
 	unsigned int unsignaled;       /* WRs posted since the last signalled one */
@@ -168,6 +173,9 @@ void order_init(struct order *t);
  * its completion to `due` at once where the policy allows. 0, or -ENOMEM: QEMU then waits for a
  * completion, and one will come. */
 int order_write(struct order *t, const struct write *write, struct completion_queue *due);
+
+/* Is QEMU at the tail of its first pass? The window is as that says from now on. */
+void order_set_tail(struct order *t, bool tail);
 
 /* QEMU posts a COMPRESS. 0 when it is kept, and QEMU may be told it is sent and
  * answered; -ENOSPC or -EBUSY when it has to go out as an ordered SEND. */

@@ -51,7 +51,8 @@ static bool lasts(const struct conn *c, uint64_t ns)
  * What may be asked for now, in bytes; 0: nothing. QEMU ends its round with a message that the
  * destination takes when it has answered ours. So what is asked for should be
  * registered by then; unless the wire would have to wait for it. A round that lasts longer
- * than the one before may last much longer.
+ * than the one before may last much longer. In the tail of its first pass (core/prefetch.h) QEMU
+ * is to find all of it registered.
  */
 static uint64_t may_ask(const struct conn *c)
 {
@@ -61,7 +62,8 @@ static uint64_t may_ask(const struct conn *c)
 	uint64_t arrives = c->order.now + order_queue_ns(&c->order);
 	uint64_t ns = prefetch_planned_ns(p);
 
-	if (!c->round.ns || c->order.now >= end || arrives + ns <= end)
+	if (!c->round.ns || c->order.now >= end || arrives + ns <= end ||
+	    source_in_tail(&c->source, &c->order.rate))
 		return UINT64_MAX;
 	if (arrives + ns / 2 <= end)
 		return piece_within(&p->there, end - arrives);
@@ -97,22 +99,28 @@ static bool next_scan(struct conn *c, struct conn_action *a)
 	return true;
 }
 
-static unsigned int threads(const struct conn *c)
-{
-	return c->options.threads ? c->options.threads : 1;
-}
-
 /* What may be registered next in this process. */
 static bool local_piece(const struct conn *c, struct ram_block **block, struct range *range)
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (c->state != CONN_ACTIVE || c->mrs.comings >= threads(c) || !policy->prefetch ||
+	if (c->state != CONN_ACTIVE || c->mrs.comings >= c->options.threads || !policy->prefetch ||
 	    policy->prefetch_failed || !policy->access_known)
 		return false;
 	return c->role == CONN_SOURCE
 		       ? source_prefetch_local(&c->source, block, range)
-		       : destination_prefetch(&c->destination, threads(c), block, range);
+		       : destination_prefetch(&c->destination, c->options.threads, block, range);
+}
+
+bool plan_opens_window(const struct conn *c)
+{
+	struct ram_block *block;
+	struct range range;
+
+	if (!source_in_tail(&c->source, &c->order.rate))
+		return false;
+	return c->order.tail || (prefetch_is_done(&c->source.prefetch, &c->source.blocks) &&
+				 !c->mrs.comings && !local_piece(c, &block, &range));
 }
 
 /* The first of `parts` of a range at a source, in whole chunks. */
@@ -133,7 +141,7 @@ static bool next_register(struct conn *c, struct conn_action *a)
 	if (!local_piece(c, &block, &range))
 		return false;
 	if (c->role == CONN_SOURCE)
-		range = part_of(c, range, threads(c) - c->mrs.comings);
+		range = part_of(c, range, c->options.threads - c->mrs.comings);
 	a->memory.mr = mrs_begin(&c->mrs, block, range);
 	if (!a->memory.mr)
 		return false;
@@ -153,11 +161,11 @@ struct range plan_bounds(const struct conn *c, const struct ram_block *block, st
 {
 	const struct registration_policy *policy = &c->mrs.policy;
 
-	if (threads(c) < 2 || !policy->prefetch || policy->prefetch_failed || block->passed ||
-	    !c->source.chunk_size)
+	if (c->options.threads < 2 || !policy->prefetch || policy->prefetch_failed ||
+	    block->passed || !c->source.chunk_size)
 		return bounds;
 	bounds.start = want.start;
-	bounds = part_of(c, bounds, threads(c));
+	bounds = part_of(c, bounds, c->options.threads);
 	if (bounds.end < want.end)
 		bounds.end = want.end;
 	return bounds;

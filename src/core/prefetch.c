@@ -35,6 +35,11 @@ static uint64_t most(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static bool is_empty(struct range range)
+{
+	return range.start == range.end;
+}
+
 static uint64_t region(const struct prefetch *p)
 {
 	return UINT64_C(1) << p->shift;
@@ -72,7 +77,7 @@ uint64_t prefetch_window(const struct prefetch *p)
 uint64_t prefetch_bytes_passed(const struct prefetch *p)
 {
 	return of_both(p, piece_within(&p->there, PREFETCH_PASSED_NS),
-		       piece_within(&p->here, PREFETCH_PASSED_NS) / most(p->threads, 1));
+		       piece_within(&p->here, PREFETCH_PASSED_NS) / p->threads);
 }
 
 uint64_t prefetch_ns(const struct prefetch *p)
@@ -91,6 +96,25 @@ uint64_t prefetch_enough(const struct prefetch *p, const struct rate *wire)
 
 	/* To begin with, and where registering is quick beside the wire, one piece is. */
 	return most(rate_bytes(wire, ns), prefetch_bytes(p));
+}
+
+bool prefetch_in_tail(const struct prefetch *p, const struct ram_blocks *blocks,
+		      const struct rate *wire)
+{
+	uint64_t bytes;
+
+	if (!p->on || !p->known || blocks->block[p->block].passed)
+		return false;
+	bytes = least(rate_bytes(wire, PREFETCH_TAIL_NS), PREFETCH_TAIL_BYTES);
+	return blocks->new_bytes - p->position <= bytes;
+}
+
+bool prefetch_is_done(const struct prefetch *p, const struct ram_blocks *blocks)
+{
+	const struct ram_block *block = &blocks->block[p->block];
+
+	return p->known && is_empty(p->planned) && !p->open &&
+	       extent_map_free_at(&block->remote, most(p->scanned, p->position)) >= block->length;
 }
 
 /* Of the chunk that QEMU is in: a run of zeros may end within one. */
@@ -125,7 +149,7 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 	bool leaves = p->seen && (p->block != block || end < p->position);
 
 	if (leaves)
-		blocks->block[p->block].passed = true;
+		ram_blocks_passed(blocks, &blocks->block[p->block]);
 	if (leaves || !p->known) {
 		p->scanned = 0;
 		p->covered = 0;
@@ -141,7 +165,7 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 
 void prefetch_left(struct prefetch *p, struct ram_blocks *blocks)
 {
-	blocks->block[p->block].passed = true;
+	ram_blocks_passed(blocks, &blocks->block[p->block]);
 	p->planned = (struct range){0, 0};
 	p->known = false;
 	p->seen = false;
@@ -152,17 +176,14 @@ bool prefetch_bridges(const struct prefetch *p, const struct ram_block *block)
 	return p->bridge && !block->huge && !block->passed;
 }
 
-static bool is_empty(struct range range)
-{
-	return range.start == range.end;
-}
-
 /* `ahead` bytes in front of QEMU are registered. Are they enough? Where it has been before they are
  * old, and one piece is. */
-static bool is_enough(const struct prefetch *p, const struct ram_block *block,
+static bool is_enough(const struct prefetch *p, const struct ram_blocks *blocks,
 		      const struct rate *wire, uint64_t ahead)
 {
-	return block->passed ? p->last >= p->position : ahead >= prefetch_enough(p, wire);
+	if (blocks->block[p->block].passed)
+		return p->last >= p->position;
+	return ahead >= prefetch_enough(p, wire) && !prefetch_in_tail(p, blocks, wire);
 }
 
 bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
@@ -188,7 +209,8 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	start = extent_map_free_at(&block->remote, most(p->scanned, position));
 	ahead = extent_map_bytes(&block->remote, (struct range){position, start});
 	limit = most(chunk_size, SCAN_AHEAD);
-	if (start >= end || is_enough(p, block, wire, ahead) || start - position - ahead >= limit ||
+	if (start >= end || is_enough(p, blocks, wire, ahead) ||
+	    start - position - ahead >= limit ||
 	    !extent_map_gap(&block->remote, (struct range){start, block->length},
 			    (struct range){start, start + 1}, &gap))
 		return false;

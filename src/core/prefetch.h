@@ -33,6 +33,21 @@
 #define PREFETCH_AHEAD_NS UINT64_C(20000000)
 
 /*
+ * The tail of the first pass is what the wire takes in PREFETCH_TAIL_NS, PREFETCH_TAIL_BYTES at
+ * most. QEMU stops the guest when what is left takes no longer than its downtime-limit, 300 ms by
+ * default (migration/migration.c, migration_iteration_run), and looks after each of its
+ * iterations, of 50 ms. Of a guest that writes little the blackout would be all of 300 ms, for
+ * memory that was there all along. So all of the tail is registered; and from then on QEMU's WRITEs
+ * are taken in as quickly as it makes them, as many as stock QEMU has on the wire
+ * (RDMA_SIGNALED_SEND_MAX, of 1 MiB). The iteration then ends with nothing left, and QEMU waits for
+ * the wire while the guest runs.
+ */
+#define PREFETCH_TAIL_NS UINT64_C(1000000000)
+#ifndef PREFETCH_TAIL_BYTES
+#define PREFETCH_TAIL_BYTES (UINT64_C(512) << 20)
+#endif
+
+/*
  * From when a piece is to be asked for until the destination has registered it, its extent
  * is in the block's map with this in the place of an rkey, so that nothing else is asked
  * for there.
@@ -123,6 +138,13 @@ uint64_t prefetch_planned_ns(const struct prefetch *p);
 
 /* The bytes that should be registered in front of QEMU, for this wire. */
 uint64_t prefetch_enough(const struct prefetch *p, const struct rate *wire);
+
+/* Is QEMU in the tail of its first pass? */
+bool prefetch_in_tail(const struct prefetch *p, const struct ram_blocks *blocks,
+		      const struct rate *wire);
+
+/* Has the destination registered all data in front of QEMU, in the block that it is in? */
+bool prefetch_is_done(const struct prefetch *p, const struct ram_blocks *blocks);
 
 /* As many are, or are asked for. */
 uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *blocks);

@@ -17,6 +17,7 @@ int ram_blocks_load(struct ram_blocks *blocks, const void *msg, size_t len)
 	int count = wire_ram_block_count(msg, len);
 	struct ram_block *table;
 	struct wire_ram_block entry;
+	uint64_t bytes = 0;
 
 	if (count < 0)
 		return count;
@@ -33,10 +34,12 @@ int ram_blocks_load(struct ram_blocks *blocks, const void *msg, size_t len)
 		table[i].offset = entry.offset;
 		table[i].length = entry.length;
 		table[i].host_addr = entry.host_addr;
+		bytes += entry.length;
 	}
 	ram_blocks_clear(blocks);
 	blocks->block = table;
 	blocks->count = (unsigned int)count;
+	blocks->new_bytes = bytes;
 	return 0;
 }
 
@@ -51,9 +54,11 @@ void ram_blocks_clear(struct ram_blocks *blocks)
 	memset(blocks, 0, sizeof(*blocks));
 }
 
-void ram_blocks_abandon(struct ram_blocks *blocks)
+void ram_blocks_passed(struct ram_blocks *blocks, struct ram_block *block)
 {
-	memset(blocks, 0, sizeof(*blocks));
+	if (!block->passed)
+		blocks->new_bytes -= block->length;
+	block->passed = true;
 }
 
 void ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block, struct range range)

@@ -38,6 +38,7 @@ struct ram_block {
 struct ram_blocks {
 	struct ram_block *block;
 	unsigned int count;
+	uint64_t new_bytes; /* of the blocks that QEMU has not been through */
 	/* Something in one of them has been, once. Any thread sets it. */
 	atomic_bool discarded;
 };
@@ -52,8 +53,8 @@ int ram_blocks_load(struct ram_blocks *blocks, const void *msg, size_t len);
 
 void ram_blocks_clear(struct ram_blocks *blocks);
 
-/* The same for a table that somebody may look at still: it is left where it is. */
-void ram_blocks_abandon(struct ram_blocks *blocks);
+/* QEMU has been through it once. */
+void ram_blocks_passed(struct ram_blocks *blocks, struct ram_block *block);
 
 /* Something in `range` of the block has been discarded. Any thread may call this,
  * without a lock, for as long as the table is there. */

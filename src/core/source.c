@@ -445,6 +445,11 @@ void source_scanned(struct source *s, const struct prefetch_scan *scan, struct r
 	prefetch_scanned(&s->prefetch, &s->blocks, scan, found);
 }
 
+bool source_in_tail(const struct source *s, const struct rate *wire)
+{
+	return prefetch_in_tail(&s->prefetch, &s->blocks, wire);
+}
+
 bool source_has_planned(const struct source *s)
 {
 	return s->prefetch.planned.start < s->prefetch.planned.end;

@@ -114,6 +114,9 @@ void source_wrote(struct source *s, uint64_t addr, uint64_t length);
 bool source_scan(const struct source *s, const struct rate *wire, struct prefetch_scan *scan);
 void source_scanned(struct source *s, const struct prefetch_scan *scan, struct range found);
 
+/* Is QEMU at the tail of its first pass, for this wire (core/prefetch.h)? */
+bool source_in_tail(const struct source *s, const struct rate *wire);
+
 /* Is there anything that source_ask() may ask for? */
 bool source_has_planned(const struct source *s);
 

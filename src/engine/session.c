@@ -11,6 +11,7 @@
 #include "engine/condition.h"
 #include "engine/discard.h"
 #include "util/attach_abi.h"
+#include "util/processors.h"
 
 _Static_assert((int)VERBS_WC_SUCCESS == (int)IBV_WC_SUCCESS, "verbs ABI");
 _Static_assert((int)VERBS_WC_LOC_LEN_ERR == (int)IBV_WC_LOC_LEN_ERR, "verbs ABI");
@@ -22,14 +23,13 @@ _Static_assert((int)VERBS_ACCESS_ON_DEMAND == (int)IBV_ACCESS_ON_DEMAND, "verbs 
 static struct config config;
 static pthread_once_t config_once = PTHREAD_ONCE_INIT;
 
-/* As malloc() does: nothing else is sure to be allowed in QEMU's sandbox. */
 static unsigned int quarter_of_the_processors(void)
 {
-	long quarter = sysconf(_SC_NPROCESSORS_ONLN) / 4;
+	unsigned int quarter = processors_allowed("/proc/self/status") / 4;
 
 	if (quarter < 1)
 		return 1;
-	return quarter > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned int)quarter;
+	return quarter > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : quarter;
 }
 
 static void parse(struct config *parsed, char **environment)

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include "hook/ops.h"
 #include "hook/symbols.h"
 #include "util/error_text.h"
+#include "util/log.h"
 #include "util/version.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -41,6 +43,9 @@ static struct {
 #define HOOKS (sizeof(names) / sizeof(names[0]))
 
 static struct got_hook hooks[HOOKS];
+
+/* For changes of the tables. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 EXPORT struct attach_info rdmachunk_info = {
 	.abi = ATTACH_ABI,
@@ -134,6 +139,26 @@ static int put_in(struct attach_request *r)
 	return 0;
 }
 
+bool attach_renew(void)
+{
+	int saved_errno = errno;
+	int slots;
+
+	if (__atomic_load_n(&rdmachunk_info.state, __ATOMIC_ACQUIRE) != ATTACH_HOOKED)
+		return true;
+	pthread_mutex_lock(&lock);
+	slots = got_renew(hooks, HOOKS);
+	pthread_mutex_unlock(&lock);
+	errno = saved_errno;
+	if (slots < 0 || (unsigned int)slots < rdmachunk_info.slots) {
+		log_warn(
+			"not all functions of QEMU's lead to rdmachunk any more; migrating without it");
+		return false;
+	}
+	__atomic_store_n(&rdmachunk_info.slots, (uint32_t)slots, __ATOMIC_RELAXED);
+	return true;
+}
+
 static int take_out(struct attach_request *r)
 {
 	int ret;
@@ -146,7 +171,7 @@ static int take_out(struct attach_request *r)
 	if (ret < 0)
 		return refuse(r, -ret, "the program's tables cannot be changed: %s",
 			      error_text(-ret));
-	ops_forget_all();
+	ops_restore_all();
 	r->slots = (uint32_t)ret;
 	set_state(ATTACH_DETACHED, 0);
 	return 0;
@@ -158,14 +183,14 @@ EXPORT int rdmachunk_attach(struct attach_request *r)
 
 	r->message[0] = '\0';
 	r->slots = 0;
+	pthread_mutex_lock(&lock);
 	if (r->abi != ATTACH_ABI)
 		r->result = refuse(r, EPROTO,
 				   "the library is " PACKAGE_VERSION
 				   ", and speaks another language than the command");
-	else if (r->action == ATTACH_PUT_IN)
-		r->result = put_in(r);
 	else
-		r->result = take_out(r);
+		r->result = r->action == ATTACH_PUT_IN ? put_in(r) : take_out(r);
+	pthread_mutex_unlock(&lock);
 	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
 	errno = saved_errno;
 	return r->result;

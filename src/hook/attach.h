@@ -2,6 +2,8 @@
 #ifndef RDMACHUNK_HOOK_ATTACH_H
 #define RDMACHUNK_HOOK_ATTACH_H
 
+#include <stdbool.h>
+
 #include "util/attach_abi.h"
 
 /*
@@ -14,5 +16,11 @@
 int rdmachunk_attach(struct attach_request *request);
 
 extern struct attach_info rdmachunk_info;
+
+/*
+ * A migration connection is about to begin: are all hooks in? Those that have been lost since the
+ * library was attached are put in again. True where it was preloaded. errno is kept. Thread safe.
+ */
+bool attach_renew(void);
 
 #endif

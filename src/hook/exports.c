@@ -8,6 +8,7 @@
 #include "engine/handle.h"
 #include "engine/observed.h"
 #include "engine/report.h"
+#include "hook/attach.h"
 #include "hook/ops.h"
 #include "hook/symbols.h"
 
@@ -20,6 +21,12 @@ static int missing(void)
 	return -1;
 }
 
+/* Of a connection that may be a migration. */
+static const struct verbs_ops *patch(struct ibv_context *context)
+{
+	return attach_renew() ? ops_patch(context) : NULL;
+}
+
 EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 {
 	const struct verbs_calls *real = symbols_resolve();
@@ -27,7 +34,7 @@ EXPORT int rdma_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct ibv_q
 
 	if (!real->create_qp)
 		return missing();
-	ret = guard_enter() ? connection_create_qp(id, pd, attr, ops_patch)
+	ret = guard_enter() ? connection_create_qp(id, pd, attr, patch)
 			    : real->create_qp(id, pd, attr);
 	guard_leave();
 	return ret;

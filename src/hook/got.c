@@ -51,7 +51,7 @@ struct pass {
 	int (*slot)(struct pass *pass, const struct module *module, void **slot,
 		    struct got_hook *hook);
 	bool put_in;
-	size_t slots, ours;
+	size_t slots, ours, unchanged;
 	int error;
 };
 
@@ -245,8 +245,13 @@ static int change_slot(struct pass *pass, const struct module *m, void **slot,
 	bool relro = (uintptr_t)slot >= m->relro && (uintptr_t)slot < m->relro_end;
 	void *from = pass->put_in ? hook->next : hook->hook;
 	void *to = pass->put_in ? hook->hook : hook->next;
+	void *value = hook->next ? held(m, slot, hook->name) : NULL;
 
-	if (!hook->next || held(m, slot, hook->name) != from)
+	if (!value)
+		return 0;
+	if (value == to)
+		pass->unchanged++;
+	if (value != from)
 		return 0;
 	if (relro && mprotect(page, page_size, PROT_READ | PROT_WRITE))
 		return -errno;
@@ -258,7 +263,7 @@ static int change_slot(struct pass *pass, const struct module *m, void **slot,
 	return 0;
 }
 
-static int change(const struct got_hook *hooks, size_t count, bool put_in)
+static struct pass change(const struct got_hook *hooks, size_t count, bool put_in)
 {
 	struct pass pass = {
 		.hooks = (struct got_hook *)hooks,
@@ -268,23 +273,33 @@ static int change(const struct got_hook *hooks, size_t count, bool put_in)
 	};
 
 	run(&pass);
-	return pass.error ? pass.error : (int)pass.slots;
+	return pass;
+}
+
+/* All or none. */
+static int change_all(const struct got_hook *hooks, size_t count, bool put_in)
+{
+	struct pass pass = change(hooks, count, put_in);
+
+	if (!pass.error)
+		return (int)pass.slots;
+	change(hooks, count, !put_in);
+	return pass.error;
 }
 
 int got_put_in(const struct got_hook *hooks, size_t count)
 {
-	int ret = change(hooks, count, true);
+	return change_all(hooks, count, true);
+}
 
-	if (ret < 0)
-		change(hooks, count, false);
-	return ret;
+int got_renew(const struct got_hook *hooks, size_t count)
+{
+	struct pass pass = change(hooks, count, true);
+
+	return pass.error ? pass.error : (int)(pass.slots + pass.unchanged);
 }
 
 int got_take_out(const struct got_hook *hooks, size_t count)
 {
-	int ret = change(hooks, count, false);
-
-	if (ret < 0)
-		change(hooks, count, true);
-	return ret;
+	return change_all(hooks, count, false);
 }

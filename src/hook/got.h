@@ -28,11 +28,19 @@ struct got_hook {
 size_t got_find(struct got_hook *hooks, size_t count, size_t *ours);
 
 /*
- * Put the hooks in the place of their `next`, or the other way round. A slot that holds
- * something else is left alone. Returns the number of slots changed, or a negative errno:
- * then none is. One caller at a time.
+ * Put the hooks in the place of their `next`. A slot that holds something else is left alone.
+ * Returns the number of slots changed, or a negative errno: then none is. One caller at a time.
  */
 int got_put_in(const struct got_hook *hooks, size_t count);
+
+/*
+ * Put those in that are not there: the loader, which was binding a function for another thread
+ * when its slot got the hook, has written over it; or QEMU has loaded a module since. Returns the
+ * number of slots that hold a hook, or a negative errno. One caller at a time.
+ */
+int got_renew(const struct got_hook *hooks, size_t count);
+
+/* The opposite of got_put_in(). */
 int got_take_out(const struct got_hook *hooks, size_t count);
 
 #endif

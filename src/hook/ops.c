@@ -4,16 +4,24 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "engine/datapath.h"
 #include "engine/lookup.h"
 #include "engine/sessions.h"
 
-/* Never freed, because another thread may have found it a moment ago, but used again. */
+/*
+ * Never freed, because another thread may have found it a moment ago, but used again.
+ *
+ * One whose hooks have been taken out stays where it is found: a thread that has read the table
+ * before may call a hook at any time later. Nobody tells us then when the context is closed, and
+ * another may be at its address; so nothing of it is touched before it is to be patched again.
+ */
 struct patched {
 	_Atomic(const struct ibv_context *) context; /* NULL: unused */
 	struct verbs_ops ops;			     /* what its table held */
+	bool hooked;				     /* the hooks are in the table */
 	struct patched *next;
 };
 
@@ -103,64 +111,95 @@ static struct patched *take_unused(void)
 	return p;
 }
 
+/* Lock held. Keep what the table holds, which nobody has changed. */
+static void save(struct patched *p, const struct ibv_context *context)
+{
+	__atomic_store_n(&p->ops.post_send, context->ops.post_send, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->ops.post_recv, context->ops.post_recv, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->ops.poll_cq, context->ops.poll_cq, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->ops.req_notify_cq, context->ops.req_notify_cq, __ATOMIC_RELAXED);
+}
+
+/* Lock held. Other threads may be calling through the table right now. */
+static void set(struct ibv_context *context, const struct verbs_ops *ops)
+{
+	__atomic_store_n(&context->ops.post_send, ops->post_send, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.post_recv, ops->post_recv, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.poll_cq, ops->poll_cq, __ATOMIC_RELEASE);
+	__atomic_store_n(&context->ops.req_notify_cq, ops->req_notify_cq, __ATOMIC_RELEASE);
+}
+
+/* Lock held. With what the table holds; NULL when there is no room for it. */
+static struct patched *add(struct ibv_context *context)
+{
+	struct patched *p = take_unused();
+
+	if (!p)
+		return NULL;
+	save(p, context);
+	/* Who sees the context must see what its table held. */
+	atomic_store(&p->context, context);
+	if (lookup_insert(&contexts, context, p) == 0)
+		return p;
+	atomic_store(&p->context, NULL);
+	return NULL;
+}
+
 const struct verbs_ops *ops_patch(struct ibv_context *context)
 {
+	static const struct verbs_ops hooks = {
+		.post_send = hooked_post_send,
+		.post_recv = hooked_post_recv,
+		.poll_cq = hooked_poll_cq,
+		.req_notify_cq = hooked_req_notify_cq,
+	};
 	struct patched *p;
 
 	pthread_mutex_lock(&lock);
 	p = lookup_find(&contexts, context);
-	if (p)
+	if (p && p->hooked)
 		goto out;
-	p = take_unused();
+	if (p)
+		save(p, context);
+	else
+		p = add(context);
 	if (!p)
 		goto out;
-	p->ops.post_send = context->ops.post_send;
-	p->ops.post_recv = context->ops.post_recv;
-	p->ops.poll_cq = context->ops.poll_cq;
-	p->ops.req_notify_cq = context->ops.req_notify_cq;
-	/* Who sees the context must see what its table held. */
-	atomic_store(&p->context, context);
-	if (lookup_insert(&contexts, context, p)) {
-		atomic_store(&p->context, NULL);
-		p = NULL;
-		goto out;
-	}
+	p->hooked = true;
 	atomic_store(&latest, p);
-	/* Other threads may be calling through the table right now. */
-	__atomic_store_n(&context->ops.post_send, hooked_post_send, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.post_recv, hooked_post_recv, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.poll_cq, hooked_poll_cq, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.req_notify_cq, hooked_req_notify_cq, __ATOMIC_RELEASE);
+	set(context, &hooks);
 out:
 	pthread_mutex_unlock(&lock);
 	return p ? &p->ops : NULL;
 }
 
-/* Lock held. Closing may fail, or poll once more on its way. */
+/* Lock held. */
 static void restore(struct ibv_context *context, struct patched *p)
 {
-	__atomic_store_n(&context->ops.post_send, p->ops.post_send, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.post_recv, p->ops.post_recv, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.poll_cq, p->ops.poll_cq, __ATOMIC_RELEASE);
-	__atomic_store_n(&context->ops.req_notify_cq, p->ops.req_notify_cq, __ATOMIC_RELEASE);
-	if (atomic_load(&latest) == p)
-		atomic_store(&latest, NULL);
-	lookup_remove(&contexts, context);
-	atomic_store(&p->context, NULL);
+	if (p->hooked)
+		set(context, &p->ops);
+	p->hooked = false;
 }
 
+/* Closing may fail, or poll once more on its way. */
 void ops_forget(struct ibv_context *context)
 {
 	struct patched *p;
 
 	pthread_mutex_lock(&lock);
 	p = lookup_find(&contexts, context);
-	if (p)
-		restore(context, p);
+	if (!p)
+		goto out;
+	restore(context, p);
+	if (atomic_load(&latest) == p)
+		atomic_store(&latest, NULL);
+	lookup_remove(&contexts, context);
+	atomic_store(&p->context, NULL);
+out:
 	pthread_mutex_unlock(&lock);
 }
 
-void ops_forget_all(void)
+void ops_restore_all(void)
 {
 	struct ibv_context *context;
 

@@ -18,7 +18,10 @@ const struct verbs_ops *ops_patch(struct ibv_context *context);
  * what its table held. */
 void ops_forget(struct ibv_context *context);
 
-/* The same for all that are patched: nobody tells us any more when one is closed. */
-void ops_forget_all(void);
+/*
+ * Put back what the tables of all that are patched held. A hook that another thread calls late
+ * still finds what is behind it; each may be patched again.
+ */
+void ops_restore_all(void);
 
 #endif

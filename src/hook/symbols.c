@@ -45,13 +45,18 @@ static atomic_bool complete; /* every entry has been found */
  * attached and so in no one's order, what everybody finds, RTLD_DEFAULT. */
 static _Atomic(void *) scope = RTLD_NEXT;
 
-void *symbols_next(const char *name)
+static void *look_up(void *where, const char *name)
 {
 	int saved_errno = errno;
-	void *address = dlsym(atomic_load(&scope), name);
+	void *address = dlsym(where, name);
 
 	errno = saved_errno;
 	return address;
+}
+
+void *symbols_next(const char *name)
+{
+	return look_up(atomic_load(&scope), name);
 }
 
 /* Does it lie in one of the RDMA libraries, rather than in one that stands before them? */
@@ -75,10 +80,10 @@ static bool is_library(const Dl_info *info, const char *library)
  *      counter.so              none: opened with dlopen()  counter.so
  *      none                    none: opened with dlopen()  the library's
  */
-static void *find(const struct symbol *symbol)
+static void *find(const struct symbol *symbol, void *where)
 {
-	void *next = symbols_next(symbol->name);
-	void *versioned = dlvsym(atomic_load(&scope), symbol->name, symbol->version);
+	void *next = look_up(where, symbol->name);
+	void *versioned = dlvsym(where, symbol->name, symbol->version);
 	Dl_info of_next, of_versioned;
 	void *library;
 
@@ -117,7 +122,8 @@ static void resolve(void)
 		void **entry = (void **)(void *)((char *)&calls + symbols[i].where);
 
 		if (!__atomic_load_n(entry, __ATOMIC_RELAXED))
-			__atomic_store_n(entry, find(&symbols[i]), __ATOMIC_RELEASE);
+			__atomic_store_n(entry, find(&symbols[i], atomic_load(&scope)),
+					 __ATOMIC_RELEASE);
 		all = all && *entry;
 	}
 	if (all)
@@ -159,7 +165,7 @@ void *symbols_find(const char *name)
 {
 	const struct symbol *symbol = symbol_named(name);
 	int saved_errno = errno;
-	void *address = symbol ? find(symbol) : symbols_next(name);
+	void *address = symbol ? find(symbol, RTLD_DEFAULT) : look_up(RTLD_DEFAULT, name);
 
 	errno = saved_errno;
 	return address;

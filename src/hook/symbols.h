@@ -33,8 +33,8 @@ void symbols_attach(void);
  * not in the table of real functions is passed over. */
 void symbols_set_next(const char *name, void *function);
 
-/* What the process would bind the name to, which is one of a hook: as symbols_next(), with
- * the right one of several twins. After symbols_attach(). NULL when there is none. */
+/* What the loader would bind a call of the program's to, by a name which is one of a hook: with
+ * the right one of several twins, our own if the module was preloaded. NULL when there is none. */
 void *symbols_find(const char *name);
 
 #endif

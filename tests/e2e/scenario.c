@@ -173,6 +173,7 @@ static int run_back(const struct scenario_config *config, struct vmproc vms[3],
 {
 	if (run_plain(config, vms, migrations, deadline, failure) ||
 	    vm_quit(&vms[SRC], deadline, failure) ||
+	    attach_run(config->between, &vms[DST], config->dst.stats, failure) ||
 	    start_destination(config, &vms[THIRD], THIRD, &config->src, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
@@ -244,7 +245,8 @@ static int run_cancel_again(const struct scenario_config *config, struct vmproc 
 	    cancel_in_the_middle(config, vms, migrations, deadline, failure))
 		return -1;
 	end_destination(config, &vms[DST], wait_now() + EXIT_TIMEOUT);
-	if (start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
+	if (attach_run(config->between, &vms[SRC], config->src.stats, failure) ||
+	    start_destination(config, &vms[THIRD], THIRD, &third, NULL, failure) ||
 	    vm_connect(&vms[THIRD], deadline, failure))
 		return -1;
 	return migrate(config, &vms[SRC], &vms[THIRD], migrations, deadline, failure);

@@ -22,6 +22,8 @@ struct scenario_config {
 	struct vm_config src, dst;
 	/* Run with the process number behind it once QEMU answers; or NULL. */
 	const char *attach_src, *attach_dst;
+	/* The same between two migrations, for the process that makes the second; or NULL. */
+	const char *between;
 	struct pattern pattern;
 	uint64_t ram_size; /* bytes, a multiple of 1 MiB */
 	/* For the scenarios `switchover' and `later': so many bytes of RAM, at its start, have

@@ -36,24 +36,42 @@ common_options() {
 	[ -z "${RDMATEST_ROOT_DST:-}" ] || argv+=(--root-dst "$RDMATEST_ROOT_DST")
 }
 
+# once_idle COMMAND...: a line of the shell's that runs them one after the other with the process number
+# behind it. QEMU ends its connection some time after the migration: until then they are refused.
+once_idle() {
+	local command
+
+	# shellcheck disable=SC2016 # for that shell to expand
+	printf 'f() { end=$(($(date +%%s) + 60));'
+	for command; do
+		# shellcheck disable=SC2016
+		printf ' until %s $1; do [ "$(date +%%s)" -lt $end ] || return 1; sleep 0.1; done;' "$command"
+	done
+	printf ' }; f'
+}
+
 # end_options END COLUMN: for src or dst; COLUMN is `-' for stock QEMU, or the shim's variables with
 # commas between them (`default': none but RDMACHUNK_THREADS=1, so that what is counted does not depend
 # on the processors). MEMLOCK=N: that QEMU may lock N MiB, `stock' in front of that:
 # without the shim. `attach': the shim is attached once QEMU runs, with those variables; the library
-# is a copy at attach_library, which QEMU can see in its root directory.
+# is a copy at attach_library, which QEMU can see in its root directory. `arrived': it is attached to the
+# destination once the guest has come there, before it goes on. `again' behind `attach': between the two
+# migrations it is detached, and attached again.
 end_options() {
-	local end=$1 column=$2 preload="$shim $count" attach='' variable
+	local end=$1 column=$2 preload="$shim $count" attach='' when=first variable
 	local -a variables
 
 	case $column in
 	-* | stock* | *RDMACHUNK_THREADS=*) ;;
-	attach*) column=attach,RDMACHUNK_THREADS=1${column#attach} ;;
+	attach* | arrived*) column=${column%%,*},RDMACHUNK_THREADS=1${column#"${column%%,*}"} ;;
 	*) column=RDMACHUNK_THREADS=1,$column ;;
 	esac
 	IFS=, read -ra variables <<<"$column"
 	for variable in "${variables[@]}"; do
 		case $variable in
-		attach)
+		again) when=again ;;
+		attach | arrived)
+			[ "$variable" = attach ] || when=arrived
 			preload=$count
 			cp "$shim" "${attach_library:?}"
 			attach="$build_dir/tools/launcher/rdmachunk attach --lib $attach_library"
@@ -74,6 +92,13 @@ end_options() {
 		esac
 	done
 	argv+=("--preload-$end" "$preload")
-	[ -z "$attach" ] || argv+=("--attach-$end" "$attach")
+	case $when in
+	first) [ -z "$attach" ] || argv+=("--attach-$end" "$attach") ;;
+	arrived) argv+=(--between "$(once_idle "$attach")") ;;
+	again)
+		argv+=("--attach-$end" "$attach" --between
+			"$(once_idle "$build_dir/tools/launcher/rdmachunk detach" "$attach")")
+		;;
+	esac
 	[ -z "$fabric" ] || argv+=("--env-$end" "LD_LIBRARY_PATH=$fabric" "--env-$end" RDMAFABRIC_AWAIT_RECV=on)
 }

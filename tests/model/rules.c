@@ -183,7 +183,10 @@ void rules_written(struct driver *d)
 	if (!w->settings.writes)
 		return;
 	conn_figures(d->conn, &figures);
-	world_expect(w, figures.window_bytes <= ORDER_WINDOW_BYTES + w->guest.chunk_size,
+	world_expect(w,
+		     figures.window_bytes <=
+			     w->guest.chunk_size +
+				     (figures.order.tails ? ORDER_WINDOW_TAIL : ORDER_WINDOW_BYTES),
 		     "the window of bytes is passed");
 	world_expect(w, figures.window_writes <= ORDER_WINDOW_WRITES + 1 + parts_max(w),
 		     "the window of writes is passed");

@@ -8,8 +8,10 @@ check_LTLIBRARIES += \
 	tests/preload/libcounter-versioned.la \
 	tests/preload/libhang.la \
 	tests/preload/liboldest.la \
+	tests/preload/libslow.la \
 	tests/preload/libstage.la
 check_PROGRAMS += \
+	tests/preload/attached \
 	tests/preload/client \
 	tests/preload/early \
 	tests/preload/plain
@@ -40,6 +42,10 @@ tests_preload_liboldest_la_CFLAGS = $(AM_CFLAGS)
 tests_preload_liboldest_la_LDFLAGS = $(preload_other_ldflags)
 tests_preload_liboldest_la_LIBADD = $(DL_LIBS)
 
+tests_preload_libslow_la_SOURCES = tests/preload/slow.c tests/preload/slow.h
+tests_preload_libslow_la_CFLAGS = $(AM_CFLAGS)
+tests_preload_libslow_la_LDFLAGS = $(preload_other_ldflags)
+
 # tests/engine has the same program with the module in it.
 client_sources = \
 	tests/preload/ahead.c \
@@ -64,6 +70,21 @@ tests_preload_client_SOURCES = $(client_sources)
 tests_preload_client_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_client_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
 
+# Its functions are bound when they are first called.
+tests_preload_attached_SOURCES = \
+	tests/preload/attached.c \
+	tests/fake/fake.h \
+	tests/model/message.h \
+	tests/preload/migration.c \
+	tests/preload/migration.h \
+	tests/preload/peer.c \
+	tests/preload/peer.h \
+	tests/preload/slow.h \
+	tests/preload/wait.h
+tests_preload_attached_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
+tests_preload_attached_LDFLAGS = -Wl,-z,lazy
+tests_preload_attached_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
+
 tests_preload_early_SOURCES = tests/preload/early.c tests/preload/stage.h
 # A program of its own, not libtool's script around it.
 tests_preload_early_LDFLAGS = -no-install
@@ -78,6 +99,7 @@ TESTS += tests/preload/run-tests
 EXTRA_DIST += \
 	tests/preload/counter.map \
 	tests/preload/cases/ahead.sh \
+	tests/preload/cases/attach.sh \
 	tests/preload/cases/config.sh \
 	tests/preload/cases/discard.sh \
 	tests/preload/cases/files.sh \

@@ -30,6 +30,7 @@ unit_programs = \
 	tests/unit/test_piece \
 	tests/unit/test_pool \
 	tests/unit/test_post_cost \
+	tests/unit/test_processors \
 	tests/unit/test_rate \
 	tests/unit/test_ram_blocks \
 	tests/unit/test_recv_queue \
@@ -45,6 +46,7 @@ unit_programs = \
 	tests/unit/test_order_request \
 	tests/unit/test_widen \
 	tests/unit/test_wire \
+	tests/unit/test_worker \
 	tests/unit/test_write_queue \
 	tests/unit/test_zero_queue
 
@@ -59,8 +61,10 @@ unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sources) \
 	tests/model/still.c \
+	src/engine/condition.c src/engine/condition.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
+	src/engine/worker.c src/engine/worker.h \
 	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/qp.c tests/unit/qp.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
@@ -121,6 +125,8 @@ tests_unit_test_output_file_CFLAGS = $(unit_cflags)
 tests_unit_test_output_file_LDADD = $(unit_ldadd)
 tests_unit_test_piece_CFLAGS = $(unit_cflags)
 tests_unit_test_piece_LDADD = $(unit_ldadd)
+tests_unit_test_processors_CFLAGS = $(unit_cflags)
+tests_unit_test_processors_LDADD = $(unit_ldadd)
 tests_unit_test_rate_CFLAGS = $(unit_cflags)
 tests_unit_test_rate_LDADD = $(unit_ldadd)
 tests_unit_test_pool_CFLAGS = $(unit_cflags)
@@ -156,6 +162,8 @@ tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)
 tests_unit_test_wire_LDADD = $(unit_ldadd)
+tests_unit_test_worker_CFLAGS = $(unit_cflags)
+tests_unit_test_worker_LDADD = $(unit_ldadd)
 tests_unit_test_write_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_write_queue_LDADD = $(unit_ldadd)
 tests_unit_test_zero_queue_CFLAGS = $(unit_cflags)

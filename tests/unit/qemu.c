@@ -169,6 +169,7 @@ void qemu_start(struct qemu *q, unsigned int shift, uint64_t chunk_size, const u
 		slots_add_block(&q->destination, OFFSET(i), lengths[i], REMOTE(i));
 	source_init(&q->source, &(struct source_options){
 					.shift = shift,
+					.threads = 1,
 					.bridge = true,
 					.memory = fake_memory_of(&q->memory),
 				});

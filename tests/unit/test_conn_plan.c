@@ -297,15 +297,15 @@ static void show_rate(uint64_t per_second)
 		;
 }
 
-/* Too little time is left, but the wire would have to wait: of the 3 MiB that are ahead at 400
- * MiB/s for 33 ms, at 20 MiB/s not at all. */
+/* Too little time is left, but the wire would have to wait: of the 3 MiB that are ahead at 100
+ * MiB/s for 20 ms, at 20 MiB/s not at all. */
 START_TEST(the_wire_would_have_to_wait)
 {
 	const bool fast = _i;
 
 	start();
 	begin_round();
-	show_rate(fast ? 400 * MIB : 20 * MIB);
+	show_rate(fast ? 100 * MIB : 20 * MIB);
 	end_round();
 	begin_round();
 	time_passes(50 * MS);
@@ -314,6 +314,81 @@ START_TEST(the_wire_would_have_to_wait)
 	time_passes(45 * MS);
 	plan();
 	ck_assert_uint_eq(asked() > 0, fast);
+	bench_end(&b);
+}
+END_TEST
+
+/* The wire takes what is left of the guest in less than a second: all of it is asked for, whatever
+ * is left of the round. */
+START_TEST(the_tail_does_not_wait_for_the_next_round)
+{
+	start();
+	begin_round();
+	show_rate(400 * MIB);
+	end_round();
+	begin_round();
+	time_passes(50 * MS);
+	end_round();
+	begin_round();
+	time_passes(45 * MS);
+	for (uint64_t at = 16; at < 128; at += 16) {
+		plan();
+		ck_assert_uint_eq(asked(), 16);
+		ck_assert_uint_eq(bench_figures(&b).order.tails, 0);
+		registered(40 * MS);
+	}
+	ck_assert(!conn_next(b.conn, SCAN, &(struct conn_action){0}));
+	bench_end(&b);
+}
+END_TEST
+
+/* QEMU writes `bytes` in front of it, and waits for nothing. */
+static void write_ahead(uint64_t bytes)
+{
+	for (uint64_t at = START + MIB; at < START + MIB + bytes; at += MIB) {
+		ck_assert_int_eq(
+			bench_write_at(&b, WRID_WRITE, BENCH_LOCAL + at, BENCH_REMOTE + at, MIB),
+			0);
+		bench_expect(&b, CONN_SEND_CQ, WRID_WRITE, VERBS_WC_SUCCESS);
+	}
+}
+
+/* When both ends have registered it, QEMU may write all of it at once, and is in no blackout when
+ * the wire takes it. */
+START_TEST(the_window_opens_for_the_tail)
+{
+	struct conn_action action;
+
+	start();
+	begin_round();
+	show_rate(400 * MIB);
+	for (uint64_t at = 16; at < 128; at += 16) {
+		plan();
+		ck_assert_uint_eq(asked(), 16);
+		registered(40 * MS);
+	}
+	write_at(START);
+	ck_assert_uint_eq(bench_figures(&b).order.tails, 0);
+	while (conn_next(b.conn, REGISTER, &action)) {
+		struct conn_result result = {.ns = MS};
+
+		write_at(START);
+		ck_assert_uint_eq(bench_figures(&b).order.tails, 0);
+		driver_perform(b.driver, &action, &result);
+		conn_done(b.conn, &action, &result);
+	}
+	write_ahead(100 * MIB);
+	ck_assert_uint_eq(bench_figures(&b).order.tails, 1);
+	ck_assert_uint_eq(bench_figures(&b).order.withheld, 0);
+	ck_assert_uint_ge(bench_figures(&b).window_bytes, 100 * MIB);
+	while (bench_complete_send(&b))
+		;
+	/* QEMU is back at the beginning, for another pass. */
+	write_at(0);
+	ck_assert(conn_blocks(b.conn)->block[0].passed);
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_int_eq(bench_write_at(&b, WRID_WRITE, i * GIB, i * GIB, 4 * MIB), 0);
+	ck_assert_uint_eq(bench_figures(&b).order.withheld, 1);
 	bench_end(&b);
 }
 END_TEST
@@ -349,6 +424,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_round_that_begins_has_as_much_time_as_the_last, 0, 2);
 	tcase_add_loop_test(tc, a_write_below_shows_that_qemu_has_gone_back, 0, 4);
 	tcase_add_loop_test(tc, the_wire_would_have_to_wait, 0, 2);
+	tcase_add_test(tc, the_tail_does_not_wait_for_the_next_round);
+	tcase_add_test(tc, the_window_opens_for_the_tail);
 	tcase_add_test(tc, somebody_listens_for_the_ready_of_ours);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

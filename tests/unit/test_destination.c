@@ -258,6 +258,21 @@ START_TEST(windows_are_as_long_as_the_sources)
 }
 END_TEST
 
+/* QEMU waits for a part of what it registers, and comes again each time that one is there. */
+START_TEST(a_request_counts_once_however_often_qemu_waits)
+{
+	ask(0, 0, 1);
+	ask_windows(0, 1, 260);
+	destination_asked(&d, &block[0], mib(288, 320));
+	for (unsigned int i = 0; i < 100; i++)
+		destination_asked(&d, &block[0], mib(320, 324));
+	ck_assert_uint_eq(d.window, 32 * MIB);
+	ck_assert_uint_eq(d.shorter, 1);
+	ck_assert_uint_eq(d.asked, 36 * MIB);
+	ck_assert_uint_eq(d.total, 296 * MIB);
+}
+END_TEST
+
 START_TEST(no_windows_where_nothing_is_ahead)
 {
 	ask(0, 0, 1);
@@ -356,6 +371,7 @@ int main(void)
 	tcase_add_loop_test(tc, nothing_where_qemu_has_been, 0, 2);
 	tcase_add_test(tc, windows_for_a_source_that_is_preloaded);
 	tcase_add_test(tc, windows_are_as_long_as_the_sources);
+	tcase_add_test(tc, a_request_counts_once_however_often_qemu_waits);
 	tcase_add_loop_test(tc, no_windows_where_nothing_is_ahead, 0, 2);
 	tcase_add_loop_test(tc, never_much_in_vain_by_windows, 0, 50);
 	tcase_add_test(tc, a_short_block_is_no_chunk);

@@ -239,6 +239,47 @@ START_TEST(the_window_is_5_ms_of_the_rate)
 }
 END_TEST
 
+/* At the tail of the first pass QEMU may be as far ahead as stock QEMU. */
+START_TEST(the_window_at_the_tail)
+{
+	qp_init(&n, GIB);
+	order_set_tail(&n.order, true);
+	order_set_tail(&n.order, true);
+	ck_assert_uint_eq(n.order.counters.tails, 1);
+	check_window(512 * MIB, 256, 2 * MIB);
+	/* What is too much when that has ended goes first. */
+	order_set_tail(&n.order, false);
+	ck_assert_uint_gt(n.order.window_bytes, WINDOW);
+	write_many(300, 1, MIB);
+	ck_assert_uint_eq(n.due.count, 0);
+	while (!n.due.count) {
+		ck_assert_uint_gt(n.order.window_bytes, WINDOW / 2);
+		ck_assert(qp_complete(&n));
+	}
+	qp_expect(&n, 300, VERBS_WC_SUCCESS);
+	ck_assert_uint_le(n.order.window_bytes, WINDOW / 2);
+}
+END_TEST
+
+/* WRITEs are merged to none that is longer than before, for messages wait for those on the wire. */
+START_TEST(merged_writes_at_the_tail)
+{
+	uint64_t longest = 0;
+
+	qp_init(&n, GIB);
+	order_set_tail(&n.order, true);
+	for (uint64_t i = 0; i < 100; i++)
+		ck_assert_int_eq(qp_write(&n, i, i * MIB, MIB), 0);
+	expect_successes(0, 100);
+	while (qp_complete(&n))
+		;
+	for (unsigned int i = 0; i < n.given; i++)
+		longest = n.wr[i].write.length > longest ? n.wr[i].write.length : longest;
+	ck_assert_uint_eq(longest, WINDOW);
+	ck_assert_uint_eq(n.order.window_bytes, 0);
+}
+END_TEST
+
 /* What a message that is posted now has to wait for. */
 START_TEST(the_queue_is_what_is_on_the_wire)
 {
@@ -544,6 +585,8 @@ int main(void)
 	tcase_add_test(tc, the_window_is_bounded_in_bytes);
 	tcase_add_test(tc, the_window_is_bounded_in_writes);
 	tcase_add_test(tc, the_window_is_5_ms_of_the_rate);
+	tcase_add_test(tc, the_window_at_the_tail);
+	tcase_add_test(tc, merged_writes_at_the_tail);
 	tcase_add_test(tc, the_queue_is_what_is_on_the_wire);
 	tcase_add_test(tc, what_is_taken_back_is_not_on_the_wire);
 	tcase_add_test(tc, a_write_longer_than_the_window_completes_for_real);

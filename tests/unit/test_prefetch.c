@@ -25,7 +25,7 @@
 static struct prefetch p;
 static struct rate wire;
 static struct ram_block block[2];
-static struct ram_blocks blocks = {block, 2, false};
+static struct ram_blocks blocks = {.block = block, .count = 2};
 static struct extent_map *map = &block[0].remote;
 static struct fake_memory memory;
 static uint64_t now;
@@ -46,6 +46,7 @@ static void setup(void)
 					      .local_known = true,
 					      .watched = true};
 	}
+	blocks.new_bytes = 2 * LENGTH;
 	prefetch_passed(&p, &blocks, 0, 0);
 	now = 1000 * MS;
 }
@@ -316,6 +317,81 @@ START_TEST(it_looks_no_further_than_64_mib_of_zeros)
 	ck_assert(!plan());
 	prefetch_passed(&p, &blocks, 0, p.position + MIB);
 	ck_assert(plan());
+}
+END_TEST
+
+/* What the wire takes in a second; not more than 512 MiB. */
+START_TEST(the_tail_of_the_first_pass)
+{
+	const struct {
+		uint64_t per_second, bytes;
+	} cases[] = {{100 * MIB, 100 * MIB}, {600 * MIB, 512 * MIB}};
+
+	/* While the wire is not known there is none. */
+	p.position = 2 * LENGTH - 1;
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+	for (unsigned int i = 0; i < 2; i++) {
+		wire.per_second = cases[i].per_second;
+		p.position = 2 * LENGTH - cases[i].bytes - 1;
+		ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+		p.position++;
+		ck_assert(prefetch_in_tail(&p, &blocks, &wire));
+	}
+	wire.per_second = 100 * MIB;
+	/* The blocks that come after this one count, */
+	prefetch_passed(&p, &blocks, 0, LENGTH);
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+	prefetch_passed(&p, &blocks, 1, LENGTH - 101 * MIB);
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+	prefetch_passed(&p, &blocks, 1, LENGTH - 100 * MIB);
+	ck_assert(prefetch_in_tail(&p, &blocks, &wire));
+	prefetch_passed(&p, &blocks, 1, LENGTH);
+	ck_assert(prefetch_in_tail(&p, &blocks, &wire));
+	/* and it ends with the first pass. */
+	prefetch_passed(&p, &blocks, 1, LENGTH - 50 * MIB);
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+	prefetch_passed(&p, &blocks, 0, 50 * MIB);
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+}
+END_TEST
+
+START_TEST(what_keeps_it_from_being_the_tail)
+{
+	wire.per_second = 100 * MIB;
+	ram_blocks_passed(&blocks, &block[1]);
+	prefetch_passed(&p, &blocks, 0, LENGTH - MIB);
+	ck_assert(prefetch_in_tail(&p, &blocks, &wire));
+	p.on = false;
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+	p.on = true;
+	p.known = false;
+	ck_assert(!prefetch_in_tail(&p, &blocks, &wire));
+}
+END_TEST
+
+/* Of the tail all is, and then nothing is left to be done in this block. */
+START_TEST(in_the_tail_all_that_is_left_is_enough)
+{
+	wire.per_second = 400 * MIB;
+	ram_blocks_passed(&blocks, &block[1]);
+	prefetch_passed(&p, &blocks, 0, LENGTH - 401 * MIB);
+	ck_assert_uint_lt(fill(), 100 * MIB);
+	ck_assert(!prefetch_is_done(&p, &blocks));
+	prefetch_passed(&p, &blocks, 0, LENGTH - 400 * MIB);
+	ck_assert(plan());
+	ck_assert(!prefetch_is_done(&p, &blocks));
+	ck_assert(prefetch_ask(&p, &blocks, UINT64_MAX));
+	prefetch_answered(&p, &blocks, 42);
+	ck_assert_uint_eq(fill(), 400 * MIB);
+	ck_assert(prefetch_is_done(&p, &blocks));
+	/* Not while the destination has yet to answer, */
+	prefetch_asked(&p, now, 0);
+	ck_assert(!prefetch_is_done(&p, &blocks));
+	prefetch_measured(&p, 0, now + MS);
+	ck_assert(prefetch_is_done(&p, &blocks));
+	/* nor where we do not know where QEMU is. */
+	p.known = false;
+	ck_assert(!prefetch_is_done(&p, &blocks));
 }
 END_TEST
 
@@ -733,6 +809,9 @@ int main(void)
 	tcase_add_test(tc, no_more_is_asked_for_when_enough_is_ahead);
 	tcase_add_test(tc, enough_may_be_more_than_it_looks_through);
 	tcase_add_test(tc, it_looks_no_further_than_64_mib_of_zeros);
+	tcase_add_test(tc, the_tail_of_the_first_pass);
+	tcase_add_test(tc, what_keeps_it_from_being_the_tail);
+	tcase_add_test(tc, in_the_tail_all_that_is_left_is_enough);
 	tcase_add_test(tc, what_is_ahead);
 	tcase_add_test(tc, a_piece_ends_at_the_window_extents_and_block);
 	tcase_add_test(tc, a_window_is_a_power_of_two);

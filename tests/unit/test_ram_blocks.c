@@ -57,6 +57,23 @@ START_TEST(loads_the_list_in_order)
 }
 END_TEST
 
+START_TEST(what_qemu_has_not_been_through)
+{
+	struct ram_blocks blocks = {0};
+
+	load_two(&blocks);
+	ck_assert_uint_eq(blocks.new_bytes, 128 * MIB + 64 * KIB);
+	for (unsigned int i = 0; i < 2; i++) {
+		ram_blocks_passed(&blocks, &blocks.block[0]);
+		ck_assert(blocks.block[0].passed);
+		ck_assert_uint_eq(blocks.new_bytes, 64 * KIB);
+	}
+	ram_blocks_passed(&blocks, &blocks.block[1]);
+	ck_assert_uint_eq(blocks.new_bytes, 0);
+	ram_blocks_clear(&blocks);
+}
+END_TEST
+
 START_TEST(a_new_list_replaces_the_old)
 {
 	struct ram_blocks blocks = {0};
@@ -191,6 +208,7 @@ int main(void)
 	TCase *tc = tcase_create("ram_blocks");
 
 	tcase_add_test(tc, loads_the_list_in_order);
+	tcase_add_test(tc, what_qemu_has_not_been_through);
 	tcase_add_test(tc, a_new_list_replaces_the_old);
 	tcase_add_test(tc, a_malformed_list_changes_nothing);
 	tcase_add_test(tc, refuses_blocks_that_cannot_be);

@@ -304,7 +304,7 @@ START_TEST(other_messages_pass)
 	struct wire_message own;
 	struct message m;
 
-	source_init(&source, &(struct source_options){.shift = 30});
+	source_init(&source, &(struct source_options){.shift = 30, .threads = 1});
 	message_begin(&m, WIRE_READY, 1);
 	source_receive(&source, m.data, m.len, 0);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -459,7 +459,7 @@ START_TEST(a_malformed_list_stops_widening)
 	struct wire_message own;
 	struct message m;
 
-	source_init(&source, &(struct source_options){.shift = 30});
+	source_init(&source, &(struct source_options){.shift = 30, .threads = 1});
 	message_begin(&m, WIRE_RAM_BLOCKS_RESULT, 1);
 	message_put64(&m, 1);
 	source_receive(&source, m.data, m.len, 0);

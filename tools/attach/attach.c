@@ -58,13 +58,13 @@ static int say(enum attach_exit status, const char *format, ...)
 static int say_lost(const struct job *job, int error)
 {
 	if (error == -ESRCH)
-		return say(ATTACH_FAILED, "process %d has ended; mend: name one that runs",
+		return say(ATTACH_FAILED, "process %d has ended; fix: name one that runs",
 			   (int)job->process.pid);
 	if (error == -ETIME)
 		return say(ATTACH_FAILED,
-			   "the main thread of process %d is busy; mend: try again in a moment",
+			   "the main thread of process %d is busy; fix: try again in a moment",
 			   (int)job->process.pid);
-	return say(ATTACH_FAILED, "process %d cannot be traced: %s; mend: try again",
+	return say(ATTACH_FAILED, "process %d cannot be traced: %s; fix: try again",
 		   (int)job->process.pid, strerror(-error));
 }
 
@@ -115,7 +115,7 @@ static void find_dlopen(const struct target *target, struct arch_call *call)
 	call->args[1] |= LIBC_DLOPEN_FLAG;
 }
 
-/* Why the loader did not load it; the thread is stopped. */
+/* Why the loader did not load it, "" if it does not say; the thread is stopped. */
 static void read_dlerror(const struct job *job, struct tracee *tracee, char *why, size_t size)
 {
 	struct arch_call call = {find_in_libc(&job->target, "dlerror"), {0}};
@@ -124,42 +124,68 @@ static void read_dlerror(const struct job *job, struct tracee *tracee, char *why
 	if (call.function && !tracee_call(tracee, &call, CALL_SECONDS, &text) && text)
 		target_read_string(&job->target, text, why, size);
 	else
-		snprintf(why, size, "its loader does not say why");
+		why[0] = '\0';
 }
 
-static int load(struct job *job, const char *path)
+/* The path in a spelling that the loader has not seen yet: else it takes the file for the one that
+ * it has loaded under this name, which may be of another version. */
+static void respell(const struct target *target, const char *path, char out[PATH_MAX])
+{
+	size_t i = 0;
+
+	snprintf(out, PATH_MAX, "%s", path);
+	while (i < target->count) {
+		char *slash = strrchr(out, '/');
+
+		if (strcmp(target->modules[i++].name, out) || strlen(out) + 3 > PATH_MAX)
+			continue;
+		memmove(slash + 2, slash, strlen(slash) + 1);
+		memcpy(slash, "/.", 2);
+		i = 0;
+	}
+}
+
+/* The loader has it, or does not: `why' is what it says. */
+static int judge_loading(const struct job *job, const char *path, const char *why)
+{
+	bool confined = job->process.confined[0];
+
+	if (job->library)
+		return ATTACH_DONE;
+	return say(ATTACH_FAILED, "the library was not loaded: %s; fix: %s%s%s",
+		   why[0] ? why : "its loader does not say why",
+		   confined ? "allow QEMU to map it, in AppArmor with the rule \""
+			    : "start QEMU with rdmachunk",
+		   confined ? path : "", confined ? " mr,\"" : "");
+}
+
+static int load(struct job *job, const char *path, const char *version)
 {
 	struct arch_call call = {0, {0}};
+	char why[512] = "", name[PATH_MAX];
 	struct tracee tracee;
-	char why[512] = "";
 	int ret, status;
 
 	find_dlopen(&job->target, &call);
 	if (!call.function)
 		return say(ATTACH_REFUSED,
-			   "process %d has no dlopen(); mend: start QEMU with rdmachunk",
+			   "process %d has no dlopen(); fix: start QEMU with rdmachunk",
 			   (int)job->process.pid);
+	respell(&job->target, path, name);
 	status = begin(job, &tracee);
 	if (status)
 		return status;
-	ret = tracee_put(&tracee, path, strlen(path) + 1, &call.args[0]);
+	ret = tracee_put(&tracee, name, strlen(name) + 1, &call.args[0]);
 	if (!ret)
 		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
 	if (!ret)
 		ret = target_reload(&job->target);
-	if (!ret && target_library(&job->target, &job->library, &job->info) == TARGET_ABSENT)
+	if (!ret)
+		job->library = target_inert(&job->target, version, &job->info);
+	if (!ret && !job->library)
 		read_dlerror(job, &tracee, why, sizeof(why));
 	end(job, &tracee);
-	if (ret)
-		return say_lost(job, ret);
-	if (!job->library)
-		return say(ATTACH_FAILED, "the library was not loaded: %s; mend: %s%s%s", why,
-			   job->process.confined[0]
-				   ? "allow QEMU to map it, in AppArmor with the rule \""
-				   : "start QEMU with rdmachunk",
-			   job->process.confined[0] ? path : "",
-			   job->process.confined[0] ? " mr,\"" : "");
-	return ATTACH_DONE;
+	return ret ? say_lost(job, ret) : judge_loading(job, path, why);
 }
 
 /* Has the library do it, and tells what came of it. */
@@ -173,7 +199,7 @@ static int ask(struct job *job, enum attach_action action, struct attach_request
 	if (!call.function)
 		return say(
 			ATTACH_REFUSED,
-			"process %d has a library in it that cannot be attached; mend: start QEMU "
+			"process %d has a library in it that cannot be attached; fix: start QEMU "
 			"again",
 			(int)job->process.pid);
 	status = begin(job, &tracee);
@@ -227,7 +253,7 @@ static char *library_path(const struct options *options)
 		return strdup(name);
 	path = realpath(name, NULL);
 	if (!path)
-		fprintf(stderr, "rdmachunk: %s: %s; mend: name the library with --lib\n", name,
+		fprintf(stderr, "rdmachunk: %s: %s; fix: name the library with --lib\n", name,
 			strerror(errno));
 	return path;
 }
@@ -256,16 +282,16 @@ static int parse(struct options *options, int argc, char **argv, struct job *job
 	if (ret == -ESRCH)
 		return say(
 			ATTACH_REFUSED,
-			"there is no QEMU with this number or guest's name: %s; mend: look for it "
+			"there is no QEMU with this number or guest's name: %s; fix: look for it "
 			"with pgrep -a qemu",
 			text);
 	if (ret == -ENOTUNIQ)
 		return say(
 			ATTACH_REFUSED,
-			"several QEMUs have a guest of this name: %s; mend: name the process by its "
+			"several QEMUs have a guest of this name: %s; fix: name the process by its "
 			"number",
 			text);
-	return ret ? say(ATTACH_REFUSED, "/proc: %s; mend: mount it", strerror(-ret)) : ATTACH_DONE;
+	return ret ? say(ATTACH_REFUSED, "/proc: %s; fix: mount it", strerror(-ret)) : ATTACH_DONE;
 }
 
 static void say_done(const struct job *job, const char *what, unsigned int slots, const char *where)
@@ -280,28 +306,29 @@ static void say_done(const struct job *job, const char *what, unsigned int slots
 
 static int attach_library(struct job *job, const char *path)
 {
-	char reason[CHECKS_REASON_LEN];
+	char reason[CHECKS_REASON_LEN], version[CHECKS_VERSION_LEN];
 	struct attach_request request;
 	enum target_library state;
 	int status = ATTACH_DONE;
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED || state == TARGET_ATTACHED)
-		return say(
-			ATTACH_REFUSED, "process %d has the library in use already, %s; mend: %s",
-			(int)job->process.pid, state == TARGET_PRELOADED ? "preloaded" : "attached",
-			state == TARGET_PRELOADED ? "none is needed" : "detach it first");
-	/* Another version has been loaded before. */
-	if (state == TARGET_INERT &&
-	    (job->info.abi != ATTACH_ABI || strcmp(job->info.version, VERSION_TEXT) != 0))
-		state = TARGET_ABSENT;
-	if (!checks_idle(&job->process, reason))
+		return say(ATTACH_REFUSED, "process %d has the library in use already, %s; fix: %s",
+			   (int)job->process.pid,
+			   state == TARGET_PRELOADED ? "preloaded" : "attached",
+			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
+	if (!checks_idle(&job->process, reason) ||
+	    !checks_library(&job->process, path, version, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
-	if (state == TARGET_ABSENT) {
-		if (!checks_library(&job->process, path, reason))
-			return say(ATTACH_REFUSED, "%s", reason);
-		status = load(job, path);
-	}
+	if (target_overwritten(&job->target))
+		return say(ATTACH_REFUSED,
+			   "a file of librdmachunk was overwritten while process %d had it loaded, "
+			   "and nothing in there can be called; fix: start QEMU again",
+			   (int)job->process.pid);
+	/* Another version may have been loaded before. */
+	job->library = target_inert(&job->target, version, &job->info);
+	if (!job->library)
+		status = load(job, path, version);
 	if (!status)
 		status = ask(job, ATTACH_PUT_IN, &request);
 	if (!status)
@@ -319,11 +346,11 @@ static int detach_library(struct job *job)
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED)
 		return say(ATTACH_REFUSED,
-			   "process %d was started with the library, which stays; mend: start QEMU "
+			   "process %d was started with the library, which stays; fix: start QEMU "
 			   "without it",
 			   (int)job->process.pid);
 	if (state != TARGET_ATTACHED)
-		return say(ATTACH_REFUSED, "process %d is not attached; mend: none is needed",
+		return say(ATTACH_REFUSED, "process %d is not attached; fix: none is needed",
 			   (int)job->process.pid);
 	if (!checks_idle(&job->process, reason))
 		return say(ATTACH_REFUSED, "%s", reason);

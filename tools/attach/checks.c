@@ -14,6 +14,7 @@
 #include "launcher/account.h"
 #include "launcher/elf_file.h"
 #include "launcher/proc.h"
+#include "util/version.h"
 #include "arch.h"
 
 static bool refuse(char reason[CHECKS_REASON_LEN], const char *format, ...)
@@ -49,31 +50,31 @@ static bool may_not_trace(const struct process *p, int error, char reason[CHECKS
 	if (yama >= 3)
 		return refuse(reason,
 			      "tracing is off until this host is started again "
-			      "(kernel.yama.ptrace_scope is 3); mend: start it with a smaller one");
+			      "(kernel.yama.ptrace_scope is 3); fix: start it with a smaller one");
 	if (geteuid() != 0 && p->uid != geteuid())
 		return refuse(
 			reason,
-			"process %d belongs to user %u, and you are %u; mend: run this as root",
+			"process %d belongs to user %u, and you are %u; fix: run this as root",
 			(int)p->pid, (unsigned int)p->uid, (unsigned int)geteuid());
 	if (geteuid() != 0 && yama > 0)
 		return refuse(reason,
 			      "process %d may be traced by its parents and root only "
-			      "(kernel.yama.ptrace_scope is %d); mend: run this as root",
+			      "(kernel.yama.ptrace_scope is %d); fix: run this as root",
 			      (int)p->pid, yama);
 	if (geteuid() != 0)
 		return refuse(
 			reason,
-			"you may not trace process %d, which has rights that you have not; mend: "
+			"you may not trace process %d, which has rights that you have not; fix: "
 			"run this as root",
 			(int)p->pid);
 	if (p->confined[0])
 		return refuse(
 			reason,
-			"process %d may not be traced: %s; it is confined by \"%s\"; mend: allow "
+			"process %d may not be traced: %s; it is confined by \"%s\"; fix: allow "
 			"ptrace in this profile, and give yourself CAP_SYS_PTRACE",
 			(int)p->pid, strerror(-error), p->confined);
 	return refuse(reason,
-		      "process %d may not be traced: %s; mend: give yourself CAP_SYS_PTRACE, in "
+		      "process %d may not be traced: %s; fix: give yourself CAP_SYS_PTRACE, in "
 		      "containers with --cap-add SYS_PTRACE",
 		      (int)p->pid, strerror(-error));
 }
@@ -85,25 +86,24 @@ static bool check_state(const struct process *p, char reason[CHECKS_REASON_LEN])
 	if (!p->qemu)
 		return refuse(
 			reason,
-			"process %d is %s, and not QEMU; mend: name the process or the guest of a "
+			"process %d is %s, and not QEMU; fix: name the process or the guest of a "
 			"QEMU",
 			(int)p->pid, p->exe[0] ? p->exe : "of the kernel");
 	if (p->tracer)
 		return refuse(
 			reason,
-			"process %d is traced by process %d, a debugger maybe; mend: detach that",
+			"process %d is traced by process %d, a debugger maybe; fix: detach that",
 			(int)p->pid, (int)p->tracer);
 	if (p->state == 'T' || p->state == 't')
-		return refuse(reason, "process %d is stopped; mend: kill -CONT %d", (int)p->pid,
+		return refuse(reason, "process %d is stopped; fix: kill -CONT %d", (int)p->pid,
 			      (int)p->pid);
 	if (p->state == 'Z' || p->state == 'X')
-		return refuse(reason, "process %d has ended; mend: name one that runs",
-			      (int)p->pid);
+		return refuse(reason, "process %d has ended; fix: name one that runs", (int)p->pid);
 	if (p->shadow_stack)
 		return refuse(
 			reason,
 			"process %d checks its return addresses (shadow stacks), and no call can "
-			"be made from outside; mend: start QEMU with rdmachunk",
+			"be made from outside; fix: start QEMU with rdmachunk",
 			(int)p->pid);
 	return true;
 }
@@ -116,11 +116,11 @@ static bool check_machine(const struct process *p, char reason[CHECKS_REASON_LEN
 
 	if (!arch_supported)
 		return refuse(reason,
-			      "attaching is for x86-64 and AArch64 only; mend: start QEMU with "
+			      "attaching is for x86-64 and AArch64 only; fix: start QEMU with "
 			      "rdmachunk");
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);
 	if (elf_file_open(&elf, path))
-		return refuse(reason, "%s cannot be read; mend: run this as root", p->exe);
+		return refuse(reason, "%s cannot be read; fix: run this as root", p->exe);
 	if (elf_file_open(&self, "/proc/self/exe") == 0) {
 		same = elf_file_same_machine(&self, &elf);
 		elf_file_machine(ours, &self);
@@ -130,7 +130,7 @@ static bool check_machine(const struct process *p, char reason[CHECKS_REASON_LEN
 	elf_file_close(&elf);
 	return same ||
 	       refuse(reason,
-		      "%s is for %s, and this is for %s; mend: use an rdmachunk built for that "
+		      "%s is for %s, and this is for %s; fix: use an rdmachunk built for that "
 		      "machine",
 		      p->exe, theirs, ours);
 }
@@ -143,16 +143,16 @@ static bool check_modules(const struct process *p, const struct target *t,
 	if (!t->dynamic)
 		return refuse(
 			reason,
-			"%s is statically linked, so that nothing can be loaded into it; mend: use "
+			"%s is statically linked, so that nothing can be loaded into it; fix: use "
 			"a dynamically linked QEMU",
 			p->exe);
 	if (!target_module(t, "libc.so."))
 		return refuse(reason,
-			      "%s does not use the GNU C library; mend: start QEMU with rdmachunk",
+			      "%s does not use the GNU C library; fix: start QEMU with rdmachunk",
 			      p->exe);
 	if (!verbs || !cm)
 		return refuse(reason,
-			      "%s is not linked to %s: it was built without RDMA; mend: use a QEMU "
+			      "%s is not linked to %s: it was built without RDMA; fix: use a QEMU "
 			      "configured with --enable-rdma",
 			      p->exe,
 			      verbs ? "librdmacm"
@@ -171,8 +171,7 @@ bool checks_target(const struct process *p, struct target *t, char reason[CHECKS
 	if (ret == -EACCES || ret == -EPERM)
 		return may_not_trace(p, ret, reason);
 	if (ret)
-		return refuse(reason,
-			      "the memory of process %d cannot be read: %s; mend: try again",
+		return refuse(reason, "the memory of process %d cannot be read: %s; fix: try again",
 			      (int)p->pid, strerror(-ret));
 	if (check_machine(p, reason) && check_modules(p, t, reason))
 		return true;
@@ -220,53 +219,71 @@ static int try_open(const struct process *p, const char *path)
 }
 
 /* What of it will be needed is in memory afterwards: nobody waits for a disk then. */
-static bool same_machine(const struct process *p, const char *path,
-			 char theirs[ELF_FILE_MACHINE_LEN])
+static void read_ahead(const struct elf_file *elf)
 {
-	char file[PATH_MAX + 64], program[64];
-	struct elf_file library, exe;
 	volatile unsigned char sum = 0;
-	bool same = true;
 
-	snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
-	snprintf(program, sizeof(program), "/proc/%d/exe", (int)p->pid);
-	if (elf_file_open(&library, file)) {
-		snprintf(theirs, ELF_FILE_MACHINE_LEN, "no machine, as it is no ELF file");
-		return false;
-	}
-	for (size_t i = 0; i < library.size; i += 1024)
-		sum = (unsigned char)(sum + library.bytes[i]);
-	if (elf_file_open(&exe, program) == 0) {
-		same = elf_file_same_machine(&exe, &library);
-		elf_file_close(&exe);
-	}
-	elf_file_machine(theirs, &library);
-	elf_file_close(&library);
-	return same;
+	for (size_t i = 0; i < elf->size; i += 1024)
+		sum = (unsigned char)(sum + elf->bytes[i]);
 }
 
-bool checks_library(const struct process *p, const char *path, char reason[CHECKS_REASON_LEN])
+/* Is it our library, for the machine of the process? */
+static bool check_file(const struct process *p, const char *path, const struct elf_file *library,
+		       char version[CHECKS_VERSION_LEN], char reason[CHECKS_REASON_LEN])
 {
-	char theirs[ELF_FILE_MACHINE_LEN];
+	char program[64], theirs[ELF_FILE_MACHINE_LEN];
+	struct elf_file exe;
+	const char *text;
+	bool same = true;
+
+	snprintf(program, sizeof(program), "/proc/%d/exe", (int)p->pid);
+	if (elf_file_open(&exe, program) == 0) {
+		same = elf_file_same_machine(&exe, library);
+		elf_file_close(&exe);
+	}
+	if (!same)
+		return refuse(reason,
+			      "%s is for %s, which process %d is not; fix: name a library for its "
+			      "machine with --lib",
+			      path, elf_file_machine(theirs, library), (int)p->pid);
+	text = library->cut ? NULL : elf_file_string(library, VERSION_SYMBOL);
+	if (!text)
+		return refuse(reason,
+			      "%s is %s; fix: name librdmachunk.so with --lib, or install it again",
+			      path, library->cut ? "truncated" : "not librdmachunk");
+	snprintf(version, CHECKS_VERSION_LEN, "%s", text);
+	return true;
+}
+
+bool checks_library(const struct process *p, const char *path, char version[CHECKS_VERSION_LEN],
+		    char reason[CHECKS_REASON_LEN])
+{
+	char file[PATH_MAX + 64];
+	struct elf_file library;
 	int ret = try_open(p, path);
+	bool usable;
 
 	if (ret == -ENOENT || ret == -ENOTDIR)
 		return refuse(
 			reason,
 			"there is no %s where process %d looks (its root directory is "
-			"/proc/%d/root); mend: install the library there, or name it with --lib",
+			"/proc/%d/root); fix: install the library there, or name it with --lib",
 			path, (int)p->pid, (int)p->pid);
 	if (ret)
-		return refuse(
-			reason,
-			"user %u, as whom process %d runs, cannot read %s: %s; mend: make it and "
-			"its directories readable for all, or name another with --lib",
-			(unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
-	return same_machine(p, path, theirs) ||
-	       refuse(reason,
-		      "%s is for %s, which process %d is not; mend: name a library for its machine "
-		      "with --lib",
-		      path, theirs, (int)p->pid);
+		return refuse(reason,
+			      "user %u, as whom process %d runs, cannot read %s: %s; fix: make it "
+			      "and its directories readable for all, or name another with --lib",
+			      (unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
+	snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
+	if (elf_file_open(&library, file))
+		return refuse(reason,
+			      "%s is no ELF file, or a truncated one; fix: name librdmachunk.so "
+			      "with --lib, or install it again",
+			      path);
+	read_ahead(&library);
+	usable = check_file(p, path, &library, version, reason);
+	elf_file_close(&library);
+	return usable;
 }
 
 bool checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
@@ -276,20 +293,14 @@ bool checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
 
 	if (ret)
 		return refuse(reason,
-			      "the open files of process %d cannot be listed: %s; mend: run "
+			      "the open files of process %d cannot be listed: %s; fix: run "
 			      "this as root",
 			      (int)p->pid, strerror(-ret));
-	if (rdma == PROCESS_RDMA_DEVICE)
-		return refuse(
-			reason,
-			"process %d has an RDMA device open: it listens for a migration or has one "
-			"under way; mend: wait for its end, or cancel it",
-			(int)p->pid);
 	if (rdma == PROCESS_RDMA_CHANNEL)
 		return refuse(
 			reason,
-			"process %d makes or waits for an RDMA connection; mend: wait for its end, "
-			"or cancel it",
+			"process %d has an RDMA connection or waits for one: a migration is under way, "
+			"or will come in; fix: wait for its end, or cancel it",
 			(int)p->pid);
 	return true;
 }

@@ -5,7 +5,7 @@
 #include "process.h"
 #include "target.h"
 
-/* Room for a line that says why something cannot be done, and "; mend: " and what to do about it.
+/* Room for a line that says why something cannot be done, and "; fix: " and what to do about it.
  */
 #define CHECKS_REASON_LEN 1024
 
@@ -17,13 +17,17 @@
 bool checks_target(const struct process *process, struct target *target,
 		   char reason[CHECKS_REASON_LEN]);
 
+/* Room for a library's version; a longer one is cut off. */
+#define CHECKS_VERSION_LEN 64
+
 /*
  * Can the library at `path`, as the process's root directory has it, be loaded into the process?
+ * Sets `version` to the library's.
  */
 bool checks_library(const struct process *process, const char *path,
-		    char reason[CHECKS_REASON_LEN]);
+		    char version[CHECKS_VERSION_LEN], char reason[CHECKS_REASON_LEN]);
 
-/* Is there no RDMA device or connection in use? */
+/* Is there no RDMA connection, and none in the making? A device may be open. */
 bool checks_idle(const struct process *process, char reason[CHECKS_REASON_LEN]);
 
 #endif

@@ -204,10 +204,10 @@ int process_rdma(pid_t pid, enum process_rdma *rdma)
 	while ((entry = readdir(fds))) {
 		n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
 		link[n > 0 ? n : 0] = '\0';
-		if (!strncmp(link, "/dev/infiniband/uverbs", 22))
-			*rdma = PROCESS_RDMA_DEVICE;
-		else if (!strcmp(link, "/dev/infiniband/rdma_cm") && *rdma == PROCESS_RDMA_NONE)
+		if (!strcmp(link, "/dev/infiniband/rdma_cm"))
 			*rdma = PROCESS_RDMA_CHANNEL;
+		else if (!strncmp(link, "/dev/infiniband/uverbs", 22) && *rdma == PROCESS_RDMA_NONE)
+			*rdma = PROCESS_RDMA_DEVICE;
 	}
 	closedir(fds);
 	return 0;

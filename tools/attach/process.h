@@ -40,8 +40,10 @@ int process_find(struct process *process, const char *text);
 /* What of RDMA it has open. */
 enum process_rdma {
 	PROCESS_RDMA_NONE,
-	PROCESS_RDMA_CHANNEL, /* librdmacm's: it listens, connects, or has a connection */
+	/* A device, and no more: once librdmacm has used one it keeps it open as long as the
+	 * process lives (ucma_init_device() in librdmacm/cma.c). */
 	PROCESS_RDMA_DEVICE,
+	PROCESS_RDMA_CHANNEL, /* an event channel: it listens, connects, or has a connection */
 };
 
 /* Sets *rdma. 0 or a negative errno. */

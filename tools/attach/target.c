@@ -201,6 +201,24 @@ static uint64_t absolute(uint64_t bias, uint64_t value)
 	return value < bias ? bias + value : value;
 }
 
+/* As it is in the module's dynamic section. */
+static bool read_pointer(const struct target *t, const struct target_module *module, int64_t tag,
+			 uint64_t *value)
+{
+	uint64_t at = module->dynamic;
+	ElfW(Dyn) entry;
+
+	for (int i = 0; i < DYNAMIC_MAX; i++, at += sizeof(entry)) {
+		if (target_read(t, at, &entry, sizeof(entry)) || entry.d_tag == DT_NULL)
+			break;
+		if (entry.d_tag != tag)
+			continue;
+		*value = entry.d_un.d_ptr;
+		return true;
+	}
+	return false;
+}
+
 static bool read_tables(const struct target *t, uint64_t bias, uint64_t dynamic,
 			struct tables *tables)
 {
@@ -355,6 +373,31 @@ static void read_info(const struct target *t, const struct target_module *module
 		memset(info, 0, sizeof(*info));
 	info->version[sizeof(info->version) - 1] = '\0';
 	info->settings[sizeof(info->settings) - 1] = '\0';
+}
+
+bool target_overwritten(const struct target *t)
+{
+	uint64_t raw;
+
+	for (size_t i = 1; i < t->count; i++)
+		if (is_library(&t->modules[i]) &&
+		    read_pointer(t, &t->modules[i], DT_SYMTAB, &raw) && raw < t->modules[i].bias)
+			return true;
+	return false;
+}
+
+const struct target_module *target_inert(const struct target *t, const char *version,
+					 struct attach_info *info)
+{
+	for (size_t i = 1; i < t->count; i++) {
+		if (!is_library(&t->modules[i]))
+			continue;
+		read_info(t, &t->modules[i], info);
+		if (info->abi && info->state != ATTACH_HOOKED && !strcmp(info->version, version))
+			return &t->modules[i];
+	}
+	memset(info, 0, sizeof(*info));
+	return NULL;
 }
 
 enum target_library target_library(const struct target *t, const struct target_module **module,

@@ -75,4 +75,17 @@ enum target_library {
 enum target_library target_library(const struct target *target, const struct target_module **module,
 				   struct attach_info *info);
 
+/*
+ * A library of this version that is loaded, has its hooks out and can be attached; NULL when there
+ * is none. Sets *info as above.
+ */
+const struct target_module *target_inert(const struct target *target, const char *version,
+					 struct attach_info *info);
+
+/*
+ * Has the file of a library that is loaded been cut and written again? The kernel takes away then
+ * what the loader has written to its pages: its dynamic section has no absolute addresses any more.
+ */
+bool target_overwritten(const struct target *target);
+
 #endif

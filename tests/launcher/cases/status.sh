@@ -96,7 +96,7 @@ else
 	cp "$launcher" "$tmp/rdmachunk"
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/rdmachunk" status "$pid"
 	expect "status for another user" "$out:$status" \
-		"$pid: cannot be looked at: process $pid belongs to user 0, and you are 65534; mend: run this as root:0"
+		"$pid: cannot be looked at: process $pid belongs to user 0, and you are 65534; fix: run this as root:0"
 	kill "$pid"
 fi
 cp "$library" "$tmp/librdmachunk.so"
