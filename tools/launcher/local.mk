@@ -55,7 +55,9 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/rdma_device.h \
 	tools/launcher/rdmachunk.c \
 	tools/launcher/target.c \
-	tools/launcher/target.h
+	tools/launcher/target.h \
+	tools/launcher/ways.c \
+	tools/launcher/ways.h
 tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
 tools_launcher_rdmachunk_LDADD = $(DL_LIBS)
