@@ -30,10 +30,11 @@ qemu_root() {
 	package_root "$1-qemu" "$1" "$QEMU_PACKAGES"
 }
 
-# libvirt_root: one with QEMU 10.0 and a libvirt, and what AppArmor and a script need.
+# libvirt_root: one with QEMU 10.0 and a libvirt, and what AppArmor, an emulator and a hook need.
 libvirt_root() {
-	package_root trixie-libvirt trixie \
-		"$QEMU_PACKAGES,dash,apparmor,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-clients"
+	local packages=libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-clients,apparmor
+
+	package_root trixie-libvirtd trixie "$QEMU_PACKAGES,$packages,dash,bsdutils,findutils,grep"
 }
 
 # describe_sysroot ROOT TRIPLET COMPILER: completes a root directory that programs are built against: a

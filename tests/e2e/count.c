@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ static struct count_access accesses[COUNT_ACCESS_MAX];
 static struct count_conn conns[COUNT_CONN_MAX];
 static atomic_int n_conns;
 static atomic_bool counted_anything;
+/* RLIMIT_MEMLOCK when the last connection was made; -1: none was, or it has no limit. */
+static _Atomic int64_t memlock = -1;
 static pthread_mutex_t access_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t load_pid;
@@ -98,6 +101,7 @@ struct count_conn *count_conn_open(struct ibv_qp *qp, struct ibv_pd *pd, struct 
 {
 	int slot = atomic_fetch_add(&n_conns, 1);
 	struct count_conn *conn = slot < COUNT_CONN_MAX ? &conns[slot] : NULL;
+	struct rlimit limit;
 
 	if (conn) {
 		conn->live_mrs_at_qp_end = -1;
@@ -107,6 +111,8 @@ struct count_conn *count_conn_open(struct ibv_qp *qp, struct ibv_pd *pd, struct 
 		conn->qp = qp;
 	}
 	count_add(conn, COUNT_CONNECTIONS, 1);
+	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		memlock = (int64_t)limit.rlim_cur;
 	return conn;
 }
 
@@ -243,6 +249,7 @@ static void print_report(FILE *f)
 {
 	fprintf(f, "{ \"pid\": %d,\n  ", (int)getpid());
 	print_set(f, &totals);
+	fprintf(f, ",\n  \"memlock\": %" PRId64, memlock);
 	fputs(",\n  \"access\": [", f);
 	for (int i = 0; i < COUNT_ACCESS_MAX && accesses[i].used; i++)
 		fprintf(f,

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/launcher/cases/completion.sh \
 	tests/launcher/cases/emulator.sh \
 	tests/launcher/cases/examples.sh \
+	tests/launcher/cases/hook.sh \
 	tests/launcher/cases/launch.sh \
 	tests/launcher/cases/units.sh \
 	tests/launcher/fake-qemu.c \

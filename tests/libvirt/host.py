@@ -7,10 +7,11 @@ import subprocess
 from console import Console, Failure
 from machine import wait_until
 
+UUID = "7c0ffee0-0000-4000-8000-000000000012"
 HERE = pathlib.Path(__file__).resolve().parent
 DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>guest</name>
-  <uuid>7c0ffee0-0000-4000-8000-000000000012</uuid>
+  <uuid>{uuid}</uuid>
   <memory unit='MiB'>{mib}</memory>
   {limit}
   <vcpu>1</vcpu>
@@ -40,14 +41,14 @@ def domain(mib, emulator, variables, hard_limit):
     """The guest's XML; @hard_limit is in KiB, or None."""
     limit = hard_limit and f"<memtune><hard_limit unit='KiB'>{hard_limit}</hard_limit></memtune>"
     lines = (f"    <qemu:env name='{name}' value='{value}'/>" for name, value in variables.items())
-    return DOMAIN.format(mib=mib, emulator=emulator, limit=limit or "", variables="\n".join(lines))
+    return DOMAIN.format(uuid=UUID, mib=mib, emulator=emulator, limit=limit or "", variables="\n".join(lines))
 
 
 class Host:
     """A libvirtd with its own files. Ends with the with-block that it is made in; its QEMUs end
     with the PID namespace."""
 
-    def __init__(self, name, work, root, installed, binds, patience):
+    def __init__(self, name, work, root, installed, security, binds, patience):
         self.name = name
         self.patience = patience
         self.dir = work / name
@@ -55,7 +56,7 @@ class Host:
         with open(work / f"{name}.libvirtd", "wb") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--uts", HERE / "host",
-                 name, root, self.dir, installed, work, *binds],
+                 name, root, self.dir, installed, security, work, *binds],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
@@ -80,16 +81,20 @@ class Host:
         """Runs a command on this host; what has become of it."""
         return subprocess.run(
             ["nsenter", f"--target={self.process.pid}", "--mount", "--uts", "--root", "--wd=/",
-             "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", *command],
+             "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "LC_ALL=C", *command],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.patience)
+
+    def run(self, *command):
+        """Runs a command that has to succeed; what it prints."""
+        done = self.enter(*command)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise Failure(f"{self.name}: {' '.join(command[:3])}: {lines[-1]}")
+        return done.stdout
 
     def virsh(self, *arguments):
         """What virsh prints."""
-        done = self.enter("virsh", "--quiet", *arguments)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no reason given"]
-            raise Failure(f"{self.name}: virsh {arguments[0]}: {lines[-1]}")
-        return done.stdout
+        return self.run("virsh", "--quiet", *arguments)
 
     def write(self, name, text):
         """A file for a command on this host; its path there."""
