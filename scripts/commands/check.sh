@@ -285,6 +285,10 @@ step_attach() {
 	local -a slow=()
 
 	[ "$CHECK_SIZE" != full ] || slow=(--slow)
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	RDMATEST_ROOT_NEW=$(bench_root forky) || return
+	export RDMATEST_ROOT_NEW
 	build_tree gcc
 	"$SOURCE_DIR/tests/attach/run-tests" --build-dir "$BUILD_DIR/gcc" "${slow[@]}"
 }

@@ -56,6 +56,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/rdmachunk.c \
 	tools/launcher/target.c \
 	tools/launcher/target.h \
+	tools/launcher/ways.c \
+	tools/launcher/ways.h \
 	src/util/error_text.c \
 	src/util/error_text.h \
 	src/util/figures.c \

@@ -151,6 +151,10 @@ bool options_parse(struct options *options, int argc, char **argv)
 		if (!apply(options, value))
 			return false;
 	options->command = argv + optind;
+	/* A process, as a program of that name would have its directory in front. */
+	if (options->check && !options->pid && options->command[0] &&
+	    parse_pid(options->command[0], &options->pid))
+		options->command++;
 	return true;
 }
 
@@ -169,7 +173,7 @@ void options_help(FILE *out)
 	char name[OPTIONS_NAME_LEN];
 
 	fputs("Usage: rdmachunk [OPTION...] [--] QEMU [ARGUMENT...]\n"
-	      "       rdmachunk --check [OPTION...] [QEMU]\n"
+	      "       rdmachunk --check [OPTION...] [QEMU|PID]\n"
 	      "       rdmachunk --print FORM [OPTION...]\n"
 	      "       rdmachunk attach [OPTION...] PID|GUEST\n"
 	      "       rdmachunk detach PID|GUEST\n"
