@@ -103,6 +103,7 @@ ab              | qemu man chart privileges
 clang           | clang json unit static
 sanitizers      | sanitizers json unit jq preload
 package         | package roots
+first-use       | package roots
 '
 
 # An ordinary user's PATH may lack the administrator's directories.
