@@ -37,6 +37,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/findings.h \
 	tools/launcher/guest.c \
 	tools/launcher/guest.h \
+	tools/launcher/json_text.c \
+	tools/launcher/json_text.h \
 	tools/launcher/library.c \
 	tools/launcher/library.h \
 	tools/launcher/options.c \
@@ -77,12 +79,9 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/status/status.h \
 	tools/status/text.c
 tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
-tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(PTHREAD_CFLAGS) \
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) $(PTHREAD_CFLAGS) \
 	-DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
-tools_launcher_rdmachunk_LDADD = $(DL_LIBS) $(PTHREAD_LIBS) $(JSONC_LIBS)
-if HAVE_JSONC
-tools_launcher_rdmachunk_CPPFLAGS += -DHAVE_JSONC
-endif
+tools_launcher_rdmachunk_LDADD = $(DL_LIBS) $(PTHREAD_LIBS)
 
 # The same script under each name that a manager may want: the path of an emulator goes to the other
 # host with a guest, so it has to be the same wherever $(libdir) is.

@@ -1,67 +1,120 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <string.h>
 
-#include "util/printable.h"
+#include "launcher/json_text.h"
 #include "output.h"
+#include "util/printable.h"
 
-#ifdef HAVE_JSONC
-#include <json-c/json.h>
+/* What is written, and whether the next item of the object or array is its first. */
+struct json {
+	FILE *out;
+	bool first;
+};
 
-static void add(struct json_object *o, const char *name, struct json_object *value)
+/* The next item of an array, or with a name of an object. */
+static void next(struct json *j, const char *name)
 {
-	json_object_object_add(o, name, value);
+	if (!j->first)
+		fputc(',', j->out);
+	j->first = false;
+	if (name)
+		fprintf(j->out, "\"%s\":", name);
 }
 
-static void add_number(struct json_object *o, const char *name, uint64_t value)
+/* An array or object is the next item; `name` is NULL in an array. */
+static void begin(struct json *j, const char *name, char bracket)
 {
-	/* json-c before 0.14 has no unsigned numbers; nothing here comes near to that. */
-	add(o, name, json_object_new_int64((int64_t)value));
+	next(j, name);
+	fputc(bracket, j->out);
+	j->first = true;
 }
 
-static void add_string(struct json_object *o, const char *name, const char *value)
+static void end(struct json *j, char bracket)
 {
-	add(o, name, json_object_new_string(value));
+	fputc(bracket, j->out);
+	j->first = false;
+}
+
+static void add_null(struct json *j, const char *name)
+{
+	next(j, name);
+	fputs("null", j->out);
+}
+
+static void add_number(struct json *j, const char *name, uint64_t value)
+{
+	next(j, name);
+	fprintf(j->out, "%" PRIu64, value);
+}
+
+static void add_seconds(struct json *j, const char *name, double value)
+{
+	next(j, name);
+	fprintf(j->out, "%.9f", value);
+}
+
+static void add_bool(struct json *j, const char *name, bool value)
+{
+	next(j, name);
+	fputs(value ? "true" : "false", j->out);
+}
+
+static void add_string(struct json *j, const char *name, const char *value)
+{
+	next(j, name);
+	json_put_string(j->out, value, strlen(value));
+}
+
+/* Null for an empty one. */
+static void add_string_or_null(struct json *j, const char *name, const char *value)
+{
+	if (value[0])
+		add_string(j, name, value);
+	else
+		add_null(j, name);
 }
 
 /* Of another process; null for NULL. */
-static void add_text(struct json_object *o, const char *name, const char *string)
+static void add_text(struct json *j, const char *name, const char *string)
 {
 	char text[PATH_MAX];
 
-	snprintf(text, sizeof(text), "%s", string ? string : "");
+	if (!string) {
+		add_null(j, name);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s", string);
 	printable(text);
-	add(o, name, string ? json_object_new_string(text) : NULL);
+	add_string(j, name, text);
 }
 
-static struct json_object *describe_migration(const struct figures *f, uint64_t now)
+static void put_migration(struct json *j, const struct figures *f, uint64_t now)
 {
-	struct json_object *o = json_object_new_object();
-
-	if (!o)
-		return NULL;
-	add_string(o, "role", f->role);
-	add_string(o, "peer", f->peer);
-	add_string(o, "state", f->state);
-	add_string(o, "phase", f->phase);
-	add_string(o, "waits_for", f->blocked);
-	add(o, "seconds", json_object_new_double(output_seconds(f, now)));
-	add(o, "age_seconds",
-	    json_object_new_double(now > f->updated ? (double)(now - f->updated) / 1e9 : 0));
-	add_number(o, "shift", f->shift);
-	add_number(o, "chunk_bytes", f->chunk);
-	add_number(o, "ram_bytes", f->ram_bytes);
-	add_number(o, "bytes_per_second", (uint64_t)output_rate(f));
-	add_number(o, "wire_bytes_per_second", f->rate);
-	add_number(o, "ahead_bytes", f->ahead_bytes);
-	add_number(o, "window_bytes", f->window_bytes);
-	add_number(o, "window_limit_bytes", f->window_limit);
+	begin(j, NULL, '{');
+	add_string(j, "role", f->role);
+	add_string(j, "peer", f->peer);
+	add_string(j, "state", f->state);
+	add_string(j, "phase", f->phase);
+	add_string(j, "waits_for", f->blocked);
+	add_seconds(j, "seconds", output_seconds(f, now));
+	add_seconds(j, "age_seconds", now > f->updated ? (double)(now - f->updated) / 1e9 : 0);
+	add_number(j, "shift", f->shift);
+	add_number(j, "chunk_bytes", f->chunk);
+	add_number(j, "ram_bytes", f->ram_bytes);
+	add_number(j, "bytes_per_second", (uint64_t)output_rate(f));
+	add_number(j, "wire_bytes_per_second", f->rate);
+	add_number(j, "ahead_bytes", f->ahead_bytes);
+	add_number(j, "window_bytes", f->window_bytes);
+	add_number(j, "window_limit_bytes", f->window_limit);
 	for (size_t i = 0; i < FIGURES_COUNTERS; i++)
-		add_number(o, figures_counter_names[i], f->counter[i]);
-	return o;
+		add_number(j, figures_counter_names[i], f->counter[i]);
+	end(j, '}');
 }
 
-static struct json_object *describe_settings(const struct config *c)
+static void put_settings(struct json *j, const struct config *c)
 {
 	static const char *const posters[] = {
 		[CONFIG_POSTER_AUTO] = "auto",
@@ -73,75 +126,58 @@ static struct json_object *describe_settings(const struct config *c)
 		[CONFIG_LOG_WARN] = "warn",   [CONFIG_LOG_INFO] = "info",
 		[CONFIG_LOG_DEBUG] = "debug",
 	};
-	struct json_object *o = json_object_new_object();
 
-	if (!o)
-		return NULL;
-	add(o, "enabled", json_object_new_boolean(c->enabled));
-	add_number(o, "shift", c->shift);
-	add(o, "writes", json_object_new_boolean(c->writes));
-	add(o, "zeros", json_object_new_boolean(c->zeros));
-	add(o, "prefetch", json_object_new_boolean(c->prefetch));
-	add(o, "threads", c->threads ? json_object_new_int((int)c->threads) : NULL);
-	add_string(o, "poster", posters[c->poster]);
-	add_string(o, "log", levels[c->log_level]);
-	add_text(o, "log_file", c->log_file);
-	add_text(o, "stats", c->stats);
-	add_text(o, "error", c->errors ? c->error[0] : NULL);
-	return o;
+	begin(j, "settings", '{');
+	add_bool(j, "enabled", c->enabled);
+	add_number(j, "shift", c->shift);
+	add_bool(j, "writes", c->writes);
+	add_bool(j, "zeros", c->zeros);
+	add_bool(j, "prefetch", c->prefetch);
+	if (c->threads)
+		add_number(j, "threads", c->threads);
+	else
+		add_null(j, "threads");
+	add_string(j, "poster", posters[c->poster]);
+	add_string(j, "log", levels[c->log_level]);
+	add_text(j, "log_file", c->log_file);
+	add_text(j, "stats", c->stats);
+	add_text(j, "error", c->errors ? c->error[0] : NULL);
+	end(j, '}');
 }
 
-static struct json_object *describe(const struct qemu *q, uint64_t now)
+static void put_qemu(struct json *j, const struct qemu *q, uint64_t now)
 {
-	struct json_object *o = json_object_new_object();
-	struct json_object *migrations = json_object_new_array();
-	const char *guest = q->process.guest, *reason = q->reason;
+	bool in_use = qemu_is_in_use(q);
 
-	if (!o || !migrations) {
-		json_object_put(o);
-		json_object_put(migrations);
-		return NULL;
-	}
-	add_number(o, "pid", (uint64_t)q->process.pid);
-	add(o, "guest", guest[0] ? json_object_new_string(guest) : NULL);
-	add_string(o, "library", output_library(q));
-	add(o, "attachable", qemu_is_in_use(q) ? NULL : json_object_new_boolean(!reason[0]));
-	add(o, "reason", reason[0] ? json_object_new_string(reason) : NULL);
-	add(o, "version", q->version[0] ? json_object_new_string(q->version) : NULL);
-	add(o, "replaced", json_object_new_boolean(q->replaced));
-	add(o, "settings", qemu_is_in_use(q) ? describe_settings(&q->config) : NULL);
+	begin(j, NULL, '{');
+	add_number(j, "pid", (uint64_t)q->process.pid);
+	add_string_or_null(j, "guest", q->process.guest);
+	add_string(j, "library", output_library(q));
+	if (in_use)
+		add_null(j, "attachable");
+	else
+		add_bool(j, "attachable", !q->reason[0]);
+	add_string_or_null(j, "reason", q->reason);
+	add_string_or_null(j, "version", q->version);
+	add_bool(j, "replaced", q->replaced);
+	if (in_use)
+		put_settings(j, &q->config);
+	else
+		add_null(j, "settings");
+	begin(j, "migrations", '[');
 	for (size_t i = 0; i < q->migrations; i++)
-		json_object_array_add(migrations, describe_migration(&q->migration[i], now));
-	add(o, "migrations", migrations);
-	return o;
+		put_migration(j, &q->migration[i], now);
+	end(j, ']');
+	end(j, '}');
 }
 
-int output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now)
+void output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now)
 {
-	struct json_object *list = json_object_new_array(), *o;
-	int ret = list ? 0 : -ENOMEM;
+	struct json j = {out, true};
 
-	for (size_t i = 0; i < count && !ret; i++) {
-		o = describe(&qemus[i], now);
-		if (o)
-			json_object_array_add(list, o);
-		else
-			ret = -ENOMEM;
-	}
-	if (!ret)
-		fprintf(out, "%s\n",
-			json_object_to_json_string_ext(
-				list, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(list);
-	return ret;
+	begin(&j, NULL, '[');
+	for (size_t i = 0; i < count; i++)
+		put_qemu(&j, &qemus[i], now);
+	end(&j, ']');
+	fputc('\n', out);
 }
-#else
-int output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now)
-{
-	(void)out;
-	(void)qemus;
-	(void)count;
-	(void)now;
-	return -ENOTSUP;
-}
-#endif

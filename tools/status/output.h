@@ -11,8 +11,8 @@
 /* For people. */
 void output_text(FILE *out, const struct qemu *qemus, size_t count, uint64_t now);
 
-/* One line of JSON, an array. 0, or -ENOMEM; -ENOTSUP when it was built without json-c. */
-int output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now);
+/* One line of JSON, an array. */
+void output_json(FILE *out, const struct qemu *qemus, size_t count, uint64_t now);
 
 /* The text format of Prometheus. */
 void output_prometheus(FILE *out, const struct qemu *qemus, size_t count, uint64_t now);

@@ -74,9 +74,7 @@ static int show(const struct request *request)
 	if (request->prometheus) {
 		status = write_prometheus(request->prometheus, qemus, count, now);
 	} else if (request->json) {
-		ret = output_json(stdout, qemus, count, now);
-		if (ret)
-			status = complain("JSON", -ret);
+		output_json(stdout, qemus, count, now);
 	} else {
 		output_text(stdout, qemus, count, now);
 	}

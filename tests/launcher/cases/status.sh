@@ -20,6 +20,10 @@ refused_status "unknown option" --nothing
 refused_status "two names" a b
 refused_status "json and prometheus" --json --prometheus "$tmp/file"
 
+# An image that has QEMU may have little more.
+expect "the command needs libc alone" \
+	"$(LC_ALL=C ldd "$launcher" | sed -n 's|^\t\([^ ]*\) => .*|\1|p' | grep -v '^libc\.so')" ""
+
 name=guest-$$
 run "$launcher" status "$name"
 expect "status without such a guest" "$out:$status" "no QEMU:0"
