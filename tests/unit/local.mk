@@ -127,6 +127,7 @@ tests_unit_test_piece_CFLAGS = $(unit_cflags)
 tests_unit_test_piece_LDADD = $(unit_ldadd)
 tests_unit_test_processors_CFLAGS = $(unit_cflags)
 tests_unit_test_processors_LDADD = $(unit_ldadd)
+tests_unit_test_processors_LDFLAGS = -Wl,--wrap=sysconf
 tests_unit_test_rate_CFLAGS = $(unit_cflags)
 tests_unit_test_rate_LDADD = $(unit_ldadd)
 tests_unit_test_pool_CFLAGS = $(unit_cflags)
