@@ -30,6 +30,7 @@ preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
 fabric          | check | tests  | host  | software verbs
 sim             | quick | tests  | host  | simulated migrations
+status          | check | tests  | host  | rdmachunk status during a migration on the software verbs
 fabric-e2e      | check | tests  | host  | migrations end to end on the software verbs
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
@@ -125,6 +126,11 @@ step_fabric() {
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
+}
+
+step_status() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/status/run-status" --build-dir "$BUILD_DIR/gcc"
 }
 
 # fabric_run NAME OPTION...: one of tests/e2e on the software verbs, where no RDMA link is needed.
@@ -291,6 +297,10 @@ step_attach() {
 	local -a slow=()
 
 	[ "$CHECK_SIZE" != full ] || slow=(--slow)
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	RDMATEST_ROOT_NEW=$(bench_root forky) || return
+	export RDMATEST_ROOT_NEW
 	build_tree gcc
 	"$SOURCE_DIR/tests/attach/run-tests" --build-dir "$BUILD_DIR/gcc" "${slow[@]}"
 }
@@ -361,9 +371,14 @@ step_sanitizers() {
 }
 
 step_tsan() {
+	local status=0
+
 	build_tree tsan tests/engine/client tests/engine/plain tests/engine/stress tests/preload/client \
-		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la
-	engine_run tsan
+		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la tests/unit/test_figures
+	engine_run tsan || status=1
+	# Written and read at the same time.
+	"$BUILD_DIR/tsan/tests/unit/test_figures" || status=1
+	return "$status"
 }
 
 step_coverage() {

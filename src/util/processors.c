@@ -40,16 +40,13 @@ static unsigned int count_allowed(FILE *status)
 
 unsigned int processors_allowed(const char *status)
 {
-	unsigned int count = 0;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int count = 0, most = online > 0 ? (unsigned int)online : 1;
 	FILE *file = fopen(status, "re");
-	long online;
 
 	if (file) {
 		count = count_allowed(file);
 		fclose(file);
 	}
-	if (count)
-		return count;
-	online = sysconf(_SC_NPROCESSORS_ONLN);
-	return online > 0 ? (unsigned int)online : 1;
+	return count && count < most ? count : most;
 }

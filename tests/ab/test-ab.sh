@@ -195,6 +195,18 @@ test_complaints() {
 	[ ! -e "$scratch/never.csv" ] || not_ok never "something was written"
 }
 
+# refused_library FILE WHY
+refused_library() {
+	local expected="rdmachunk-ab: --lib $1: $2; --help tells more"
+
+	"$ab" --lib "$1" >"$scratch/out" 2>"$scratch/err"
+	if [ $? -eq 2 ] && grep -qxF -- "$expected" "$scratch/err"; then
+		ok "refused: --lib, $2"
+	else
+		not_ok "refused: --lib, $2" "$(head -n 1 "$scratch/err")"
+	fi
+}
+
 test_options() {
 	local arguments
 
@@ -241,6 +253,11 @@ test_options() {
 		--title
 		--json - --csv -
 	EOF
+	# What is no library of ours, or only the beginning of it, with the reason.
+	head -c 20000 "$build/.libs/librdmachunk.so" >"$scratch/truncated.so"
+	refused_library "$scratch/truncated.so" "not an ELF file, or a truncated one"
+	refused_library "$count" "it is not librdmachunk: it does not define rdmachunk_version"
+	refused_library "$0" "not an ELF file, or a truncated one"
 	"$ab" --help >"$scratch/out"
 	if [ $? -ne 0 ] || ! awk 'length > 80 { exit 1 }' "$scratch/out" ||
 		! grep -q -- --variant "$scratch/out"; then

@@ -2,6 +2,7 @@
 #
 # Not in TESTS: it needs QEMU and the software verbs.
 EXTRA_DIST += \
+	tests/attach/clock \
 	tests/attach/helper.c \
 	tests/attach/qmp \
 	tests/attach/run-tests

@@ -68,9 +68,13 @@ tools_ab_libab_a_SOURCES = \
 	tools/ab/wait.h \
 	tools/ab/writer.c \
 	tools/ab/writer.h \
+	tools/launcher/elf_file.c \
+	tools/launcher/elf_file.h \
+	tools/launcher/library.c \
+	tools/launcher/library.h \
 	src/util/config.c \
 	src/util/config.h
-tools_ab_libab_a_CPPFLAGS = $(AM_CPPFLAGS) -DLIBRDMACHUNK_PATH='"$(libdir)/librdmachunk.so"' \
+tools_ab_libab_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools -DLIBRDMACHUNK_PATH='"$(libdir)/librdmachunk.so"' \
 	-DCOUNT_LIBRARY_PATH='"$(pkglibdir)/librdmachunk-count.so"'
 tools_ab_libab_a_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)
 

@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "command_line.h"
+#include "launcher/library.h"
 #include "stats.h"
 #include "writer.h"
 
@@ -48,12 +49,22 @@ static void set_preload(const struct command_line *line, const struct option_row
 	*(enum preload *)field = preload;
 }
 
+/* Another version is fine: to compare two is what this program is for. */
 static void set_lib(struct options *o, const char *path)
 {
-	char *real = realpath(path, NULL);
+	char *real = realpath(path, NULL), text[LIBRARY_TEXT_LEN];
 
 	if (!real || strlen(real) >= sizeof(o->lib))
 		refuse("--lib %s: %s", path, strerror(real ? ENAMETOOLONG : errno));
+	switch (library_examine(real, text)) {
+	case LIBRARY_UNUSABLE:
+		refuse("--lib %s: %s", path, text);
+	case LIBRARY_ANOTHER:
+		fprintf(stderr, "rdmachunk-ab: note: --lib %s: %s\n", path, text);
+		break;
+	case LIBRARY_OURS:
+		break;
+	}
 	strcpy(o->lib, real);
 	free(real);
 }

@@ -15,6 +15,7 @@
 #include "output_file.h"
 #include "target.h"
 #include "util/config.h"
+#include "ways.h"
 
 static bool is_program(const char *path)
 {
@@ -59,33 +60,74 @@ static char *find_qemu(const struct options *options, char *name, size_t len)
 	return path ? path : find_in_path("/usr/libexec/qemu-kvm");
 }
 
-/* The variables of a process; what they point to is the target's. To be freed. */
-static char **environment_of(const struct target *target)
+/* Variables, each of which ends with NUL, as main() gets them. To be freed. */
+static char **split(char *text, size_t len)
 {
 	char **environment;
 	size_t n = 0;
 
-	for (size_t i = 0; i < target->environment_len; i += strlen(target->environment + i) + 1)
+	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
 		n++;
 	environment = calloc(n + 1, sizeof(*environment));
 	n = 0;
-	for (size_t i = 0; environment && i < target->environment_len;
-	     i += strlen(target->environment + i) + 1)
-		environment[n++] = target->environment + i;
+	for (size_t i = 0; environment && i < len; i += strlen(text + i) + 1)
+		environment[n++] = text + i;
 	return environment;
 }
 
+/* Those of a process, which belong to it: of one that was attached, those that came with that. */
+static char **environment_of(const struct target *target, struct ways *ways)
+{
+	if (ways->library == WAYS_ATTACHED)
+		return split(ways->info.settings,
+			     ways->info.settings_len ? ways->info.settings_len - 1 : 0);
+	return split(target->environment, target->environment_len);
+}
+
+/* It runs without the library: how it may get it. */
+static void check_ways(struct findings *findings, pid_t pid, const struct ways *ways)
+{
+	bool attach = !ways->not_attach[0], cpr = !ways->not_cpr[0];
+	const char *has = "runs without the library";
+
+	if (ways->library == WAYS_DETACHED)
+		has = "has the library, detached";
+	if (attach)
+		finding(findings, FINDING_PROBLEM, "process %d %s; fix: rdmachunk attach %d",
+			(int)pid, has, (int)pid);
+	else if (cpr)
+		finding(findings, FINDING_PROBLEM,
+			"process %d %s; fix: have it run itself again with rdmachunk in front "
+			"(cpr-exec, see rdmachunk(1))",
+			(int)pid, has);
+	else
+		finding(findings, FINDING_PROBLEM,
+			"process %d %s; fix: start it again with rdmachunk", (int)pid, has);
+	if (attach)
+		finding(findings, FINDING_OK, "process %d may be attached to", (int)pid);
+	else
+		finding(findings, FINDING_WARNING, "no attaching: %s", ways->not_attach);
+	if (cpr)
+		finding(findings, FINDING_OK,
+			"process %d may run itself again with rdmachunk in front (cpr-exec)",
+			(int)pid);
+	else if (!attach)
+		finding(findings, FINDING_WARNING, "%s", ways->not_cpr);
+}
+
 static void check_process(struct findings *findings, const struct target *target,
-			  const struct config *config)
+			  const struct ways *ways, const struct config *config)
 {
 	finding(findings, FINDING_OK, "process %d is %s of user %s", (int)target->pid,
 		target->program, target->account.name);
-	if (target->preloaded)
+	if (ways->library == WAYS_ATTACHED)
+		finding(findings, FINDING_OK, "process %d has the library, attached, version %s",
+			(int)target->pid, ways->info.version);
+	else if (ways->library == WAYS_PRELOADED ||
+		 (ways->library == WAYS_UNKNOWN && target->preloaded))
 		finding(findings, FINDING_OK, "process %d has the library", (int)target->pid);
 	else
-		finding(findings, FINDING_PROBLEM,
-			"process %d runs without the library; fix: start it with rdmachunk",
-			(int)target->pid);
+		check_ways(findings, target->pid, ways);
 	for (size_t i = 0; i < config->errors; i++)
 		finding(findings, FINDING_PROBLEM,
 			"process %d: %s, so that the library does nothing; fix: correct it where QEMU is "
@@ -114,15 +156,21 @@ static void check_file(struct findings *findings, const struct target *target, c
 		finding(findings, FINDING_OK, "%s=%s can be written", what, path);
 }
 
-static void check_target(struct findings *findings, const struct options *options,
-			 const struct target *target, const struct config *config)
+static const char *wanted_library(const struct options *options)
 {
-	const char *wanted = options->library ? options->library : LIBRARY_PATH;
+	return options->library ? options->library : LIBRARY_PATH;
+}
+
+static void check_target(struct findings *findings, const struct options *options,
+			 const struct target *target, const struct ways *ways,
+			 const struct config *config)
+{
+	const char *wanted = wanted_library(options);
 	char name[PATH_MAX], *program, *library;
 	bool usable = false, strict;
 
 	if (target->pid) {
-		check_process(findings, target, config);
+		check_process(findings, target, ways, config);
 		program = strdup(target->program);
 	} else {
 		program = find_qemu(options, name, sizeof(name));
@@ -158,13 +206,17 @@ int check(const struct options *options)
 	struct findings findings = {.json = options->json};
 	struct target target;
 	struct config config;
+	static struct ways ways;
 	char **environment;
 
+	/* As the user who may trace it, whom we are now. */
+	if (options->pid)
+		ways_find(&ways, options->pid, wanted_library(options));
 	if (!target_find(&target, options))
 		return CHECK_NOT_BEGUN;
-	environment = target.pid ? environment_of(&target) : NULL;
+	environment = target.pid ? environment_of(&target, &ways) : NULL;
 	config_parse(&config, environment ? environment : environ);
-	check_target(&findings, options, &target, &config);
+	check_target(&findings, options, &target, &ways, &config);
 	free(environment);
 	target_free(&target);
 	return findings_end(&findings);
