@@ -61,6 +61,7 @@ newer-qemu      | full  | tests  | host  | migrations end to end on the software
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
+rxe-libvirt     | full  | tests  | guest | a guest migrates from one libvirt to another on rxe, confined by AppArmor
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
@@ -217,14 +218,30 @@ step_versions() {
 	matrix_run "$STEPS_DIR/versions" --neighbours
 }
 
+# run_libvirt ROOT OPTION...: on the software verbs.
+run_libvirt() {
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$@"
+}
+
 step_libvirt() {
 	local root
 
 	root=$(libvirt_root) || return
 	build_tree gcc
-	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
-		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$root" \
-		--log-dir "$STEPS_DIR/libvirt"
+	run_libvirt "$root" --log-dir "$STEPS_DIR/libvirt"
+}
+
+# A guest within that guest takes minutes to boot, so it is booted here, and does not run there.
+step_rxe-libvirt() {
+	local root
+
+	root=$(libvirt_root) || return
+	build_tree gcc
+	run_libvirt "$root" --log-dir "$STEPS_DIR/rxe-libvirt" --prepare || return
+	with_link 3000 "$STEPS_DIR/rxe-libvirt" "$SOURCE_DIR/tests/libvirt/run-libvirt" \
+		--build-dir "$BUILD_DIR/gcc" --root "$root" --log-dir "$STEPS_DIR/rxe-libvirt" \
+		--patience 900 --paused --apparmor
 }
 
 step_fabric-free() {

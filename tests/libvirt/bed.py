@@ -77,6 +77,10 @@ class Bed:
         else:
             source.run("rm", "-f", lines)
 
+    def reload_profile(self):
+        """QEMU is held to what its profile says now."""
+        self.hosts[0].run("apparmor_parser", "-r", f"/etc/apparmor.d/libvirt/libvirt-{UUID}")
+
     def clean(self):
         """Ends what an earlier case has left."""
         for host in self.hosts:
@@ -86,6 +90,7 @@ class Bed:
             wait_until(f"the guest is gone from {host.name}", host.patience,
                        lambda host=host: "guest" not in host.virsh("list", "--all", "--name"))
             host.enter("rm", "-f", HOOK)
+            host.forget_log()
             for path in (host.dir / "guest/counts", host.dir / "stats/stats"):
                 path.unlink(missing_ok=True)
 
@@ -105,7 +110,11 @@ class Bed:
         if not self.options.prepared:
             fill_pools(source)
         if way == "attach":
-            source.run("rdmachunk", "attach", "--stats", STATS, "guest")
+            self.attach()
+
+    def attach(self):
+        """Loads the library into the guest's QEMU, which knows nothing of it."""
+        self.hosts[0].run("rdmachunk", "attach", "--stats", STATS, "guest")
 
     def migrate(self, way):
         """Has libvirt migrate the guest; the process of QEMU there."""
