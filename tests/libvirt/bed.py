@@ -107,8 +107,8 @@ class Bed:
         if way == "hook":
             await_hook(source)
         source.listen()
-        if not self.options.prepared:
-            fill_pools(source)
+        if not self.options.paused:
+            source.console.tell(f"pools {LASTING // MIB} {CHURN // MIB}")
         if way == "attach":
             self.attach()
 
@@ -155,11 +155,6 @@ class Bed:
         if found != self.hard_limit * 1024:
             raise Failure(f"QEMU at {host.name} could lock {found} bytes, and not "
                           f"{self.hard_limit} KiB")
-
-
-def fill_pools(host):
-    """Gives the verifier pages to look after."""
-    host.console.tell(f"pools {LASTING // MIB} {CHURN // MIB}")
 
 
 def dump(host):
