@@ -3,7 +3,7 @@
 # help: run the tests, all but the slowest; "check quick", "check full"; or the steps named ("check --list")
 # usage: ./run check [quick | full] [STEP...]
 # usage: ./run check --list
-# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 75,
+# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 100,
 # about: where nothing else runs on two processors. Only what the steps need is installed. A line tells of a
 # about: step that goes on for long, with the last line of its log. At the end each failed test has a line,
 # about: with the log and the command that repeats its step, and each test that was not run, with the reason.
@@ -12,7 +12,7 @@
 #
 # SIZE is the smallest of the checks that has the step. `quick' is for use while working, and takes two
 # minutes at most. `check', which is meant without a word, takes 20 minutes where nothing else runs on
-# two processors; `full' has all that there is, and takes 75. A step may do more in a larger one:
+# two processors; `full' has all that there is, and takes 100. A step may do more in a larger one:
 # CHECK_SIZE.
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
@@ -30,6 +30,7 @@ preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
 fabric          | check | tests  | host  | software verbs
 sim             | quick | tests  | host  | simulated migrations
+status          | check | tests  | host  | rdmachunk status during a migration on the software verbs
 fabric-e2e      | check | tests  | host  | migrations end to end on the software verbs
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
@@ -57,11 +58,11 @@ clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
+first-use       | full  | tests  | host  | the two commands from a clean clone on a bare Debian 12
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
-rxe-libvirt     | full  | tests  | guest | a guest migrates from one libvirt to another on rxe, confined by AppArmor
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
@@ -125,6 +126,11 @@ step_fabric() {
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
+}
+
+step_status() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/status/run-status" --build-dir "$BUILD_DIR/gcc"
 }
 
 # fabric_run NAME OPTION...: one of tests/e2e on the software verbs, where no RDMA link is needed.
@@ -195,6 +201,17 @@ step_package() {
 	return "$status"
 }
 
+step_first-use() {
+	local root
+
+	if ! can_be_root; then
+		echo "SKIP first-use: root directories need root; $(why_not_root)"
+		return 77
+	fi
+	root=$(bare_root bookworm) || return
+	"$SOURCE_DIR/tests/first-use/run-tests" "$STEPS_DIR/first-use" "$root"
+}
+
 # What may differ from QEMU to QEMU: what is sent and when, how a connection ends, discards. The driver
 # of run-discards does not know the balloon of QEMU 10.0.
 step_newer-qemu() {
@@ -218,30 +235,14 @@ step_versions() {
 	matrix_run "$STEPS_DIR/versions" --neighbours
 }
 
-# run_libvirt ROOT OPTION...: on the software verbs.
-run_libvirt() {
-	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
-		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$@"
-}
-
 step_libvirt() {
 	local root
 
 	root=$(libvirt_root) || return
 	build_tree gcc
-	run_libvirt "$root" --log-dir "$STEPS_DIR/libvirt"
-}
-
-# A guest within that guest takes minutes to boot, so it is booted here, and does not run there.
-step_rxe-libvirt() {
-	local root
-
-	root=$(libvirt_root) || return
-	build_tree gcc
-	run_libvirt "$root" --log-dir "$STEPS_DIR/rxe-libvirt" --prepare || return
-	with_link 3000 "$STEPS_DIR/rxe-libvirt" "$SOURCE_DIR/tests/libvirt/run-libvirt" \
-		--build-dir "$BUILD_DIR/gcc" --root "$root" --log-dir "$STEPS_DIR/rxe-libvirt" \
-		--patience 900 --paused --apparmor
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$root" \
+		--log-dir "$STEPS_DIR/libvirt"
 }
 
 step_fabric-free() {
@@ -296,6 +297,10 @@ step_attach() {
 	local -a slow=()
 
 	[ "$CHECK_SIZE" != full ] || slow=(--slow)
+	# shellcheck source=scripts/commands/bench.sh
+	. "$SOURCE_DIR/scripts/commands/bench.sh"
+	RDMATEST_ROOT_NEW=$(bench_root forky) || return
+	export RDMATEST_ROOT_NEW
 	build_tree gcc
 	"$SOURCE_DIR/tests/attach/run-tests" --build-dir "$BUILD_DIR/gcc" "${slow[@]}"
 }
@@ -366,9 +371,14 @@ step_sanitizers() {
 }
 
 step_tsan() {
+	local status=0
+
 	build_tree tsan tests/engine/client tests/engine/plain tests/engine/stress tests/preload/client \
-		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la
-	engine_run tsan
+		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la tests/unit/test_figures
+	engine_run tsan || status=1
+	# Written and read at the same time.
+	"$BUILD_DIR/tsan/tests/unit/test_figures" || status=1
+	return "$status"
 }
 
 step_coverage() {
@@ -384,7 +394,7 @@ cross() {
 	build_tree "cross-$1" all tests/sim/sim tests/sim/sim-small
 	emulator="qemu-$1 -L $(cross_root "$1")"
 	# Emulation is slow.
-	export CK_TIMEOUT_MULTIPLIER=30 CK_EXCLUDE_TAGS=thread-after-fork
+	export CK_TIMEOUT_MULTIPLIER=10 CK_EXCLUDE_TAGS=thread-after-fork
 	# The other tests' programs are not built: nobody runs them there.
 	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator" \
 		check_PROGRAMS='' check_LTLIBRARIES=''
@@ -423,10 +433,17 @@ step_fuzz() {
 # That all is in the tarball, and builds from there; the full check runs its tests there as well.
 step_distcheck() {
 	local -a tests=(TESTS=)
+	local missing
 
 	[ "$CHECK_SIZE" != full ] || tests=()
 	build_tree gcc
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck "${tests[@]}"
+	missing=$(comm -23 <(git ls-files 2>/dev/null | grep -vE '\.git(ignore|keep)$' | sort) \
+		<(tar -tf "$BUILD_DIR"/gcc/rdmachunk-*.tar.xz | sed 's,^[^/]*/,,' | sort))
+	[ -z "$missing" ] || {
+		echo "error: not in the tarball: $missing"
+		return 1
+	}
 }
 
 # Each case boots a guest, or two; without arguments the script runs all of them.
