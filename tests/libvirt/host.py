@@ -53,6 +53,7 @@ class Host:
         self.patience = patience
         self.dir = work / name
         self.console = None
+        self.log_from = 0
         with open(work / f"{name}.libvirtd", "wb") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--uts", HERE / "host",
@@ -124,6 +125,13 @@ class Host:
         return int(path.read_text(encoding="utf-8")) if path.exists() else 0
 
     def log(self):
-        """What QEMU has said, and how libvirt has started it."""
+        """What QEMU has said, and how libvirt has started it, since forget_log()."""
+        return self._log()[self.log_from:].decode(errors="replace")
+
+    def forget_log(self):
+        """What was said so far is about another guest."""
+        self.log_from = len(self._log())
+
+    def _log(self):
         path = self.dir / "log/qemu/guest.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return path.read_bytes() if path.exists() else b""
