@@ -87,6 +87,7 @@ static struct json_object *describe_settings(const struct config *c)
 	add_string(o, "log", levels[c->log_level]);
 	add_text(o, "log_file", c->log_file);
 	add_text(o, "stats", c->stats);
+	add_text(o, "switch_file", c->switch_file);
 	add_text(o, "error", c->errors ? c->error[0] : NULL);
 	return o;
 }

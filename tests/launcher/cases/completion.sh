@@ -51,6 +51,8 @@ expect "completion: options of status" "$(complete_words rdmachunk status --)" \
 	"$("$launcher" status --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort | tr '\n' ' ')"
 expect "completion: the file of status --prometheus" \
 	"$(complete_words rdmachunk status --prometheus "$tmp/path/st")" "$tmp/path/statistics "
+expect "completion: files of --switch-file" "$(complete_words rdmachunk --switch-file "$tmp/path/st")" \
+	"$tmp/path/statistics "
 # Each value that is offered is one that is taken.
 for option in shift size log writes zeros prefetch ahead; do
 	for value in $(complete_words rdmachunk "--$option" ''); do
