@@ -26,7 +26,7 @@ ln -sf "$launcher" "$tmp/path/rdmachunk"
 expect "completion: all options" "$(complete_words rdmachunk --)" \
 	"$("$launcher" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort | tr '\n' ' ')"
 expect "completion: an option" "$(complete_words rdmachunk --sh)" "--shift "
-expect "completion: two options" "$(complete_words rdmachunk --shift 25 --s)" "--shift --size --stats "
+expect "completion: two options" "$(complete_words rdmachunk --shift 25 --s)" "--shift --size --stats --switch-file "
 expect "completion: values of --log" "$(complete_words rdmachunk --log '')" "debug error info off warn "
 expect "completion: values of --zeros" "$(complete_words rdmachunk --zeros '')" "off on "
 expect "completion: values of --shift" "$(complete_words rdmachunk --shift 2)" \
