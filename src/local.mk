@@ -44,7 +44,8 @@ util_sources = \
 	src/util/probes.h \
 	src/util/processors.c src/util/processors.h \
 	src/util/sink.c src/util/sink.h \
-	src/util/spawn.c src/util/spawn.h
+	src/util/spawn.c src/util/spawn.h \
+	src/util/switch_file.c src/util/switch_file.h
 
 # All of the module: tests/engine links it into programs.
 module_sources = $(core_sources) $(util_sources) \

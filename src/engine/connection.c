@@ -2,7 +2,9 @@
 #include "engine/connection.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/driver.h"
 #include "engine/limits.h"
@@ -13,6 +15,7 @@
 #include "engine/sessions.h"
 #include "util/error_text.h"
 #include "util/log.h"
+#include "util/switch_file.h"
 
 /* QEMU's RDMA_SIGNALED_SEND_MAX (512) and its three RECVs. */
 #define QEMU_MAX_SEND_WR 512
@@ -220,17 +223,39 @@ static void make_listener(struct session *s)
 	conn_forgo_help(s->conn);
 }
 
-/* It is QEMU's migration. Lock held. 0, or the negative errno with which connecting fails. */
-static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire_caps *caps,
-		     enum conn_role role)
+/* Does the file say so that a user has named to switch us off? No lock held: it is read. */
+static bool is_switched_off(void)
 {
-	const char *reason;
+	const char *name = session_config()->switch_file;
+	int error = ENAMETOOLONG;
+	char path[PATH_MAX];
+	bool off = false;
+
+	if (!name)
+		return false;
+	if (!config_expand_path(path, sizeof(path), name, (long)getpid()))
+		off = switch_file_is_off(path, &error);
+	if (error)
+		log_warn("RDMACHUNK_SWITCH_FILE=%.200s: %s; taking part: use the path of a regular "
+			 "file that can be read",
+			 name, switch_file_error(error));
+	return off;
+}
+
+/*
+ * It is QEMU's migration, to be left alone if there is a reason. Lock held. 0, or the negative
+ * errno with which connecting fails.
+ */
+static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire_caps *caps,
+		     enum conn_role role, const char *reason)
+{
 	int ret = 0;
 
 	conn_set_role(s->conn, role);
 	about_begin(&s->about, id, role);
 	report_begin(&s->about);
-	reason = unfit(s, caps);
+	if (!reason)
+		reason = unfit(s, caps);
 	if (!reason && role == CONN_SOURCE)
 		ret = take_over_receives(s, &reason);
 	if (ret)
@@ -258,9 +283,10 @@ static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire
 /* The connection is made: from here on it is ours, or it passes through. As take_over(). */
 static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enum conn_role role)
 {
-	bool migration;
+	const char *reason = NULL;
 	struct wire_caps caps;
 	struct session *s;
+	bool migration;
 	int ret = 0;
 
 	migration = param && param->private_data_len == WIRE_CAPS_LEN &&
@@ -270,13 +296,15 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 		report_config();
 	if (migration && !session_config()->enabled)
 		observed_begin(id, role);
+	else if (migration && is_switched_off())
+		reason = "RDMACHUNK_SWITCH_FILE says off";
 	s = sessions_lock_id(id);
 	if (!s)
 		return 0;
 	if (!migration)
 		ret = driver_pass_through(s, "not a QEMU migration");
 	else if (conn_state(s->conn) == CONN_CANDIDATE)
-		ret = take_over(s, id, &caps, role);
+		ret = take_over(s, id, &caps, role, reason);
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }

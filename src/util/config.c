@@ -214,6 +214,14 @@ static bool parse_stats(struct config *cfg, const char *value)
 	return true;
 }
 
+static bool parse_switch_file(struct config *cfg, const char *value)
+{
+	if (!*value)
+		return false;
+	cfg->switch_file = value;
+	return true;
+}
+
 const struct config_variable config_variables[] = {
 	{PREFIX "SHIFT", "30", parse_shift, "20 to 30, or off",
 	 "region size is 2^N bytes; off passes everything through untouched"},
@@ -234,6 +242,8 @@ const struct config_variable config_variables[] = {
 	 "file the log is appended to"},
 	{PREFIX "STATS", "none", parse_stats, "a path (%p is the process id) or stderr",
 	 "where one line of JSON goes at the end of each migration connection"},
+	{PREFIX "SWITCH_FILE", "none", parse_switch_file, "a path (%p is the process id)",
+	 "while this file says off, migrations that begin pass through untouched"},
 	{PREFIX "AHEAD", "that of RDMACHUNK_PREFETCH", parse_ahead, "on or off",
 	 "the old name of RDMACHUNK_PREFETCH, which counts when both are set"},
 	{NULL, NULL, NULL, NULL, NULL},

@@ -49,6 +49,8 @@ struct config {
 	const char *log_file;
 	/* NULL: no statistics; "stderr"; or a path, in which %p is the process id */
 	const char *stats;
+	/* NULL: none; or a path, in which %p is the process id: util/switch_file.h */
+	const char *switch_file;
 
 	/* Values that could not be used: each turns the shim off. */
 	char error[CONFIG_MESSAGES_MAX][CONFIG_MESSAGE_LEN];

@@ -287,6 +287,19 @@ static int run_migrate(char **args)
 	return 0;
 }
 
+/* client switch PATH: migrations at both ends while the file says off, and once it is gone. */
+static int run_switch(char **args)
+{
+	static char *migrate_args[] = {"192.0.2.7", "source", "destination", NULL};
+	FILE *file = fopen(args[0], "w");
+
+	must(file && fputs("off\n", file) >= 0 && !fclose(file));
+	run_migrate(migrate_args);
+	must(!unlink(args[0]));
+	run_migrate(migrate_args);
+	return 0;
+}
+
 /* client posting sleep|work: so posting a WRITE takes 2 ms; eight are posted one by one. */
 static int run_posting(char **args)
 {
@@ -687,6 +700,7 @@ static const struct {
 	{"refuse", 0, true, run_refuse},
 	{"reopen", 0, true, run_reopen},
 	{"rounds", 1, true, run_rounds},
+	{"switch", 1, true, run_switch},
 	{"threads", 1, true, run_threads},
 };
 

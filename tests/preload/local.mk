@@ -111,4 +111,5 @@ EXTRA_DIST += \
 	tests/preload/cases/plain.sh \
 	tests/preload/cases/race.sh \
 	tests/preload/cases/reach.sh \
-	tests/preload/cases/session.sh
+	tests/preload/cases/session.sh \
+	tests/preload/cases/switch.sh

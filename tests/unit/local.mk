@@ -41,6 +41,7 @@ unit_programs = \
 	tests/unit/test_source \
 	tests/unit/test_source_held \
 	tests/unit/test_source_prefetch \
+	tests/unit/test_switch_file \
 	tests/unit/test_order \
 	tests/unit/test_order_messages \
 	tests/unit/test_order_request \
@@ -159,6 +160,9 @@ tests_unit_test_order_messages_CFLAGS = $(unit_cflags)
 tests_unit_test_order_messages_LDADD = $(unit_ldadd)
 tests_unit_test_order_request_CFLAGS = $(unit_cflags)
 tests_unit_test_order_request_LDADD = $(unit_ldadd)
+tests_unit_test_switch_file_CFLAGS = $(unit_cflags)
+tests_unit_test_switch_file_LDADD = $(unit_ldadd)
+tests_unit_test_switch_file_LDFLAGS = -Wl,--wrap=open
 tests_unit_test_widen_CFLAGS = $(unit_cflags)
 tests_unit_test_widen_LDADD = $(unit_ldadd)
 tests_unit_test_wire_CFLAGS = $(unit_cflags)

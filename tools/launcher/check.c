@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "output_file.h"
 #include "target.h"
 #include "util/config.h"
+#include "util/switch_file.h"
 #include "ways.h"
 
 static bool is_program(const char *path)
@@ -156,6 +158,34 @@ static void check_file(struct findings *findings, const struct target *target, c
 		finding(findings, FINDING_OK, "%s=%s can be written", what, path);
 }
 
+static void check_switch_file(struct findings *findings, const struct target *target,
+			      const char *path)
+{
+	long pid = target->pid ? (long)target->pid : (long)getpid();
+	char expanded[PATH_MAX], absolute[PATH_MAX];
+	int error = ENAMETOOLONG;
+	bool off = false;
+
+	if (!path)
+		return;
+	if (!config_expand_path(expanded, sizeof(expanded), path, pid) &&
+	    snprintf(absolute, sizeof(absolute), "%s%s%s",
+		     expanded[0] == '/' ? "" : target->directory, expanded[0] == '/' ? "" : "/",
+		     expanded) < (int)sizeof(absolute))
+		off = switch_file_read(absolute, &error);
+	if (error)
+		finding(findings, FINDING_PROBLEM,
+			"RDMACHUNK_SWITCH_FILE=%s cannot be read: %s; fix: name a regular file that "
+			"QEMU's user may read, or none that is there",
+			path, switch_file_error(error));
+	else if (off)
+		finding(findings, FINDING_WARNING,
+			"RDMACHUNK_SWITCH_FILE=%s says off: migrations pass through; fix: remove it",
+			path);
+	else
+		finding(findings, FINDING_OK, "RDMACHUNK_SWITCH_FILE=%s does not say off", path);
+}
+
 static const char *wanted_library(const struct options *options)
 {
 	return options->library ? options->library : LIBRARY_PATH;
@@ -194,6 +224,7 @@ static void check_target(struct findings *findings, const struct options *option
 		check_program(findings, program, usable ? library : NULL);
 	check_file(findings, target, "RDMACHUNK_STATS", config->stats);
 	check_file(findings, target, "RDMACHUNK_LOG_FILE", config->log_file);
+	check_switch_file(findings, target, config->switch_file);
 	strict = check_links(findings, options->root, config->shift, target->guest.ram);
 	check_memlock(findings, target, options->user || target->pid, strict);
 	check_security_modules(findings, options->root, library ? library : wanted);

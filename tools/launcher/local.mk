@@ -70,6 +70,10 @@ tools_launcher_rdmachunk_SOURCES = \
 	src/util/output_file.h \
 	src/util/printable.c \
 	src/util/printable.h \
+	src/util/spawn.c \
+	src/util/spawn.h \
+	src/util/switch_file.c \
+	src/util/switch_file.h \
 	tools/status/json.c \
 	tools/status/output.h \
 	tools/status/prometheus.c \

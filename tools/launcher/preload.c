@@ -10,6 +10,7 @@
 #include "library.h"
 #include "output_file.h"
 #include "util/config.h"
+#include "util/switch_file.h"
 
 /* Two variables for one setting. */
 static const char *const spellings[][2] = {
@@ -133,6 +134,21 @@ static bool file_is_writable(const struct options *options, const char *variable
 	return !why;
 }
 
+/* Of a file that is there: it may come later. */
+static bool file_can_switch(const struct options *options, const char *path)
+{
+	char expanded[PATH_MAX];
+	int error = ENAMETOOLONG;
+
+	if (!path)
+		return true;
+	if (!config_expand_path(expanded, sizeof(expanded), path, (long)getpid()))
+		switch_file_read(expanded, &error);
+	if (error)
+		say_of_file(options, "RDMACHUNK_SWITCH_FILE", path, switch_file_error(error));
+	return !error;
+}
+
 bool preload_files(const struct options *options)
 {
 	struct later later;
@@ -143,7 +159,7 @@ bool preload_files(const struct options *options)
 	config_parse(&config, environ);
 	log = file_is_writable(options, "RDMACHUNK_LOG_FILE", config.log_file, &later);
 	stats = file_is_writable(options, "RDMACHUNK_STATS", config.stats, &later);
-	return log && stats;
+	return file_can_switch(options, config.switch_file) && log && stats;
 }
 
 /* Says so if the file at `path` is not the library, or not this one. */

@@ -141,6 +141,7 @@ static void put_settings(struct json *j, const struct config *c)
 	add_string(j, "log", levels[c->log_level]);
 	add_text(j, "log_file", c->log_file);
 	add_text(j, "stats", c->stats);
+	add_text(j, "switch_file", c->switch_file);
 	add_text(j, "error", c->errors ? c->error[0] : NULL);
 	end(j, '}');
 }

@@ -72,6 +72,8 @@ static void put_settings(FILE *out, const struct config *config)
 		put_path(out, "log to", config->log_file);
 	if (config->stats)
 		put_path(out, "statistics to", config->stats);
+	if (config->switch_file)
+		put_path(out, "switch file", config->switch_file);
 }
 
 static const char *waits_for(const struct figures *f)

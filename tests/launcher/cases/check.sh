@@ -272,6 +272,17 @@ check --stats "$tmp/s-%p.jsonl" --log-file stderr.log "$qemu"
 verdict "files that can be written" 0 "ok: RDMACHUNK_STATS=$tmp/s-%p.jsonl can be written"
 expect "files that can be written: not made" "$(ls "$tmp"/s-* stderr.log 2>/dev/null)" ""
 
+# The switch file
+check --switch-file "$tmp/switch-%p" "$qemu"
+verdict "no switch file" 0 "ok: RDMACHUNK_SWITCH_FILE=$tmp/switch-%p does not say off"
+echo off >"$tmp/switch"
+check --switch-file "$tmp/switch" "$qemu"
+verdict "switched off" 1 "warning: RDMACHUNK_SWITCH_FILE=$tmp/switch says off: .*; fix: remove it"
+check --switch-file "$tmp" "$qemu"
+verdict "a switch file that is none" 2 \
+	"problem: RDMACHUNK_SWITCH_FILE=$tmp cannot be read: is not a regular file; fix: .*"
+rm "$tmp/switch"
+
 # Soft-RoCE where nobody else is
 plant_host
 echo lo >"$root/sys/class/infiniband/plant0/parent"

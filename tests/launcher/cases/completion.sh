@@ -26,7 +26,7 @@ ln -sf "$launcher" "$tmp/path/rdmachunk"
 expect "completion: all options" "$(complete_words rdmachunk --)" \
 	"$("$launcher" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort | tr '\n' ' ')"
 expect "completion: an option" "$(complete_words rdmachunk --sh)" "--shift "
-expect "completion: two options" "$(complete_words rdmachunk --shift 25 --s)" "--shift --size --stats "
+expect "completion: two options" "$(complete_words rdmachunk --shift 25 --s)" "--shift --size --stats --switch-file "
 expect "completion: values of --log" "$(complete_words rdmachunk --log '')" "debug error info off warn "
 expect "completion: values of --zeros" "$(complete_words rdmachunk --zeros '')" "off on "
 expect "completion: values of --shift" "$(complete_words rdmachunk --shift 2)" \
@@ -51,6 +51,8 @@ expect "completion: options of status" "$(complete_words rdmachunk status --)" \
 	"$("$launcher" status --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort | tr '\n' ' ')"
 expect "completion: the file of status --prometheus" \
 	"$(complete_words rdmachunk status --prometheus "$tmp/path/st")" "$tmp/path/statistics "
+expect "completion: files of --switch-file" "$(complete_words rdmachunk --switch-file "$tmp/path/st")" \
+	"$tmp/path/statistics "
 # Each value that is offered is one that is taken.
 for option in shift size log writes zeros prefetch ahead; do
 	for value in $(complete_words rdmachunk "--$option" ''); do

@@ -194,6 +194,12 @@ else
 	run "${launch[@]}" --stats "$tmp/others/x" "$qemu" -runas nobody
 	expect "a file that another user may write" "$status" 0
 fi
+run "${launch[@]}" --switch-file "$tmp" "$qemu"
+expect "a switch file that is none: exit status" "$status" 125
+expect "a switch file that is none: message" "$err" \
+	"rdmachunk: --switch-file $tmp: is not a regular file"
+run "${launch[@]}" --switch-file "$tmp/none" "$qemu"
+launched "a switch file that may come" RDMACHUNK_SWITCH_FILE="$tmp/none"
 RDMACHUNK_STATS=/nonexistent/x run "${launch[@]}" "$qemu"
 expect "a variable for a file that cannot be written" "$err" \
 	"rdmachunk: RDMACHUNK_STATS=/nonexistent/x: No such file or directory"

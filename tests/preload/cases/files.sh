@@ -134,6 +134,13 @@ case_files_that_hang()
 			hangs $what $variable
 		done
 	done
+	# Said once for each connection, and the migration is made as if there were none.
+	echo off >switch
+	run shim LD_LIBRARY_PATH="$fakes" LD_PRELOAD="$shim $others/libhang.so" HANG_OPEN="$PWD/switch" \
+		RDMACHUNK_SWITCH_FILE="$PWD/switch" "${migrate[@]}"
+	must_exit shim 0
+	[[ $(count "^rdmachunk: RDMACHUNK_SWITCH_FILE=$PWD/switch: it takes too long to read; taking part: " \
+		shim.err) == 2 && $(wc -l <shim.err) == 2 ]] || fail "$(<shim.err)"
 }
 
 # with_stderr NAME COMMAND... : standard error is file descriptor $err; $err_why says what it is

@@ -100,7 +100,7 @@ case_module_bpftrace()
 	cp "$shim" librdmachunk.so
 	{
 		sed "s|/usr/local/lib/librdmachunk.so|$PWD/librdmachunk.so|" "$source_top/doc/probes.bt"
-		echo "usdt:$PWD/librdmachunk.so:rdmachunk:register { printf(\"seen\\n\"); }"
+		printf 'usdt:%s/librdmachunk.so:rdmachunk:register { printf("seen\\n"); }\n' "$PWD"
 	} >example.bt
 	timeout "$limit" bpftrace -B line example.bt >traced 2>traced.err &
 	tracer=$!
@@ -108,12 +108,14 @@ case_module_bpftrace()
 	# And once more, when all are in.
 	for more in yes no; do
 		while :; do
-			[[ $SECONDS -lt $end ]] && kill -0 "$tracer" ||
+			if [[ $SECONDS -ge $end ]] || ! kill -0 "$tracer"; then
 				fail "nothing was seen: $(tail -n 3 traced.err)"
+			fi
 			run shim LD_LIBRARY_PATH="$fakes" LD_PRELOAD="$PWD/librdmachunk.so" \
 				"$client" migrate 192.0.2.7 source
 			must_exit shim 0
-			[[ $more == yes ]] && ! grep -q seen traced || break
+			[[ $more == no ]] || grep -q seen traced || continue
+			break
 		done
 	done
 	kill -INT "$tracer"
