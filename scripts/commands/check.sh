@@ -59,6 +59,7 @@ distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
+rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came over rxe, and where Yama is in the way
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
@@ -435,6 +436,12 @@ step_rxe-memlock() {
 	with_link 1200 "$STEPS_DIR/rxe-memlock" "$SOURCE_DIR/tests/e2e/run-matrix" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-memlock" \
 		memlock-stock memlock-src-96 memlock-src-128 memlock-dst-96 memlock-dst-128 memlock-both memlock-dense
+}
+
+step_rxe-attach() {
+	build_tree gcc
+	with_link 1800 "$STEPS_DIR/rxe-attach" "$SOURCE_DIR/tests/attach/guest-job" "$BUILD_DIR/gcc" \
+		"$STEPS_DIR/rxe-attach"
 }
 
 step_rxe-discards() {

@@ -3,6 +3,8 @@
 # Not in TESTS: it needs QEMU and the software verbs.
 EXTRA_DIST += \
 	tests/attach/clock \
+	tests/attach/guest-job \
 	tests/attach/helper.c \
 	tests/attach/qmp \
-	tests/attach/run-tests
+	tests/attach/run-tests \
+	tests/attach/run-yama
