@@ -60,6 +60,7 @@ package         | full  | tests  | host  | packages for two releases: made, inst
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came over rxe, and where Yama is in the way
+attach-aarch64  | full  | tests  | host  | attach to QEMUs that run, in an AArch64 machine that is emulated
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
@@ -442,6 +443,23 @@ step_rxe-attach() {
 	build_tree gcc
 	with_link 1800 "$STEPS_DIR/rxe-attach" "$SOURCE_DIR/tests/attach/guest-job" "$BUILD_DIR/gcc" \
 		"$STEPS_DIR/rxe-attach"
+}
+
+step_attach-aarch64() {
+	local root emulator
+
+	if [ "$(uname -m)" != x86_64 ] || ! have_command aarch64-linux-gnu-gcc; then
+		echo "SKIP: cross compilers are installed on Debian and Ubuntu only, and the emulator is for x86-64"
+		return 77
+	fi
+	build_tree cross-aarch64 librdmachunk.la tools/launcher/rdmachunk tests/preload/attached \
+		tests/preload/libslow.la tests/fake/libibverbs.la tests/fake/librdmacm.la
+	root=$(aarch64_root) || return
+	emulator=$(emulator_root) || return
+	"$SOURCE_DIR/tests/attach/run-aarch64" "$BUILD_DIR/cross-aarch64" "$root" "$(cross_root aarch64)/cc" \
+		"$emulator/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$emulator/lib/x86_64-linux-gnu:$emulator/usr/lib/x86_64-linux-gnu" \
+		"$emulator/usr/bin/qemu-system-aarch64"
 }
 
 step_rxe-discards() {
