@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dist_man_MANS += man/librdmachunk.7 man/rdmachunk.1
+dist_man_MANS += man/librdmachunk.7 man/rdmachunk.1 man/rdmachunk-status.1
 # Without json-c there is no program to go with it; make dist takes it along all the same.
 if HAVE_JSONC
 dist_man_MANS += man/rdmachunk-ab.1

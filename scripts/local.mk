@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	scripts/commands/coverage.sh \
 	scripts/commands/demo.sh \
 	scripts/commands/fuzz.sh \
+	scripts/commands/matrix.sh \
 	scripts/commands/package.sh \
 	scripts/commands/sim.sh \
 	scripts/enter-root \
@@ -34,7 +35,6 @@ EXTRA_DIST += \
 	debian/rdmachunk.triggers \
 	debian/rules \
 	debian/source/format \
-	debian/source/lintian-overrides \
 	debian/tests/control \
 	debian/tests/migrate \
 	packaging/rdmachunk.spec \

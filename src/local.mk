@@ -17,6 +17,7 @@ core_sources = \
 	src/core/post_cost.c src/core/post_cost.h \
 	src/core/posting.c src/core/posting.h \
 	src/core/prefetch.c src/core/prefetch.h \
+	src/core/progress.c src/core/progress.h \
 	src/core/ram_blocks.c src/core/ram_blocks.h \
 	src/core/rate.c src/core/rate.h \
 	src/core/recv_queue.c src/core/recv_queue.h \
@@ -33,15 +34,21 @@ util_sources = \
 	src/util/attach_abi.h \
 	src/util/config.c src/util/config.h \
 	src/util/error_text.c src/util/error_text.h \
+	src/util/figures.c src/util/figures.h \
+	src/util/guest_name.c src/util/guest_name.h \
 	src/util/log.c src/util/log.h \
 	src/util/monotonic.h \
+	src/util/output_file.c src/util/output_file.h \
 	src/util/pool.c src/util/pool.h \
+	src/util/printable.c src/util/printable.h \
+	src/util/probes.h \
 	src/util/processors.c src/util/processors.h \
 	src/util/sink.c src/util/sink.h \
 	src/util/spawn.c src/util/spawn.h
 
 # All of the module: tests/engine links it into programs.
 module_sources = $(core_sources) $(util_sources) \
+	src/engine/about.c src/engine/about.h \
 	src/engine/condition.c src/engine/condition.h \
 	src/engine/connection.c src/engine/connection.h \
 	src/engine/datapath.c src/engine/datapath.h \
@@ -49,9 +56,12 @@ module_sources = $(core_sources) $(util_sources) \
 	src/engine/driver.c src/engine/driver.h \
 	src/engine/handle.c src/engine/handle.h \
 	src/engine/limits.c src/engine/limits.h \
+	src/engine/live.c src/engine/live.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
+	src/engine/messages.c src/engine/messages.h \
 	src/engine/mr.c src/engine/mr.h \
+	src/engine/observed.c src/engine/observed.h \
 	src/engine/report.c src/engine/report.h \
 	src/engine/scan.c src/engine/scan.h \
 	src/engine/session.c src/engine/session.h \

@@ -3,7 +3,7 @@
 # help: run the tests, all but the slowest; "check quick", "check full"; or the steps named ("check --list")
 # usage: ./run check [quick | full] [STEP...]
 # usage: ./run check --list
-# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 75,
+# about: Without a STEP all that the check has: "quick" takes two minutes, without a word it takes 20, "full" 100,
 # about: where nothing else runs on two processors. Only what the steps need is installed. A line tells of a
 # about: step that goes on for long, with the last line of its log. At the end each failed test has a line,
 # about: with the log and the command that repeats its step, and each test that was not run, with the reason.
@@ -12,7 +12,7 @@
 #
 # SIZE is the smallest of the checks that has the step. `quick' is for use while working, and takes two
 # minutes at most. `check', which is meant without a word, takes 20 minutes where nothing else runs on
-# two processors; `full' has all that there is, and takes 75. A step may do more in a larger one:
+# two processors; `full' has all that there is, and takes 100. A step may do more in a larger one:
 # CHECK_SIZE.
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
@@ -30,6 +30,7 @@ preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
 fabric          | check | tests  | host  | software verbs
 sim             | quick | tests  | host  | simulated migrations
+status          | check | tests  | host  | rdmachunk status during a migration on the software verbs
 fabric-e2e      | check | tests  | host  | migrations end to end on the software verbs
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
 discards        | check | tests  | host  | guest memory that QEMU discards, migrated on the software verbs
@@ -57,6 +58,7 @@ clang           | check | single | guest | build with clang, warnings as errors
 sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
+first-use       | full  | tests  | host  | the two commands from a clean clone on a bare Debian 12
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
 rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came over rxe, and where Yama is in the way
@@ -128,6 +130,11 @@ step_fabric() {
 	"$SOURCE_DIR/tests/fabric/test-fabric.sh"
 }
 
+step_status() {
+	build_tree gcc
+	"$SOURCE_DIR/tests/status/run-status" --build-dir "$BUILD_DIR/gcc"
+}
+
 # fabric_run NAME OPTION...: one of tests/e2e on the software verbs, where no RDMA link is needed.
 fabric_run() {
 	local name=$1
@@ -194,6 +201,17 @@ step_package() {
 		fi
 	done
 	return "$status"
+}
+
+step_first-use() {
+	local root
+
+	if ! can_be_root; then
+		echo "SKIP first-use: root directories need root; $(why_not_root)"
+		return 77
+	fi
+	root=$(bare_root bookworm) || return
+	"$SOURCE_DIR/tests/first-use/run-tests" "$STEPS_DIR/first-use" "$root"
 }
 
 # What may differ from QEMU to QEMU: what is sent and when, how a connection ends, discards. The driver
@@ -355,9 +373,14 @@ step_sanitizers() {
 }
 
 step_tsan() {
+	local status=0
+
 	build_tree tsan tests/engine/client tests/engine/plain tests/engine/stress tests/preload/client \
-		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la
-	engine_run tsan
+		tests/preload/plain tests/fake/libibverbs.la tests/fake/librdmacm.la tests/unit/test_figures
+	engine_run tsan || status=1
+	# Written and read at the same time.
+	"$BUILD_DIR/tsan/tests/unit/test_figures" || status=1
+	return "$status"
 }
 
 step_coverage() {
@@ -373,7 +396,7 @@ cross() {
 	build_tree "cross-$1" all tests/sim/sim tests/sim/sim-small
 	emulator="qemu-$1 -L $(cross_root "$1")"
 	# Emulation is slow.
-	export CK_TIMEOUT_MULTIPLIER=30 CK_EXCLUDE_TAGS=thread-after-fork
+	export CK_TIMEOUT_MULTIPLIER=10 CK_EXCLUDE_TAGS=thread-after-fork
 	# The other tests' programs are not built: nobody runs them there.
 	tree_check "cross-$1" '^tests/(unit/|ab/test-parts$)' LOG_COMPILER="$emulator" \
 		check_PROGRAMS='' check_LTLIBRARIES=''
@@ -412,10 +435,17 @@ step_fuzz() {
 # That all is in the tarball, and builds from there; the full check runs its tests there as well.
 step_distcheck() {
 	local -a tests=(TESTS=)
+	local missing
 
 	[ "$CHECK_SIZE" != full ] || tests=()
 	build_tree gcc
 	make -C "$BUILD_DIR/gcc" -j "$JOBS" distcheck "${tests[@]}"
+	missing=$(comm -23 <(git ls-files 2>/dev/null | grep -vE '\.git(ignore|keep)$' | sort) \
+		<(tar -tf "$BUILD_DIR"/gcc/rdmachunk-*.tar.xz | sed 's,^[^/]*/,,' | sort))
+	[ -z "$missing" ] || {
+		echo "error: not in the tarball: $missing"
+		return 1
+	}
 }
 
 # Each case boots a guest, or two; without arguments the script runs all of them.

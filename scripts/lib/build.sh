@@ -117,7 +117,12 @@ build_tree() {
 		fi
 		echo "$found" >"$tree/configured-for"
 	fi
-	if [ $# -gt 0 ]; then
+	if [ "${1:-}" = all ]; then
+		# By itself: it is done by another make, which would write the same files at the same time.
+		make -C "$tree" -j "$JOBS" all || status=$?
+		shift
+		[ $# -eq 0 ] || [ "$status" -ne 0 ] || make -C "$tree" -j "$JOBS" "$@" || status=$?
+	elif [ $# -gt 0 ]; then
 		make -C "$tree" -j "$JOBS" "$@" || status=$?
 	else
 		# TESTS= builds the test programs and runs none; a log of its own, for tests may run meanwhile.

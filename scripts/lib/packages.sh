@@ -33,6 +33,7 @@ guest privileges | command setpriv  | util-linux              | util-linux
 guest linux | command gzip          | gzip                    | gzip
 guest linux | command xz            | xz-utils                | xz
 guest | command zstd                | zstd                    | zstd
+unit | header sys/sdt.h             | systemtap-sdt-dev       | systemtap-sdt-devel
 demo chart | command gnuplot        | gnuplot-nox gnuplot     | gnuplot-minimal gnuplot
 roots package | command mmdebstrap  | mmdebstrap              | mmdebstrap
 package | command unshare           | util-linux              | util-linux
@@ -57,6 +58,7 @@ spelling | command codespell        | codespell               | codespell
 preload | command readelf           | binutils                | binutils
 build | command diff                | diffutils               | diffutils
 preload | command perl              | perl                    | perl-interpreter
+preload | command bpftrace          | bpftrace                | bpftrace
 preload | command valgrind          | valgrind                | valgrind
 preload linux systemd | command python3 | python3             | python3
 format | command git                | git                     | git-core
@@ -101,6 +103,7 @@ ab              | qemu man chart privileges
 clang           | clang json unit static
 sanitizers      | sanitizers json unit jq preload
 package         | package roots
+first-use       | package roots
 '
 
 # An ordinary user's PATH may lack the administrator's directories.

@@ -22,6 +22,11 @@ package_root() {
 	echo "$root"
 }
 
+# bare_root RELEASE: one that is no more than what Debian makes of it by itself, with apt-get.
+bare_root() {
+	package_root "bare-$1" "$1" apt --variant=minbase
+}
+
 # base-files brings the links that lead to the loader.
 readonly QEMU_PACKAGES=base-files,bash,coreutils,qemu-system-x86,ibverbs-providers,rdma-core
 

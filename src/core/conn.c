@@ -6,6 +6,7 @@
 
 #include "core/conn_private.h"
 #include "core/verbs_values.h"
+#include "util/probes.h"
 
 enum conn_state conn_state(const struct conn *c)
 {
@@ -204,6 +205,8 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 	case SOURCE_HOLD:
 		c->counters.requests_answered++;
 		c->counters.requests_held++;
+		PROBE3(hold, c->source.request.asked.block, c->source.request.asked.addr,
+		       c->source.request.asked.chunks);
 		deliver(c, delivery_answered(&c->delivery, wr->wr_id));
 		return 0;
 	case SOURCE_REPLACE:

@@ -189,6 +189,11 @@ void order_withdraw_request(struct order *t)
 	t->request.state = ORDER_REQUEST_NONE;
 }
 
+bool order_request_is_open(const struct order *t)
+{
+	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_SENT;
+}
+
 void order_request_answered(struct order *t)
 {
 	t->request.state = ORDER_REQUEST_ANSWERED;
@@ -537,6 +542,11 @@ bool order_waits_for_room(const struct order *t)
 bool order_expects_ready(const struct order *t)
 {
 	return t->zeros.unacknowledged || request_is_out(t);
+}
+
+bool order_waits_for_ready(const struct order *t)
+{
+	return !is_broken(t) && order_expects_ready(t) && (t->ordered.pending || t->writes.count);
 }
 
 /* There are writes, and the first of them waits for the READY of a run. */

@@ -193,6 +193,9 @@ void order_request(struct order *t, const struct wire_register *message);
 /* It is queued still, and is not to be sent. */
 void order_withdraw_request(struct order *t);
 
+/* It is queued or sent, and its result has not come. */
+bool order_request_is_open(const struct order *t);
+
 /* Its result has come. */
 void order_request_answered(struct order *t);
 
@@ -250,6 +253,9 @@ uint64_t order_queue_ns(const struct order *t);
 
 /* Has the destination a message of our own that it has not answered? */
 bool order_expects_ready(const struct order *t);
+
+/* Is anything kept back until the destination answers such a message? */
+bool order_waits_for_ready(const struct order *t);
 
 /* Could our request go, but for room in the send queue? */
 bool order_waits_for_room(const struct order *t);

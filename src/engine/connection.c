@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/connection.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "engine/driver.h"
 #include "engine/limits.h"
+#include "engine/live.h"
 #include "engine/mr.h"
+#include "engine/observed.h"
 #include "engine/report.h"
 #include "engine/sessions.h"
 #include "util/error_text.h"
@@ -131,6 +132,8 @@ void connection_destroy_qp(struct rdma_cm_id *id)
 	struct session *s = sessions_lock_id(id);
 
 	if (!s) {
+		if (!session_config()->enabled)
+			observed_end(id, false);
 		verbs_real()->destroy_qp(id);
 		return;
 	}
@@ -140,7 +143,8 @@ void connection_destroy_qp(struct rdma_cm_id *id)
 	 */
 	driver_stop(s);
 	sessions_untrack(s);
-	report_session(s);
+	report_session(s, false);
+	live_end(s);
 	verbs_real()->destroy_qp(id);
 	end(s);
 }
@@ -164,18 +168,6 @@ static int take_over_receives(struct session *s, const char **reason)
 	return ret;
 }
 
-static void note_peer(struct session *s, struct rdma_cm_id *id)
-{
-	const struct sockaddr *peer = rdma_get_peer_addr(id);
-
-	if (peer->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
-			  s->peer, sizeof(s->peer));
-	else if (peer->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
-			  s->peer, sizeof(s->peer));
-}
-
 /* This peer has given up once when it was asked for more. */
 static void ask_singly(struct session *s)
 {
@@ -188,7 +180,7 @@ static void ask_singly(struct session *s)
 		"the last migration to %s ended while memory was being registered there; asking for "
 		"QEMU's own chunks only. Raise the limit of locked memory of the QEMU there "
 		"(ulimit -l, LimitMEMLOCK=, libvirt's hard_limit)",
-		s->peer);
+		s->about.peer);
 }
 
 /* Lock held. Why this connection is not for us, or NULL. */
@@ -235,10 +227,9 @@ static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire
 	const char *reason;
 	int ret = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &s->started);
 	conn_set_role(s->conn, role);
-	note_peer(s, id);
-	report_begin(s);
+	about_begin(&s->about, id, role);
+	report_begin(&s->about);
 	reason = unfit(s, caps);
 	if (!reason && role == CONN_SOURCE)
 		ret = take_over_receives(s, &reason);
@@ -246,7 +237,7 @@ static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire
 		return ret;
 	if (reason)
 		return driver_pass_through(s, reason);
-	if (role == CONN_SOURCE && limits_peer(s->peer))
+	if (role == CONN_SOURCE && limits_peer(s->about.peer))
 		ask_singly(s);
 	if (role == CONN_DESTINATION) {
 		conn_keep_recvs(s->conn);
@@ -258,8 +249,9 @@ static int take_over(struct session *s, struct rdma_cm_id *id, const struct wire
 	conn_start(s->conn, max_message(id));
 	if (role == CONN_DESTINATION)
 		sessions_add_destination(s);
+	live_begin(s);
 	log_info("%s of a migration, peer %s, regions of 2^%u bytes", conn_role_name(role),
-		 s->peer[0] ? s->peer : "unknown", session_config()->shift);
+		 about_peer(&s->about), session_config()->shift);
 	return 0;
 }
 
@@ -276,6 +268,8 @@ static int start(struct rdma_cm_id *id, const struct rdma_conn_param *param, enu
 		    caps.version == WIRE_VERSION;
 	if (migration)
 		report_config();
+	if (migration && !session_config()->enabled)
+		observed_begin(id, role);
 	s = sessions_lock_id(id);
 	if (!s)
 		return 0;
@@ -316,8 +310,11 @@ int connection_disconnect(struct rdma_cm_id *id)
 	struct session *s = sessions_lock_id(id);
 
 	if (s) {
-		report_session(s);
+		report_session(s, true);
+		live_end(s);
 		pthread_mutex_unlock(&s->lock);
+	} else if (!session_config()->enabled) {
+		observed_end(id, true);
 	}
 	return verbs_real()->disconnect(id);
 }

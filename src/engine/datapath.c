@@ -4,7 +4,8 @@
 #include <errno.h>
 
 #include "engine/driver.h"
-#include "util/monotonic.h"
+#include "engine/live.h"
+#include "engine/messages.h"
 
 /* Lock held. The session may have ended since the QP was looked up without the lock. */
 static enum conn_state state_of(const struct session *s, const struct ibv_qp *qp)
@@ -108,6 +109,7 @@ void datapath_arm(struct session *s, const struct ibv_cq *cq)
 	if (is_of(s, cq, which)) {
 		conn_arm(s->conn, which);
 		driver_run(s);
+		live_sleeps(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
@@ -136,6 +138,14 @@ static int take_recv(struct session *s, const struct ibv_recv_wr *wr)
 	return conn_post_recv(s->conn, &request);
 }
 
+/* QEMU posts its three again and again. */
+static void note_recvs(struct session *s, const struct ibv_recv_wr *wr)
+{
+	for (; wr; wr = wr->next)
+		if (wr->num_sge == 1)
+			messages_recv_posted(s, wr->wr_id, wr->sg_list[0].addr);
+}
+
 int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr *wr,
 		       struct ibv_recv_wr **bad_wr)
 {
@@ -145,6 +155,8 @@ int datapath_post_recv(struct session *s, struct ibv_qp *qp, struct ibv_recv_wr 
 	if (state_of(s, qp) == CONN_CANDIDATE && wr && wr->num_sge != 1)
 		ret = driver_pass_through(s, "its receive requests have another shape");
 	if (!ret && !receives_are_ours(s, qp)) {
+		if (state_of(s, qp) == CONN_ACTIVE)
+			note_recvs(s, wr);
 		ret = verbs_post_recv(&s->ops, qp, wr, bad_wr);
 		goto out;
 	}
@@ -183,7 +195,7 @@ static int exchange(struct session *s, enum conn_cq which, int found, int entrie
 	int taken;
 
 	if (found)
-		conn_time(s->conn, monotonic_ns());
+		live_time(s);
 	for (int i = 0; i < found; i++)
 		driver_completed(s, &wc[i]);
 	taken = take_due(s, which, entries, wc);

@@ -9,6 +9,7 @@
 
 #include "engine/mapping.h"
 #include "util/monotonic.h"
+#include "util/probes.h"
 
 /* A part of a RAM block that one mapping of this process backs. */
 struct area {
@@ -85,8 +86,10 @@ static void report(const struct area *area, uint64_t start, uint64_t end)
 		start = area->mapping.start;
 	if (end > area->mapping.end)
 		end = area->mapping.end;
-	if (start < end)
-		ram_blocks_discard(blocks, area->block, (struct range){start - base, end - base});
+	if (start >= end)
+		return;
+	PROBE2(discard, start, end - start);
+	ram_blocks_discard(blocks, area->block, (struct range){start - base, end - base});
 }
 
 /* A hole in a file that may be mapped a second time: which one it is cannot be told. */

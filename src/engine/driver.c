@@ -2,16 +2,20 @@
 #include "engine/driver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "engine/condition.h"
 #include "engine/limits.h"
+#include "engine/live.h"
+#include "engine/messages.h"
 #include "engine/mr.h"
 #include "engine/sessions.h"
 #include "util/error_text.h"
 #include "util/log.h"
 #include "util/monotonic.h"
+#include "util/probes.h"
 
 /* Completions taken in one go from a CQ that QEMU is not looking at. */
 #define DRAIN 16
@@ -43,13 +47,16 @@ static int post(const struct session *s, const struct conn_send *send, unsigned 
 {
 	struct ibv_send_wr wr[ORDER_BATCH], *bad = wr;
 	struct ibv_sge sge[ORDER_BATCH];
+	uint64_t bytes = 0;
 	int ret;
 
 	for (unsigned int i = 0; i < count; i++) {
 		compose(&send[i], &wr[i], &sge[i]);
 		wr[i].next = i + 1 < count ? &wr[i + 1] : NULL;
+		bytes += send[i].length;
 	}
 	ret = verbs_post_send(&s->ops, s->qp, wr, &bad);
+	PROBE4(post, s->qp->qp_num, count, bytes, ret);
 	*posted = ret ? (unsigned int)(bad - wr) : count;
 	return ret;
 }
@@ -98,8 +105,10 @@ static int post_recv(struct session *s, const struct conn_recv *recv)
 	struct ibv_recv_wr *bad;
 	int ret = verbs_post_recv(&s->ops, s->qp, &wr, &bad);
 
-	if (!ret)
+	if (!ret) {
 		s->recvs_posted++;
+		messages_recv_posted(s, recv->wr_id, recv->addr);
+	}
 	return ret;
 }
 
@@ -110,6 +119,7 @@ static void fail(struct session *s, const struct conn_action *action)
 	if (action->abort.cause)
 		log_error("registering memory that was discarded: %s",
 			  error_text(action->abort.cause));
+	PROBE2(fail, action->abort.reason, action->abort.error);
 	log_error("%s: %s; failing the migration", action->abort.reason,
 		  error_text(action->abort.error));
 	verbs_fail_qp(s->qp);
@@ -127,6 +137,8 @@ void driver_completed(struct session *s, const struct ibv_wc *wc)
 		.vendor_err = wc->vendor_err,
 	};
 
+	PROBE4(complete, s->qp->qp_num, wc->wr_id, wc->status, wc->byte_len);
+	messages_completed(s, wc);
 	conn_completed(s->conn, &done);
 }
 
@@ -136,7 +148,7 @@ bool driver_drain(struct session *s, enum conn_cq cq)
 	int found = s->ops.poll_cq(s->cq[cq], DRAIN, wc);
 
 	if (found > 0)
-		conn_time(s->conn, monotonic_ns());
+		live_time(s);
 	for (int i = 0; i < found; i++)
 		driver_completed(s, &wc[i]);
 	return found > 0;
@@ -156,8 +168,15 @@ static int post_apart(struct session *s, const struct conn_action *action, unsig
 
 static void scan(struct session *s, const struct conn_action *action, struct conn_result *result)
 {
+	uint64_t began = monotonic_ns();
+
 	pthread_mutex_unlock(&s->lock);
 	result->found = scan_find(&s->scan, &action->scan);
+	log_debug("looked for data in block %" PRIu32 " from %" PRIu64 ": found %" PRIu64
+		  " bytes at %" PRIu64 " in %" PRIu64 " ns",
+		  action->scan.block, action->scan.range.start,
+		  result->found.end - result->found.start, result->found.start,
+		  monotonic_ns() - began);
 	pthread_mutex_lock(&s->lock);
 }
 
@@ -190,13 +209,15 @@ static bool perform(struct session *s, const struct conn_action *action, bool wo
 		fail(s, action);
 		break;
 	case CONN_SHUN:
-		limits_note_peer(s->peer);
+		limits_note_peer(s->about.peer);
 		break;
 	case CONN_POST_RECV:
 		result->error = -post_recv(s, &action->recv);
 		break;
 	case CONN_POST_MESSAGE:
 		result->error = -post(s, action->post.wr, action->post.count, &result->posted);
+		if (!result->error)
+			messages_sent(action->post.wr);
 		break;
 	case CONN_POST_WRITES:
 		result->error = -(worker ? post_apart : post_measured)(s, action, &result->posted);
@@ -266,7 +287,7 @@ static enum worker_next work(void *argument, unsigned int kinds)
 	if (action.kind == CONN_SCAN || action.kind == CONN_REGISTER)
 		wake_prefetcher(s);
 	found = perform(s, &action, true, &result);
-	conn_time(s->conn, monotonic_ns());
+	live_time(s);
 	conn_done(s->conn, &action, &result);
 	driver_run(s);
 	return found ? WORKER_AGAIN : WORKER_NAP;
@@ -354,7 +375,7 @@ int driver_run(struct session *s)
 			break;
 		}
 		perform(s, &action, false, &result);
-		conn_time(s->conn, monotonic_ns());
+		live_time(s);
 		conn_done(s->conn, &action, &result);
 		/* The caller knows whether it can do without. */
 		if (action.kind == CONN_POST_RECV && result.error && !conn_error(s->conn)) {

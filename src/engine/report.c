@@ -11,6 +11,7 @@
 
 #include "engine/sessions.h"
 #include "util/error_text.h"
+#include "util/guest_name.h"
 #include "util/log.h"
 #include "util/monotonic.h"
 #include "util/sink.h"
@@ -52,67 +53,123 @@ static void put_messages(struct line *line, const char *name, const uint64_t cou
 	put(line, "}");
 }
 
-/* One counter of a connection: its name in the line and in the manual page. */
-struct counter {
-	const char *name;
-	uint64_t value;
-};
-
-static double seconds_since(const struct timespec *start)
+/* A string of the user's, with no control characters. */
+static void put_string(struct line *line, const char *string)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+	put(line, "\"");
+	for (; *string; string++)
+		put(line, "%s%c", *string == '"' || *string == '\\' ? "\\" : "", *string);
+	put(line, "\"");
 }
 
-static void compose(struct line *line, const struct session *s)
+/* How the migration ended, as far as can be seen here. */
+static const char *outcome(const struct session *s, const struct conn_figures *f, bool disconnected)
 {
-	struct conn_figures f;
+	if (conn_state(s->conn) == CONN_FAILED)
+		return "failed";
+	/* QEMU may say ERROR before it disconnects (migration/rdma.c, qemu_rdma_cleanup), but
+	 * does not always where it is cancelled: without one it may be complete or not. */
+	if (s->peer_error || f->messages.sent[WIRE_ERROR])
+		return "aborted";
+	if (!disconnected)
+		return "unfinished";
+	return conn_state(s->conn) == CONN_ACTIVE ? "closed" : "disconnected";
+}
 
-	conn_figures(s->conn, &f);
-	const struct counter counters[] = {
-		{"requests_seen", f.messages.requests_seen},
-		{"requests_sent", f.messages.requests_sent},
-		{"requests_widened", f.messages.requests_widened},
-		{"requests_answered", f.messages.requests_answered},
-		{"requests_held", f.messages.requests_held},
-		{"requests_ahead", f.messages.requests_prefetched},
-		{"unregisters_answered", f.messages.unregisters_answered},
-		{"registrations_asked", f.mrs.asked},
-		{"registrations_made", f.mrs.made},
-		{"registrations_ahead", f.mrs.prefetched},
-		{"registrations_renewed", f.mrs.renewed},
-		{"registration_fallbacks", f.fallbacks},
-		{"largest_registration_bytes", f.mrs.largest},
-		{"pinned_peak_bytes", f.mrs.pinned_peak},
-		{"writes", f.order.writes},
-		{"write_bytes", f.order.write_bytes},
-		{"write_wrs", f.order.write_wrs},
-		{"wrs", f.order.wrs},
-		{"doorbells", f.order.doorbells},
-		{"doorbells_delegated", s->delegated},
-		{"signaled", f.order.signaled},
-		{"writes_withheld", f.order.withheld},
-		{"fences", f.order.fenced},
-		{"zeros", f.messages.zeros_seen},
-		{"zeros_merged", f.order.zeros_kept},
-		{"zeros_sent", f.order.zeros_sent},
-		{"scanned_bytes", atomic_load(&s->scan.bytes)},
-		{"scan_cpu_ns", atomic_load(&s->scan.cpu_ns)},
+/* What every line has. */
+static void begin_line(struct line *line, const struct about *about, const char *state)
+{
+	const char *guest = guest_name();
+
+	put(line, "{\"pid\": %ld, \"version\": \"" PACKAGE_VERSION "\"", (long)getpid());
+	if (guest[0]) {
+		put(line, ", \"guest\": ");
+		put_string(line, guest);
+	}
+	put(line, ", \"role\": \"%s\", \"state\": \"%s\", \"peer\": \"%s\"",
+	    conn_role_name(about->role), state, about->peer);
+}
+
+static void end_line(struct line *line, const char *how, double seconds)
+{
+	put(line, ", \"outcome\": \"%s\", \"seconds\": %.6f}\n", how, seconds);
+}
+
+void report_counters(const struct session *s, const struct conn_figures *f,
+		     uint64_t counter[FIGURES_COUNTERS])
+{
+	const uint64_t counters[FIGURES_COUNTERS] = {
+		[FIGURES_REQUESTS_SEEN] = f->messages.requests_seen,
+		[FIGURES_REQUESTS_SENT] = f->messages.requests_sent,
+		[FIGURES_REQUESTS_WIDENED] = f->messages.requests_widened,
+		[FIGURES_REQUESTS_ANSWERED] = f->messages.requests_answered,
+		[FIGURES_REQUESTS_HELD] = f->messages.requests_held,
+		[FIGURES_REQUESTS_AHEAD] = f->messages.requests_prefetched,
+		[FIGURES_UNREGISTERS_ANSWERED] = f->messages.unregisters_answered,
+		[FIGURES_REGISTRATIONS_ASKED] = f->mrs.asked,
+		[FIGURES_REGISTRATIONS_MADE] = f->mrs.made,
+		[FIGURES_REGISTRATIONS_AHEAD] = f->mrs.prefetched,
+		[FIGURES_REGISTRATIONS_RENEWED] = f->mrs.renewed,
+		[FIGURES_REGISTRATION_FALLBACKS] = f->fallbacks,
+		[FIGURES_LARGEST_REGISTRATION_BYTES] = f->mrs.largest,
+		[FIGURES_PINNED_PEAK_BYTES] = f->mrs.pinned_peak,
+		[FIGURES_WRITES] = f->order.writes,
+		[FIGURES_WRITE_BYTES] = f->order.write_bytes,
+		[FIGURES_WRITE_WRS] = f->order.write_wrs,
+		[FIGURES_WRS] = f->order.wrs,
+		[FIGURES_DOORBELLS] = f->order.doorbells,
+		[FIGURES_DOORBELLS_DELEGATED] = s->delegated,
+		[FIGURES_SIGNALED] = f->order.signaled,
+		[FIGURES_WRITES_WITHHELD] = f->order.withheld,
+		[FIGURES_FENCES] = f->order.fenced,
+		[FIGURES_ZEROS] = f->messages.zeros_seen,
+		[FIGURES_ZEROS_MERGED] = f->order.zeros_kept,
+		[FIGURES_ZEROS_SENT] = f->order.zeros_sent,
+		[FIGURES_SCANNED_BYTES] = atomic_load(&s->scan.bytes),
+		[FIGURES_SCAN_CPU_NS] = atomic_load(&s->scan.cpu_ns),
 	};
 
-	put(line, "{\"pid\": %ld, \"role\": \"%s\", \"state\": \"%s\", \"peer\": \"%s\"",
-	    (long)getpid(), conn_role_name(conn_role(s->conn)),
-	    conn_state_name(conn_state(s->conn)), s->peer);
+	memcpy(counter, counters, sizeof(counters));
+}
+
+static void put_counters(struct line *line, const struct session *s, const struct conn_figures *f)
+{
+	uint64_t counter[FIGURES_COUNTERS];
+
+	report_counters(s, f, counter);
+	for (size_t i = 0; i < FIGURES_COUNTERS; i++)
+		put(line, ", \"%s\": %" PRIu64, figures_counter_names[i], counter[i]);
+	put_messages(line, "messages_sent", f->messages.sent);
+	put_messages(line, "messages_received", f->messages.received);
+}
+
+static void compose(struct line *line, const struct session *s, const struct conn_figures *f)
+{
+	begin_line(line, &s->about, conn_state_name(conn_state(s->conn)));
 	if (s->passthrough_reason)
 		put(line, ", \"reason\": \"%s\"", s->passthrough_reason);
-	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, f.shift, f.chunk);
-	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		put(line, ", \"%s\": %" PRIu64, counters[i].name, counters[i].value);
-	put_messages(line, "messages_sent", f.messages.sent);
-	put_messages(line, "messages_received", f.messages.received);
-	put(line, ", \"seconds\": %.6f}\n", seconds_since(&s->started));
+	put(line, ", \"shift\": %u, \"chunk_bytes\": %" PRIu64, f->shift, f->chunk);
+	put_counters(line, s, f);
+}
+
+/* The line of the log. */
+static void say(const struct session *s, const struct conn_figures *f, const char *how,
+		double seconds)
+{
+	unsigned long long bytes = f->order.write_bytes, made = f->mrs.made;
+	const char *role = conn_role_name(s->about.role), *peer = about_peer(&s->about);
+
+	if (conn_state(s->conn) == CONN_PASSTHROUGH)
+		log_info("%s of a migration, peer %s: %s after %.3f s", role, peer, how, seconds);
+	else if (s->about.role == CONN_SOURCE)
+		log_info("%s of a migration, peer %s: %s after %.3f s, %llu bytes (%.2f Gbit/s), "
+			 "%llu registrations",
+			 role, peer, how, seconds, bytes,
+			 seconds > 0 ? (double)bytes * 8e-9 / seconds : 0.0, made);
+	else
+		/* The adapter writes, and nobody here counts. */
+		log_info("%s of a migration, peer %s: %s after %.3f s, %llu registrations", role,
+			 peer, how, seconds, made);
 }
 
 /* How long exit() may be held up by threads that have a session's lock. */
@@ -142,39 +199,81 @@ static void init_file(void)
 	sink_init(&file);
 }
 
-void report_begin(struct session *s)
+void report_begin(struct about *about)
 {
 	const char *target = session_config()->stats;
 	char path[PATH_MAX];
 
-	if (!target)
+	about->reporter = getpid();
+	atomic_store(&owner, (long)about->reporter);
+	if (!target || to_stderr())
 		return;
-	if (!to_stderr()) {
-		if (config_expand_path(path, sizeof(path), target, (long)getpid())) {
-			no_file(target, error_text(ENAMETOOLONG));
-			return;
-		}
-		pthread_once(&file_once, init_file);
-		sink_open(&file, path);
+	if (config_expand_path(path, sizeof(path), target, (long)getpid())) {
+		no_file(target, error_text(ENAMETOOLONG));
+		return;
 	}
-	s->reporter = getpid();
-	atomic_store(&owner, (long)s->reporter);
+	pthread_once(&file_once, init_file);
+	sink_open(&file, path);
 }
 
-void report_session(struct session *s)
+/* Is it to be told of, by this process? That happens once. */
+static bool is_due(struct about *about)
+{
+	bool due = about->reporter && about->reporter == getpid();
+
+	if (due)
+		about->reporter = 0;
+	return due;
+}
+
+static void deliver(struct line *line)
+{
+	if (to_stderr()) {
+		log_stderr(line->text, line->used);
+	} else {
+		sink_put(&file, line->text, line->used);
+		sink_close(&file);
+	}
+}
+
+void report_session(struct session *s, bool disconnected)
 {
 	struct line line = {.used = 0};
 	int saved_errno = errno;
+	struct conn_figures f;
+	const char *how;
+	double seconds;
 
-	if (!s->reporter || s->reporter != getpid())
+	if (!is_due(&s->about))
 		return;
-	s->reporter = 0;
-	compose(&line, s);
-	if (to_stderr()) {
-		log_stderr(line.text, line.used);
-	} else {
-		sink_put(&file, line.text, line.used);
-		sink_close(&file);
+	seconds = about_seconds(&s->about);
+	conn_figures(s->conn, &f);
+	how = outcome(s, &f, disconnected);
+	say(s, &f, how, seconds);
+	if (session_config()->stats) {
+		compose(&line, s, &f);
+		end_line(&line, how, seconds);
+		deliver(&line);
+	}
+	errno = saved_errno;
+}
+
+void report_observed(struct about *about, bool disconnected)
+{
+	const char *how = disconnected ? "disconnected" : "unfinished";
+	struct line line = {.used = 0};
+	int saved_errno = errno;
+	double seconds;
+
+	if (!is_due(about))
+		return;
+	seconds = about_seconds(about);
+	log_info("%s of a migration, peer %s, left alone: %s after %.3f s",
+		 conn_role_name(about->role), about_peer(about), how, seconds);
+	if (session_config()->stats) {
+		begin_line(&line, about, "off");
+		end_line(&line, how, seconds);
+		deliver(&line);
 	}
 	errno = saved_errno;
 }
@@ -196,17 +295,20 @@ void report_exit(void)
 {
 	uint64_t end;
 
-	if (atomic_load(&owner) != (long)getpid())
+	if (atomic_load(&owner) != (long)getpid() ||
+	    (!session_config()->stats && !log_is(CONFIG_LOG_INFO)))
 		return;
 	end = monotonic_ns() + EXIT_NS;
 	for (struct session *s = sessions_next(NULL); s; s = sessions_next(s)) {
 		if (!lock_until(s, end)) {
-			log_warn("RDMACHUNK_STATS=%.200s: a connection is busy at exit: its "
-				 "statistics are lost",
-				 session_config()->stats);
+			if (session_config()->stats)
+				log_warn(
+					"RDMACHUNK_STATS=%.200s: a connection is busy at exit: its "
+					"statistics are lost",
+					session_config()->stats);
 			continue;
 		}
-		report_session(s);
+		report_session(s, false);
 		pthread_mutex_unlock(&s->lock);
 	}
 }

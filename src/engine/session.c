@@ -104,10 +104,11 @@ int session_begin(struct session *s, struct ibv_qp *qp, const struct ibv_qp_init
 	s->warned_fallback = false;
 	s->delegated = 0;
 	s->passthrough_reason = NULL;
-	s->reporter = 0;
 	s->destination = false;
-	memset(&s->started, 0, sizeof(s->started));
-	s->peer[0] = '\0';
+	memset(&s->about, 0, sizeof(s->about));
+	memset(s->recvs, 0, sizeof(s->recvs));
+	s->peer_error = false;
+	s->figures.page = NULL;
 	s->live = true;
 	return 0;
 }

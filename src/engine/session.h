@@ -6,15 +6,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
-#include <time.h>
 
 #include "core/conn.h"
 #include "core/post_cost.h"
+#include "engine/about.h"
 #include "engine/scan.h"
 #include "engine/verbs.h"
 #include "engine/worker.h"
 #include "util/config.h"
+#include "util/figures.h"
 
 /*
  * A session is one migration connection of this process: a cm_id, its QP and
@@ -32,6 +32,23 @@ enum session_worker {
 	SESSION_PREFETCHER, /* look for data, and register it before QEMU asks: this one and
 			     * those behind it */
 	SESSION_WORKERS = SESSION_PREFETCHER + CONFIG_THREADS_MAX,
+};
+
+/* A RECV on the real queue: of ours at a source, of QEMU's, which has three, at a destination. */
+#define SESSION_RECVS RECV_QUEUE_BUFFERS
+
+struct session_recv {
+	uint64_t wr_id;
+	uint64_t addr; /* 0: none */
+};
+
+/* See engine/live.h. */
+struct session_figures {
+	struct figures_page *page; /* NULL: there is none */
+	int fd;
+	uint64_t at; /* ns: when it was written */
+	bool asleep; /* it says that QEMU sleeps */
+	struct figures last;
 };
 
 struct session {
@@ -67,10 +84,12 @@ struct session {
 	bool warned_fallback;
 	uint64_t delegated; /* calls of post_send made by the poster */
 	const char *passthrough_reason;
-	pid_t reporter;	  /* who tells of it in the end; 0: nobody, or it has been done */
 	bool destination; /* counted by sessions_destinations() */
-	struct timespec started;
-	char peer[64]; /* its address, for people */
+	struct about about;
+	/* Where what arrives is, at either end, and whether that was an ERROR. */
+	struct session_recv recvs[SESSION_RECVS];
+	bool peer_error;
+	struct session_figures figures;
 };
 
 #define SESSION_LISTENS(cq) ((unsigned int)(cq) + 1)

@@ -2,7 +2,13 @@
 #include "engine/verbs.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+
+#include "util/error_text.h"
+#include "util/log.h"
+#include "util/monotonic.h"
+#include "util/probes.h"
 
 _Thread_local unsigned int guard_depth;
 
@@ -55,7 +61,9 @@ int verbs_post_recv(const struct verbs_ops *ops, struct ibv_qp *qp, struct ibv_r
 int verbs_register(enum verbs_register with, struct ibv_pd *pd, void *addr, size_t length,
 		   int access, struct ibv_mr **mr)
 {
+	uint64_t began = monotonic_ns(), took;
 	struct ibv_mr *made = NULL;
+	int ret;
 
 	guard_enter();
 	if (with == VERBS_REG_MR && real->reg_mr)
@@ -65,10 +73,14 @@ int verbs_register(enum verbs_register with, struct ibv_pd *pd, void *addr, size
 	else
 		errno = ENOSYS;
 	guard_leave();
-	if (!made)
-		return errno ? -errno : -EIO;
-	*mr = made;
-	return 0;
+	ret = made ? 0 : errno ? -errno : -EIO;
+	took = monotonic_ns() - began;
+	PROBE5(register, addr, length, access, ret, took);
+	log_debug("registered %zu bytes at %p, access 0x%x: %s, %" PRIu64 " ns", length, addr,
+		  (unsigned int)access, ret ? error_text(-ret) : "done", took);
+	if (made)
+		*mr = made;
+	return ret;
 }
 
 int verbs_deregister(struct ibv_mr *mr)
@@ -77,6 +89,7 @@ int verbs_deregister(struct ibv_mr *mr)
 
 	if (!real->dereg_mr)
 		return -ENOSYS;
+	log_debug("deregistering %zu bytes at %p", mr->length, mr->addr);
 	guard_enter();
 	errno = 0;
 	ret = negative(real->dereg_mr(mr));

@@ -6,6 +6,7 @@
 
 #include "engine/connection.h"
 #include "engine/handle.h"
+#include "engine/observed.h"
 #include "engine/report.h"
 #include "hook/attach.h"
 #include "hook/ops.h"
@@ -168,4 +169,5 @@ EXPORT int ibv_close_device(struct ibv_context *context)
 static void __attribute__((destructor)) process_ends(void)
 {
 	report_exit();
+	observed_exit();
 }

@@ -7,15 +7,29 @@
 
 #define PREFIX "RDMACHUNK_"
 
-static void complain(char (*list)[CONFIG_MESSAGE_LEN], size_t *count, const char *name,
-		     const char *value, const char *rest)
+/* As the user typed it. */
+static const char *spelling(const struct config *cfg, const char *name)
 {
+	for (size_t i = 0; cfg->typed && config_variables[i].name; i++)
+		if (cfg->typed[i] && !strcmp(config_variables[i].name, name))
+			return cfg->typed[i];
+	return name;
+}
+
+static void complain(const struct config *cfg, char (*list)[CONFIG_MESSAGE_LEN], size_t *count,
+		     const char *name, const char *value, const char *rest)
+{
+	const char *typed = spelling(cfg, name);
 	char *message = list[*count];
+	char between = '=';
 
 	if (*count == CONFIG_MESSAGES_MAX)
 		return;
+	/* "--shift 31", but "--shift=" where a space would hide what the value is. */
+	if (typed != name && *value && *value != ' ')
+		between = ' ';
 	/* A long value must not push what is allowed out of the line. */
-	snprintf(message, CONFIG_MESSAGE_LEN, "%.64s=%.64s %s", name, value, rest);
+	snprintf(message, CONFIG_MESSAGE_LEN, "%.64s%c%.64s %s", typed, between, value, rest);
 	(*count)++;
 	/* One line, and nothing that a terminal would act on. */
 	for (; *message; message++)
@@ -246,7 +260,7 @@ static void parse_entry(struct config *cfg, const char *entry)
 			continue;
 		if (!v->parse(cfg, value)) {
 			snprintf(rest, sizeof(rest), "is not allowed: use %s", v->allowed);
-			complain(cfg->error, &cfg->errors, v->name, value, rest);
+			complain(cfg, cfg->error, &cfg->errors, v->name, value, rest);
 		}
 		return;
 	}
@@ -254,18 +268,20 @@ static void parse_entry(struct config *cfg, const char *entry)
 	if (!value)
 		return;
 	snprintf(name, sizeof(name), "%.*s", (int)(value - entry), entry);
-	complain(cfg->warning, &cfg->warnings, name, value + 1, "is an unknown variable: ignored");
+	complain(cfg, cfg->warning, &cfg->warnings, name, value + 1,
+		 "is an unknown variable: ignored");
 }
 
 /* The two spellings of the region's size have to agree. */
 static void choose_shift(struct config *cfg)
 {
-	char value[64];
+	char value[64], rest[96];
 
 	if (cfg->shift_given && cfg->size_given && cfg->shift_value != cfg->size_value) {
 		snprintf(value, sizeof(value), "%u", cfg->shift_value);
-		complain(cfg->error, &cfg->errors, PREFIX "SHIFT", value,
-			 "and " PREFIX "SIZE name different sizes: give one of them");
+		snprintf(rest, sizeof(rest), "and %s name different sizes: give one of them",
+			 spelling(cfg, PREFIX "SIZE"));
+		complain(cfg, cfg->error, &cfg->errors, PREFIX "SHIFT", value, rest);
 	} else if (cfg->shift_given) {
 		cfg->shift = cfg->shift_value;
 	} else if (cfg->size_given) {
@@ -276,19 +292,29 @@ static void choose_shift(struct config *cfg)
 /* The old name counts only where the new one is not given. */
 static void choose_prefetch(struct config *cfg)
 {
+	char rest[96];
+
 	if (!cfg->ahead_given)
 		return;
-	if (!cfg->prefetch_given)
+	if (!cfg->prefetch_given) {
 		cfg->prefetch = cfg->ahead_value;
-	else if (cfg->prefetch != cfg->ahead_value)
-		complain(cfg->warning, &cfg->warnings, PREFIX "AHEAD",
-			 cfg->ahead_value ? "on" : "off",
-			 "contradicts " PREFIX "PREFETCH, its new name: ignored");
+	} else if (cfg->prefetch != cfg->ahead_value) {
+		snprintf(rest, sizeof(rest), "contradicts %s, its new name: ignored",
+			 spelling(cfg, PREFIX "PREFETCH"));
+		complain(cfg, cfg->warning, &cfg->warnings, PREFIX "AHEAD",
+			 cfg->ahead_value ? "on" : "off", rest);
+	}
 }
 
 void config_parse(struct config *cfg, char *const *environment)
 {
+	config_parse_typed(cfg, environment, NULL);
+}
+
+void config_parse_typed(struct config *cfg, char *const *environment, const char *const *typed)
+{
 	memset(cfg, 0, sizeof(*cfg));
+	cfg->typed = typed;
 	cfg->enabled = true;
 	cfg->shift = CONFIG_SHIFT_DEFAULT;
 	cfg->writes = true;
@@ -304,6 +330,7 @@ void config_parse(struct config *cfg, char *const *environment)
 	choose_prefetch(cfg);
 	if (cfg->errors)
 		cfg->enabled = false;
+	cfg->typed = NULL;
 }
 
 int config_expand_path(char *out, size_t len, const char *path, long pid)

@@ -61,6 +61,8 @@ struct config {
 	/* Which of the two spellings of the region size were given. */
 	bool shift_given, size_given;
 	unsigned int shift_value, size_value;
+	/* While parsing: see config_parse_typed(). */
+	const char *const *typed;
 	/* Which of the two names of `prefetch` were given, and what the old one says. */
 	bool prefetch_given, ahead_given, ahead_value;
 };
@@ -84,6 +86,12 @@ extern const struct config_variable config_variables[];
  * that the migration runs as it would without the shim. Prints nothing.
  */
 void config_parse(struct config *cfg, char *const *environment);
+
+/*
+ * The same, where some of the variables were set by options of a command line: typed[i] is what
+ * the user typed for config_variables[i], such as "--shift", or NULL. Complaints name that.
+ */
+void config_parse_typed(struct config *cfg, char *const *environment, const char *const *typed);
 
 /*
  * Copy `path` to `out` (`len` bytes) with each %p replaced by `pid` and %% by

@@ -2,17 +2,16 @@
 #include "util/sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/error_text.h"
 #include "util/monotonic.h"
+#include "util/output_file.h"
 #include "util/spawn.h"
 
 /* Beyond so many the file is taken for one that hangs. */
@@ -42,54 +41,6 @@ static void forfeit(struct sink *s, const char *line, size_t len, const char *wh
 	complain(s, why);
 	if (s->instead)
 		s->instead(line, len);
-}
-
-static const char *wrong_kind(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return NULL;
-	case S_IFLNK:
-		return "is a symbolic link";
-	case S_IFDIR:
-		return "is a directory";
-	case S_IFIFO:
-		return "is a FIFO";
-	case S_IFSOCK:
-		return "is a socket";
-	default:
-		return "is a device";
-	}
-}
-
-/* NULL, or why it cannot be had; *fd is -1 then. */
-static const char *open_file(const char *path, int *fd)
-{
-	const char *why;
-	struct stat st;
-
-	*fd = -1;
-	/* To open a device or FIFO may do something to it: look first. */
-	if (lstat(path, &st)) {
-		if (errno != ENOENT)
-			return error_text(errno);
-	} else {
-		why = wrong_kind(st.st_mode);
-		if (why)
-			return why;
-	}
-	*fd = open(path,
-		   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
-		   0644);
-	if (*fd < 0)
-		return error_text(errno);
-	/* It may be another by now. */
-	why = fstat(*fd, &st) ? error_text(errno) : wrong_kind(st.st_mode);
-	if (why) {
-		close(*fd);
-		*fd = -1;
-	}
-	return why;
 }
 
 /* All of it; or false, with errno. */
@@ -143,7 +94,7 @@ static void *run(void *argument)
 	pthread_mutex_lock(&s->lock);
 	while (s->users || s->first) {
 		pthread_mutex_unlock(&s->lock);
-		why = open_file(s->path, &fd);
+		why = output_file_open(s->path, &fd);
 		if (why)
 			complain(s, why);
 		pthread_mutex_lock(&s->lock);

@@ -13,8 +13,7 @@ struct sink_line;
 /*
  * A file that lines are appended to, and whose user never waits for it: a thread
  * opens it, writes and closes. A file system that is full or hangs costs the lines,
- * and nobody's time. What is no regular file is not opened at all, a symbolic link
- * is not followed.
+ * and nobody's time. What is not opened at all: see util/output_file.h.
  *
  * The thread is there while the sink is open or has lines, and takes no signals. At
  * exit() it has two seconds for what is left. A child has the sink, but none of its

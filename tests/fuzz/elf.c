@@ -56,6 +56,22 @@ static void any_bytes(const uint8_t *data, size_t size)
 		check(&elf, size);
 }
 
+/*
+ * Nearly all that can go wrong is behind the magic number. The corpus is without it: who looks at a
+ * source package would take an input that has it for a program whose source is missing.
+ */
+static void behind_magic(const uint8_t *data, size_t size)
+{
+	uint8_t *bytes = malloc(SELFMAG + size);
+
+	ENSURE(bytes);
+	memcpy(bytes, ELFMAG, SELFMAG);
+	if (size)
+		memcpy(bytes + SELFMAG, data, size);
+	any_bytes(bytes, SELFMAG + size);
+	free(bytes);
+}
+
 /* What a file is to be made of. */
 struct contents {
 	char *interpreter, *runpath, *needed[NAMES_MAX];
@@ -231,6 +247,7 @@ static void known_contents(struct input in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	any_bytes(data, size);
+	behind_magic(data, size);
 	known_contents((struct input){data, size});
 	return 0;
 }

@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/launcher/cases/examples.sh \
 	tests/launcher/cases/hook.sh \
 	tests/launcher/cases/launch.sh \
+	tests/launcher/cases/status.sh \
 	tests/launcher/cases/units.sh \
 	tests/launcher/fake-qemu.c \
 	tests/launcher/fake-verbs.c \

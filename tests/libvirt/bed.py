@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two libvirts, the guest that moves from one to the other, and what each step has to have done."""
+import filecmp
 import json
 import pathlib
 import re
@@ -96,11 +97,13 @@ class Bed:
             source.virsh("define", xml)
         if way == "hook":
             source.run("install", "-m", "755", f"{EXAMPLES}/hook", HOOK)
-        source.virsh("restore", "/run/guest/state", "--xml", xml)
+        paused = ["--paused"] if self.options.paused else []
+        source.virsh("restore", "/run/guest/state", "--xml", xml, *paused)
         if way == "hook":
             await_hook(source)
         source.listen()
-        source.console.tell(f"pools {LASTING // MIB} {CHURN // MIB}")
+        if not self.options.prepared:
+            fill_pools(source)
         if way == "attach":
             source.run("rdmachunk", "attach", "--stats", STATS, "guest")
 
@@ -114,9 +117,22 @@ class Bed:
                      "--xml", source.write("destination.xml", self.xml(way)))
         return destination.pid()
 
+    def check_source(self):
+        """All is well where the guest is; remembers what RAM is like if it is to stay so."""
+        source = self.hosts[0]
+        if self.options.paused:
+            dump(source)
+        elif verify(source.console)["wrong"]:
+            raise Failure("pages are wrong at the source already")
+
     def check_arrived(self, name):
-        """The guest's verifier finds all its pages at the destination."""
-        destination = self.hosts[1]
+        """RAM is the same at the destination, or the guest's verifier finds all its pages there."""
+        source, destination = self.hosts
+        if self.options.paused:
+            if not filecmp.cmp(dump(destination), source.dir / "guest/ram", shallow=False):
+                raise Failure("RAM differs at the destination")
+            print(f"   {name}: RAM is identical", flush=True)
+            return
         destination.listen()
         found = verify(destination.console)
         print(f"   {name}: {found['checked']} pages checked, {found['wrong']} wrong", flush=True)
@@ -130,6 +146,22 @@ class Bed:
         if found != self.hard_limit * 1024:
             raise Failure(f"QEMU at {host.name} could lock {found} bytes, and not "
                           f"{self.hard_limit} KiB")
+
+
+def fill_pools(host):
+    """Gives the verifier pages to look after."""
+    host.console.tell(f"pools {LASTING // MIB} {CHURN // MIB}")
+
+
+def dump(host):
+    """A file with all of the guest's RAM, which does not run."""
+    path = host.dir / "guest/ram"
+    path.unlink(missing_ok=True)
+    answer = host.virsh("qemu-monitor-command", "guest", "--hmp",
+                        f'pmemsave 0 {RAM} "/run/guest/ram"').strip()
+    if answer or path.stat().st_size != RAM:
+        raise Failure(f"the RAM at {host.name} is not saved: {answer}")
+    return path
 
 
 def await_hook(host):

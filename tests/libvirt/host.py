@@ -109,7 +109,7 @@ class Host:
         self.console = Console(sock, self.name, self.patience, self._check)
 
     def _check(self):
-        if self.virsh("domstate", "guest").strip() not in ("running", "paused"):
+        if not pathlib.Path(f"/proc/{self.pid()}").exists():
             raise Failure(f"the guest at {self.name} has ended")
 
     def leave(self):
@@ -120,7 +120,8 @@ class Host:
 
     def pid(self):
         """That of the guest's QEMU."""
-        return int((self.dir / "run/qemu/guest.pid").read_text(encoding="utf-8"))
+        path = self.dir / "run/qemu/guest.pid"
+        return int(path.read_text(encoding="utf-8")) if path.exists() else 0
 
     def log(self):
         """What QEMU has said, and how libvirt has started it."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * A file system that hangs, as NFS does whose server is gone: open() of the path
+ * A file system that hangs, as NFS does whose server is gone: open() or openat() of the path
  * that HANG_OPEN names never returns, nor does write() to the one of HANG_WRITE.
  */
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 int open64(const char *path, int flags, ...);
+int openat64(int directory, const char *path, int flags, ...);
 
 static void hang(const char *variable, const char *path)
 {
@@ -23,10 +24,28 @@ static void hang(const char *variable, const char *path)
 		pause();
 }
 
-static int do_open(const char *path, int flags, va_list args)
+/* What a descriptor is open on. */
+static void find_path(int fd, char *path, size_t room)
 {
-	hang("HANG_OPEN", path);
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags,
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, room - 1);
+	path[n > 0 ? n : 0] = '\0';
+}
+
+static int do_open(int directory, const char *path, int flags, va_list args)
+{
+	char all[8192] = "";
+
+	if (directory != AT_FDCWD && path[0] != '/') {
+		find_path(directory, all, sizeof(all) / 2);
+		strcat(all, "/");
+	}
+	strncat(all, path, sizeof(all) / 2 - 2);
+	hang("HANG_OPEN", all);
+	return (int)syscall(SYS_openat, directory, path, flags,
 			    flags & O_CREAT ? va_arg(args, unsigned int) : 0);
 }
 
@@ -36,7 +55,7 @@ int open(const char *path, int flags, ...)
 	int fd;
 
 	va_start(args, flags);
-	fd = do_open(path, flags, args);
+	fd = do_open(AT_FDCWD, path, flags, args);
 	va_end(args);
 	return fd;
 }
@@ -47,19 +66,38 @@ int open64(const char *path, int flags, ...)
 	int fd;
 
 	va_start(args, flags);
-	fd = do_open(path, flags, args);
+	fd = do_open(AT_FDCWD, path, flags, args);
+	va_end(args);
+	return fd;
+}
+
+int openat(int directory, const char *path, int flags, ...)
+{
+	va_list args;
+	int fd;
+
+	va_start(args, flags);
+	fd = do_open(directory, path, flags, args);
+	va_end(args);
+	return fd;
+}
+
+int openat64(int directory, const char *path, int flags, ...)
+{
+	va_list args;
+	int fd;
+
+	va_start(args, flags);
+	fd = do_open(directory, path, flags, args);
 	va_end(args);
 	return fd;
 }
 
 ssize_t write(int fd, const void *data, size_t len)
 {
-	char link[64], path[4096];
-	ssize_t n;
+	char path[4096];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
+	find_path(fd, path, sizeof(path));
 	hang("HANG_WRITE", path);
 	return syscall(SYS_write, fd, data, len);
 }

@@ -105,6 +105,7 @@ EXTRA_DIST += \
 	tests/preload/cases/files.sh \
 	tests/preload/cases/interpose.sh \
 	tests/preload/cases/lifetime.sh \
+	tests/preload/cases/log.sh \
 	tests/preload/cases/module.sh \
 	tests/preload/cases/passthrough.sh \
 	tests/preload/cases/plain.sh \

@@ -21,10 +21,13 @@ unit_programs = \
 	tests/unit/test_error_text \
 	tests/unit/test_extent_map \
 	tests/unit/test_failmalloc \
+	tests/unit/test_figures \
 	tests/unit/test_guest \
+	tests/unit/test_guest_name \
 	tests/unit/test_log \
 	tests/unit/test_lookup \
 	tests/unit/test_mapping \
+	tests/unit/test_output_file \
 	tests/unit/test_piece \
 	tests/unit/test_pool \
 	tests/unit/test_post_cost \
@@ -103,6 +106,8 @@ tests_unit_test_failmalloc_CFLAGS = $(unit_cflags)
 tests_unit_test_failmalloc_LDADD = $(unit_ldadd)
 tests_unit_test_failmalloc_LDFLAGS = \
 	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=free
+tests_unit_test_figures_CFLAGS = $(unit_cflags)
+tests_unit_test_figures_LDADD = $(unit_ldadd)
 # Of the launcher.
 tests_unit_test_cpr_SOURCES = tests/unit/test_cpr.c tools/launcher/cpr.c tools/launcher/cpr.h
 tests_unit_test_cpr_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
@@ -112,6 +117,8 @@ tests_unit_test_guest_SOURCES = tests/unit/test_guest.c tools/launcher/guest.c t
 tests_unit_test_guest_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_unit_test_guest_CFLAGS = $(unit_cflags)
 tests_unit_test_guest_LDADD = $(unit_ldadd)
+tests_unit_test_guest_name_CFLAGS = $(unit_cflags)
+tests_unit_test_guest_name_LDADD = $(unit_ldadd)
 tests_unit_test_log_CFLAGS = $(unit_cflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_lookup_CFLAGS = $(unit_cflags)
@@ -119,6 +126,8 @@ tests_unit_test_lookup_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_CFLAGS = $(unit_cflags)
 tests_unit_test_mapping_LDADD = $(unit_ldadd)
 tests_unit_test_mapping_LDFLAGS = -Wl,--wrap=fopen
+tests_unit_test_output_file_CFLAGS = $(unit_cflags)
+tests_unit_test_output_file_LDADD = $(unit_ldadd)
 tests_unit_test_piece_CFLAGS = $(unit_cflags)
 tests_unit_test_piece_LDADD = $(unit_ldadd)
 tests_unit_test_processors_CFLAGS = $(unit_cflags)

@@ -291,15 +291,16 @@ START_TEST(splits_one_extent_into_many_in_random_order)
 	for (uint64_t i = 0; i < MANY; i++) {
 		uint64_t at = 20 * order[i] + 10;
 
-		ck_assert_int_eq(extent_map_cut(&map, range(at, at + 10), &cut), 1);
-		ck_assert_uint_eq(cut.range.end, at + 10);
-		ck_assert_uint_eq(extent_map_bytes(&map, range(0, UINT64_MAX)), 20 * MANY - 10 * i);
+		expect(extent_map_cut(&map, range(at, at + 10), &cut) == 1, "cut", i);
+		expect(cut.range.end == at + 10, "end of what is cut", i);
+		expect(extent_map_bytes(&map, range(0, UINT64_MAX)) == 20 * MANY - 10 * i, "bytes",
+		       i);
 		if (i % 1000 == 0)
 			check_steps(&map);
 	}
 	ck_assert_uint_eq(map.count, MANY + 1);
 	for (uint64_t i = 0; i < MANY; i++) {
-		ck_assert_int_eq(extent_map_remove(&map, 20 * order[i]), 0);
+		expect(!extent_map_remove(&map, 20 * order[i]), "remove", i);
 		if (i % 1000 == 0)
 			check_steps(&map);
 	}
@@ -317,7 +318,7 @@ static void insert_many(struct extent_map *map, const uint64_t *order, uint64_t 
 		uint64_t n = order ? order[i] : i;
 
 		if (n != hole)
-			ck_assert_int_eq(extent_map_insert(map, range(10 * n, 10 * n + 10), n), 0);
+			expect(!extent_map_insert(map, range(10 * n, 10 * n + 10), n), "insert", i);
 	}
 	check_steps(map);
 }
@@ -339,9 +340,9 @@ START_TEST(places_among_many_extents)
 			bytes -= 10;
 		if ((from >= 700000 && from < 700010) || (to >= 700000 && to < 700010))
 			continue;
-		ck_assert_uint_eq(extent_map_bytes(&map, range(from, to)), bytes);
-		ck_assert_uint_eq(extent_map_free_at(&map, from), end);
-		ck_assert_uint_eq(extent_map_first(&map, from)->value, from / 10);
+		expect(extent_map_bytes(&map, range(from, to)) == bytes, "bytes", i);
+		expect(extent_map_free_at(&map, from) == end, "free from", i);
+		expect(extent_map_first(&map, from)->value == from / 10, "first", i);
 	}
 	ck_assert(extent_map_gap(&map, range(0, 10 * MANY), range(700003, 700005), &gap));
 	ck_assert(gap.start == 700000 && gap.end == 700010);

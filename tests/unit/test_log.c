@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +20,7 @@
  */
 struct output {
 	char out[4096], err[4096];
+	size_t err_len; /* with its headers */
 	unsigned int err_writes;
 	pid_t pid;
 };
@@ -35,6 +37,32 @@ static void drain(int fd, char *text, size_t room, unsigned int *writes)
 	}
 	ck_assert_int_eq(n, 0);
 	text[used] = '\0';
+}
+
+/* Each line's header, as it has to be for this process, is made "rdmachunk: ". */
+static void check_headers(struct output *o)
+{
+	char tag[64], text[sizeof(o->err)];
+	char *to = text;
+
+	snprintf(tag, sizeof(tag), " rdmachunk-" PACKAGE_VERSION "[%ld]: ", (long)o->pid);
+	for (char *line = o->err, *next; *line; line = next) {
+		static const char form[] = "0000-00-00T00:00:00.000Z";
+		size_t len = sizeof(form) - 1;
+
+		next = strchr(line, '\n');
+		next = next ? next + 1 : strchr(line, '\0');
+		for (size_t i = 0; i < len; i++)
+			ck_assert_msg(form[i] == '0' ? isdigit((unsigned char)line[i]) != 0
+						     : line[i] == form[i],
+				      "no time: %s", line);
+		ck_assert_msg(!strncmp(line + len, tag, strlen(tag)), "%s: %s", tag, line);
+		line += len + strlen(tag);
+		to = stpcpy(to, "rdmachunk: ");
+		to = mempcpy(to, line, (size_t)(next - line));
+	}
+	*to = '\0';
+	strcpy(o->err, text);
 }
 
 /* Run `body` in a child, whose log is set up with `cfg` first when it is given. */
@@ -64,6 +92,8 @@ static void run(struct output *o, const struct config *cfg, void (*body)(void))
 	close(err[1]);
 	drain(err[0], o->err, sizeof(o->err), &o->err_writes);
 	drain(out[0], o->out, sizeof(o->out), NULL);
+	o->err_len = strlen(o->err);
+	check_headers(o);
 	close(out[0]);
 	close(err[0]);
 	ck_assert_int_eq(waitpid(o->pid, &status, 0), o->pid);
@@ -135,10 +165,11 @@ static void print_long(void)
 START_TEST(a_long_line_is_cut_and_still_a_line)
 {
 	struct config cfg = {.log_level = CONFIG_LOG_ERROR};
+	unsigned int cut = 0, whole = 0;
 	struct output o;
 	size_t len;
 
-	for (size_t n = 490; n <= 520; n++) {
+	for (size_t n = 680; n <= 760; n++) {
 		memset(long_text, 'x', n);
 		long_text[n - 1] = 'y';
 		long_text[n] = '\0';
@@ -147,9 +178,52 @@ START_TEST(a_long_line_is_cut_and_still_a_line)
 		ck_assert_uint_eq(o.err_writes, 1);
 		ck_assert_int_eq(strncmp(o.err, "rdmachunk: xxx", 14), 0);
 		ck_assert_ptr_eq(strchr(o.err, '\n'), &o.err[len - 1]);
-		ck_assert_uint_le(len, 512);
+		ck_assert_uint_le(o.err_len, 767);
 		ck_assert_int_eq(o.err[len - 2], len == n + 12 ? 'y' : 'x');
-		ck_assert(len == n + 12 || len >= 511);
+		ck_assert(len == n + 12 || o.err_len >= 766);
+		*(len == n + 12 ? &whole : &cut) += 1;
+	}
+	ck_assert(cut && whole);
+}
+END_TEST
+
+static const struct {
+	time_t seconds;
+	long ns;
+	const char *text;
+} times[] = {
+	{0, 0, "1970-01-01T00:00:00.000Z"},
+	{951782399, 999999999, "2000-02-28T23:59:59.999Z"},
+	{951782400, 0, "2000-02-29T00:00:00.000Z"},
+	{951868800, 0, "2000-03-01T00:00:00.000Z"},
+	{1709251199, 1000000, "2024-02-29T23:59:59.001Z"},
+	{1735689599, 0, "2024-12-31T23:59:59.000Z"},
+	{1735689600, 0, "2025-01-01T00:00:00.000Z"},
+	{4107542400, 0, "2100-03-01T00:00:00.000Z"},
+};
+
+START_TEST(times_are_utc)
+{
+	struct timespec when = {.tv_sec = times[_i].seconds, .tv_nsec = times[_i].ns};
+	char text[LOG_TIME_LEN];
+
+	log_time(text, &when);
+	ck_assert_str_eq(text, times[_i].text);
+}
+END_TEST
+
+/* Against libc's, a day at a time, and of a day its last second. */
+START_TEST(times_are_those_of_libc)
+{
+	for (time_t s = 86399; s < 2 * UINT32_MAX; s += 86400) {
+		struct timespec when = {.tv_sec = s};
+		char text[LOG_TIME_LEN], expected[LOG_TIME_LEN];
+		struct tm tm;
+
+		gmtime_r(&s, &tm);
+		strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S.000Z", &tm);
+		log_time(text, &when);
+		ck_assert_str_eq(text, expected);
 	}
 }
 END_TEST
@@ -211,16 +285,21 @@ START_TEST(a_file_takes_the_log)
 	run(&o, &cfg, every_level);
 	ck_assert_str_eq(o.err, "");
 	snprintf(expanded, sizeof(expanded), "%s/%ld.log", directory, (long)o.pid);
-	read_file(expanded, text, sizeof(text));
-	ck_assert_str_eq(text, "rdmachunk: e1\nrdmachunk: w2\n");
+	read_file(expanded, o.err, sizeof(o.err));
+	check_headers(&o);
+	ck_assert_str_eq(o.err, "rdmachunk: e1\nrdmachunk: w2\n");
 	ck_assert_int_eq(unlink(expanded), 0);
 
 	/* A second process appends. */
 	snprintf(path, sizeof(path), "%s/log", directory);
 	run(&o, &cfg, every_level);
-	run(&o, &cfg, every_level);
 	read_file(path, text, sizeof(text));
-	ck_assert_str_eq(text, "rdmachunk: e1\nrdmachunk: w2\nrdmachunk: e1\nrdmachunk: w2\n");
+	run(&o, &cfg, every_level);
+	read_file(path, o.err, sizeof(o.err));
+	ck_assert_int_eq(strncmp(o.err, text, strlen(text)), 0);
+	memmove(o.err, o.err + strlen(text), strlen(o.err + strlen(text)) + 1);
+	check_headers(&o);
+	ck_assert_str_eq(o.err, "rdmachunk: e1\nrdmachunk: w2\n");
 	/* What must be seen is on standard error all the same. */
 	run(&o, &cfg, always);
 	ck_assert_str_eq(o.err, "rdmachunk: x=5\n");
@@ -303,6 +382,8 @@ int main(void)
 	tcase_add_loop_test(tc, prints_up_to_its_level, CONFIG_LOG_OFF, CONFIG_LOG_DEBUG + 1);
 	tcase_add_test(tc, prints_nothing_before_it_is_opened);
 	tcase_add_test(tc, some_things_are_always_printed);
+	tcase_add_loop_test(tc, times_are_utc, 0, (int)(sizeof(times) / sizeof(times[0])));
+	tcase_add_test(tc, times_are_those_of_libc);
 	tcase_add_test(tc, a_long_line_is_cut_and_still_a_line);
 	tcase_add_test(tc, keeps_errno_also_when_it_cannot_write);
 	tcase_add_test(tc, a_file_takes_the_log);

@@ -12,62 +12,65 @@
 
 #include "launcher/proc.h"
 
+/* QEMU's command line, in bytes. */
+#define COMMAND_LINE_STEP 16384
+#define COMMAND_LINE_MAX  (1 << 20)
+
+static bool is_qemu(const char *name)
+{
+	return !strncmp(name, "qemu-system-", 12) || !strncmp(name, "qemu-kvm", 8);
+}
+
+/* What ps(1) shows of a program that we may not look at. */
+static void read_comm(struct process *p)
+{
+	FILE *file = proc_open(p->pid, "comm");
+	char name[32];
+
+	p->qemu = file && fgets(name, sizeof(name), file) && is_qemu(name);
+	if (file)
+		fclose(file);
+}
+
 static void read_exe(struct process *p)
 {
 	static const char deleted[] = " (deleted)";
 	char path[64];
-	const char *name;
 	ssize_t n;
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);
 	n = readlink(path, p->exe, sizeof(p->exe) - 1);
 	p->exe[n > 0 ? n : 0] = '\0';
+	/* The kernel's threads have no program at all. */
+	if (n < 0 && errno != ENOENT) {
+		read_comm(p);
+		return;
+	}
 	/* After an upgrade. */
 	len = strlen(p->exe);
 	if (len > sizeof(deleted) && !strcmp(p->exe + len - sizeof(deleted) + 1, deleted))
 		p->exe[len - sizeof(deleted) + 1] = '\0';
-	name = basename(p->exe);
-	p->qemu = !strncmp(name, "qemu-system-", 12) || !strncmp(name, "qemu-kvm", 8);
-}
-
-/* The guest's name in the value of -name, "NAME,..." or "...,guest=NAME"; a comma in it is
- * written twice. */
-static void parse_name(char *out, size_t size, const char *value)
-{
-	const char *name = value;
-	size_t used = 0;
-
-	if (strncmp(name, "guest=", 6)) {
-		name = strstr(value, ",guest=");
-		/* The first one needs no key. */
-		if (!name && strchr(value, '=') && strchr(value, '=') < strchrnul(value, ','))
-			return;
-		name = name ? name + 1 : value;
-	}
-	if (!strncmp(name, "guest=", 6))
-		name += 6;
-	for (; *name && used < size - 1; name++) {
-		if (*name == ',' && *++name != ',')
-			break;
-		out[used++] = (char)(iscntrl((unsigned char)*name) ? '?' : *name);
-	}
-	out[used] = '\0';
+	p->qemu = is_qemu(basename(p->exe));
 }
 
 static void read_guest(struct process *p)
 {
 	FILE *file = proc_open(p->pid, "cmdline");
-	char *argument = NULL;
-	size_t size = 0;
-	bool next = false;
+	char *arguments = NULL, *larger;
+	size_t size = 0, n = 1;
 
-	while (file && getdelim(&argument, &size, '\0', file) > 0) {
-		if (next)
-			parse_name(p->guest, sizeof(p->guest), argument);
-		next = !strcmp(argument, "-name") || !strcmp(argument, "--name");
+	while (file && n && size < COMMAND_LINE_MAX) {
+		larger = realloc(arguments, size + COMMAND_LINE_STEP);
+		if (!larger)
+			break;
+		arguments = larger;
+		n = fread(arguments + size, 1, COMMAND_LINE_STEP, file);
+		size += n;
 	}
-	free(argument);
+	if (arguments)
+		guest_name_parse(p->guest, arguments, size);
+	free(arguments);
 	if (file)
 		fclose(file);
 }

@@ -7,16 +7,18 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "util/guest_name.h"
+
 /* A QEMU of this host, by what /proc tells of it. Nothing here disturbs it. */
 struct process {
 	pid_t pid;
-	bool qemu;	    /* its program is qemu-system-* or qemu-kvm */
+	bool qemu; /* its program is qemu-system-* or qemu-kvm; by its name where `exe' is "" */
 	char exe[PATH_MAX]; /* the program, as its own root directory has it; "" when not allowed */
-	char guest[128];    /* of -name; "" when it has none */
-	char state;	    /* as ps(1) shows it */
-	pid_t tracer;	    /* who traces it; 0: nobody */
-	uid_t uid;	    /* with whose rights it opens files */
-	bool shadow_stack;  /* returns are checked */
+	char guest[GUEST_NAME_LEN]; /* of -name; "" when it has none */
+	char state;		    /* as ps(1) shows it */
+	pid_t tracer;		    /* who traces it; 0: nobody */
+	uid_t uid;		    /* with whose rights it opens files */
+	bool shadow_stack;	    /* returns are checked */
 	char confined[128]; /* its AppArmor profile or SELinux context; "" when it has none */
 };
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_text.h"
+
 #define FIX "; fix: "
 
 static const char *const names[] = {
@@ -13,23 +15,6 @@ static const char *const names[] = {
 	[FINDING_WARNING] = "warning",
 	[FINDING_PROBLEM] = "problem",
 };
-
-/* In quotes. The launcher has no JSON library: it starts QEMU, and needs nothing but libc. */
-static void put_string(const char *text, size_t len)
-{
-	putchar('"');
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			printf("\\u%04x", c);
-		else if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
 
 static void put_json(const struct findings *findings, const char *level, const char *text)
 {
@@ -39,10 +24,10 @@ static void put_json(const struct findings *findings, const char *level, const c
 
 	printf("%s\n    {\"level\": \"%s\", \"text\": ", first ? "{\n  \"findings\": [" : ",",
 	       level);
-	put_string(text, fix ? (size_t)(fix - text) : strlen(text));
+	json_put_string(stdout, text, fix ? (size_t)(fix - text) : strlen(text));
 	fputs(", \"fix\": ", stdout);
 	if (fix)
-		put_string(fix + strlen(FIX), strlen(fix + strlen(FIX)));
+		json_put_string(stdout, fix + strlen(FIX), strlen(fix + strlen(FIX)));
 	else
 		fputs("null", stdout);
 	putchar('}');

@@ -39,6 +39,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/findings.h \
 	tools/launcher/guest.c \
 	tools/launcher/guest.h \
+	tools/launcher/json_text.c \
+	tools/launcher/json_text.h \
 	tools/launcher/library.c \
 	tools/launcher/library.h \
 	tools/launcher/options.c \
@@ -59,10 +61,29 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/target.c \
 	tools/launcher/target.h \
 	tools/launcher/ways.c \
-	tools/launcher/ways.h
+	tools/launcher/ways.h \
+	src/util/error_text.c \
+	src/util/error_text.h \
+	src/util/figures.c \
+	src/util/figures.h \
+	src/util/guest_name.c \
+	src/util/guest_name.h \
+	src/util/output_file.c \
+	src/util/output_file.h \
+	src/util/printable.c \
+	src/util/printable.h \
+	tools/status/json.c \
+	tools/status/output.h \
+	tools/status/prometheus.c \
+	tools/status/qemu.c \
+	tools/status/qemu.h \
+	tools/status/status.c \
+	tools/status/status.h \
+	tools/status/text.c
 tools_launcher_rdmachunk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
-tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) -DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
-tools_launcher_rdmachunk_LDADD = $(DL_LIBS)
+tools_launcher_rdmachunk_CFLAGS = $(AM_CFLAGS) $(PTHREAD_CFLAGS) \
+	-DLIBRARY_PATH='"$(libdir)/librdmachunk.so"'
+tools_launcher_rdmachunk_LDADD = $(DL_LIBS) $(PTHREAD_LIBS)
 
 # The same script under each name that a manager may want: the path of an emulator goes to the other
 # host with a guest, so it has to be the same wherever $(libdir) is.

@@ -44,14 +44,15 @@ static const struct {
 };
 #define OWN_OPTIONS (sizeof(own_options) / sizeof(own_options[0]))
 
-const char *options_name(char out[OPTIONS_NAME_LEN], size_t index)
+/* RDMACHUNK_LOG_FILE becomes --log-file. */
+static const char *option_name(char out[OPTIONS_NAME_LEN], const struct config_variable *variable)
 {
-	const char *s = strchr(config_variables[index].name, '_') + 1;
+	const char *s = strchr(variable->name, '_');
 	size_t i;
 
-	/* RDMACHUNK_LOG_FILE becomes log-file. */
-	for (i = 0; i < OPTIONS_NAME_LEN - 1 && s[i]; i++)
-		out[i] = (char)(s[i] == '_' ? '-' : tolower((unsigned char)s[i]));
+	out[0] = '-';
+	for (i = 1; i < OPTIONS_NAME_LEN - 1 && s[i - 1]; i++)
+		out[i] = (char)(s[i - 1] == '_' ? '-' : tolower((unsigned char)s[i - 1]));
 	out[i] = '\0';
 	return out;
 }
@@ -117,6 +118,7 @@ static bool apply(struct options *options, int value)
 		if (value < OPT_VARIABLE)
 			return false;
 		options->variable[value - OPT_VARIABLE] = optarg;
+		options->typed[value - OPT_VARIABLE] = options->names[value - OPT_VARIABLE];
 		return true;
 	}
 }
@@ -124,7 +126,6 @@ static bool apply(struct options *options, int value)
 bool options_parse(struct options *options, int argc, char **argv)
 {
 	struct option table[OWN_OPTIONS + OPTIONS_VARIABLES_MAX + 1];
-	char names[OPTIONS_VARIABLES_MAX][OPTIONS_NAME_LEN];
 	size_t count = 0;
 	int value;
 
@@ -141,7 +142,7 @@ bool options_parse(struct options *options, int argc, char **argv)
 			fprintf(stderr, "rdmachunk: too many variables\n");
 			return false;
 		}
-		table[count].name = options_name(names[i], (size_t)i);
+		table[count].name = option_name(options->names[i], &config_variables[i]) + 2;
 		table[count].has_arg = required_argument;
 		table[count].val = OPT_VARIABLE + i;
 	}
@@ -168,6 +169,7 @@ static void help_line(FILE *out, const char *name, const char *argument, const c
 
 void options_help(FILE *out)
 {
+	const struct config_variable *v;
 	char name[OPTIONS_NAME_LEN];
 
 	fputs("Usage: rdmachunk [OPTION...] [--] QEMU [ARGUMENT...]\n"
@@ -175,14 +177,14 @@ void options_help(FILE *out)
 	      "       rdmachunk --print FORM [OPTION...]\n"
 	      "       rdmachunk attach [OPTION...] PID|GUEST\n"
 	      "       rdmachunk detach PID|GUEST\n"
-	      "Run QEMU so that its migrations over RDMA register memory in large regions; or have one\n"
-	      "that runs already do so, and no longer.\n"
+	      "       rdmachunk status [--help] [OPTION...] [PID|GUEST]\n"
+	      "Run QEMU so that its migrations over RDMA register memory in large regions; have one that\n"
+	      "runs already do so, and no longer; or show what all of them do.\n"
 	      "\n",
 	      out);
-	for (size_t i = 0; config_variables[i].name; i++) {
-		help_line(out, options_name(name, i), "VALUE", config_variables[i].help);
-		fprintf(out, "  %-18s %s (default: %s)\n", "", config_variables[i].allowed,
-			config_variables[i].fallback);
+	for (v = config_variables; v->name; v++) {
+		help_line(out, option_name(name, v) + 2, "VALUE", v->help);
+		fprintf(out, "  %-18s %s (default: %s)\n", "", v->allowed, v->fallback);
 	}
 	for (size_t i = 0; i < OWN_OPTIONS; i++)
 		if (own_options[i].help)

@@ -10,6 +10,9 @@
 /* At most this many variables; options_parse() says so at once when the table outgrows it. */
 #define OPTIONS_VARIABLES_MAX 16
 
+/* Room for the name of an option that stands for a variable. */
+#define OPTIONS_NAME_LEN 32
+
 struct options {
 	bool help, version, check, json;
 	const char *print; /* --print: env, systemd or libvirt; or NULL */
@@ -23,8 +26,12 @@ struct options {
 	const char *root;
 	/* Values of the options that stand for variables, by their place in config_variables. */
 	const char *variable[OPTIONS_VARIABLES_MAX];
+	/* Where there is a value, the option's name, such as "--shift". */
+	const char *typed[OPTIONS_VARIABLES_MAX];
 	/* What is left of the command line; ends with NULL. */
 	char **command;
+	/* Private: of all options that stand for variables. */
+	char names[OPTIONS_VARIABLES_MAX][OPTIONS_NAME_LEN];
 };
 
 /*
@@ -33,12 +40,6 @@ struct options {
  * false after having said on standard error what is wrong.
  */
 bool options_parse(struct options *options, int argc, char **argv);
-
-/* Room for an option's name. */
-#define OPTIONS_NAME_LEN 32
-
-/* The option, without its dashes, that stands for the i-th of config_variables. Returns `out`. */
-const char *options_name(char out[OPTIONS_NAME_LEN], size_t i);
 
 /* Print the text of --help, made from the same tables. */
 void options_help(FILE *out);

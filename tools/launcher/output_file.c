@@ -7,41 +7,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/config.h"
+#include "util/output_file.h"
 
 /* %p becomes a number that no process has, so that the name is that of a new file. */
 #define NO_PID 4194305L
 
-/* May a file be created in the directory of `path`? */
-static const char *refused_by_directory(char *path)
-{
-	char *slash = strrchr(path, '/');
-
-	slash[slash == path ? 1 : 0] = '\0';
-	/* As this process's user, even where that is not the one who started it. */
-	return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
-}
-
 const char *output_file_refused(const char *path, const char *directory)
 {
 	char expanded[PATH_MAX], absolute[PATH_MAX];
-	struct stat st;
 
 	if (config_expand_path(expanded, sizeof(expanded), path, NO_PID) != 0 ||
 	    snprintf(absolute, sizeof(absolute), "%s%s%s", expanded[0] == '/' ? "" : directory,
 		     expanded[0] == '/' ? "" : "/", expanded) >= (int)sizeof(absolute))
 		return strerror(ENAMETOOLONG);
-	if (lstat(absolute, &st) != 0)
-		return errno == ENOENT ? refused_by_directory(absolute) : strerror(errno);
-	if (S_ISLNK(st.st_mode))
-		return "is a symbolic link";
-	if (!S_ISREG(st.st_mode))
-		return "is not a regular file";
-	return faccessat(AT_FDCWD, absolute, W_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
+	return output_file_examine(absolute);
 }
 
 const char *output_file_refused_to(const struct account *account, const char *path,

@@ -7,8 +7,11 @@
 /*
  * Will the library, in a process with this one's user, be able to append to the file at `path`,
  * which is a value of RDMACHUNK_LOG_FILE or RDMACHUNK_STATS with its %p? It takes regular files
- * only, follows no symbolic link in the last component and creates a missing file (util/sink.c). A
- * relative path counts from `directory`. Creates and changes nothing. Returns NULL, or why not.
+ * only, creates a missing one with mode 0600 and follows no symbolic link in the last component; in
+ * directories that all users may write to it follows none at all, and takes no file of another
+ * user's but the directory's owner, nor one with a second name (util/output_file.h: the same code
+ * decides). A relative path counts from `directory`. Creates and changes nothing. Returns NULL, or
+ * why not.
  */
 const char *output_file_refused(const char *path, const char *directory);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "preload.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -38,49 +37,9 @@ static void forget_other_spellings(const struct options *options)
 	}
 }
 
-/* Does this text begin with that name, and not with a longer one? */
-static bool begins_with_name(const char *text, const char *name)
+static void say(const char *message)
 {
-	size_t len = strlen(name);
-	unsigned char next = (unsigned char)text[len];
-
-	return !strncmp(text, name, len) && next != '_' && !isalnum(next);
-}
-
-/* The i-th variable if the text begins with its name and it was given as an option; or NULL. */
-static const char *option_at(const struct options *options, const char *text,
-			     char name[OPTIONS_NAME_LEN])
-{
-	for (size_t i = 0; config_variables[i].name; i++)
-		if (options->variable[i] && begins_with_name(text, config_variables[i].name)) {
-			options_name(name, i);
-			return config_variables[i].name;
-		}
-	return NULL;
-}
-
-/* The library's complaint, with options in the place of their variables: as they were typed. */
-static void say(const struct options *options, const char *message)
-{
-	char name[OPTIONS_NAME_LEN];
-	const char *variable;
-
-	fputs("rdmachunk: ", stderr);
-	while (*message) {
-		variable = option_at(options, message, name);
-		if (!variable) {
-			fputc(*message++, stderr);
-			continue;
-		}
-		message += strlen(variable);
-		fprintf(stderr, "--%s", name);
-		/* "--shift 31", but "--shift=" when nothing follows. */
-		if (message[0] == '=' && message[1] != ' ') {
-			fputc(' ', stderr);
-			message++;
-		}
-	}
-	fputc('\n', stderr);
+	fprintf(stderr, "rdmachunk: %s\n", message);
 }
 
 bool preload_set_variables(const struct options *options)
@@ -96,11 +55,11 @@ bool preload_set_variables(const struct options *options)
 			return false;
 		}
 	}
-	config_parse(&config, environ);
+	config_parse_typed(&config, environ, options->typed);
 	for (size_t i = 0; i < config.warnings; i++)
-		say(options, config.warning[i]);
+		say(config.warning[i]);
 	for (size_t i = 0; i < config.errors; i++)
-		say(options, config.error[i]);
+		say(config.error[i]);
 	return config.errors == 0;
 }
 
@@ -147,20 +106,30 @@ static void look_ahead(struct later *later, char *const *command)
 	}
 }
 
+/* The variable as the user typed it. */
+static void say_of_file(const struct options *options, const char *variable, const char *path,
+			const char *why)
+{
+	const char *typed = NULL;
+
+	for (size_t i = 0; config_variables[i].name; i++)
+		if (!strcmp(config_variables[i].name, variable))
+			typed = options->typed[i];
+	fprintf(stderr, "rdmachunk: %s%c%s: %s\n", typed ? typed : variable, typed ? ' ' : '=',
+		path, why);
+}
+
 static bool file_is_writable(const struct options *options, const char *variable, const char *path,
 			     const struct later *later)
 {
 	const char *why;
-	char message[PATH_MAX + 128];
 
 	if (!path || !strcmp(path, "stderr"))
 		return true;
 	why = later->other_user ? output_file_refused_to(&later->account, path, later->directory)
 				: output_file_refused(path, later->directory);
-	if (why) {
-		snprintf(message, sizeof(message), "%s=%s: %s", variable, path, why);
-		say(options, message);
-	}
+	if (why)
+		say_of_file(options, variable, path, why);
 	return !why;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs QEMU with librdmachunk.so in LD_PRELOAD, or says whether that will work. */
+/* Runs QEMU with librdmachunk.so in LD_PRELOAD, or says whether that will work, or what QEMUs do.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "options.h"
 #include "preload.h"
 #include "print.h"
+#include "status/status.h"
 #include "util/version.h"
 
 /* As env(1) has them. */
@@ -90,6 +92,7 @@ static const struct {
 } commands[] = {
 	{"attach", attach_main},
 	{"detach", detach_main},
+	{"status", status_main},
 };
 
 int main(int argc, char **argv)

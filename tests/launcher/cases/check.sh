@@ -267,7 +267,7 @@ export RDMATEST_MAX_MR_SIZE=$((1 << 40)) RDMATEST_MAX_MR=100000
 # Files that the settings name
 check --stats /nonexistent/x --log-file "$tmp" "$qemu"
 verdict "statistics nowhere" 2 "problem: RDMACHUNK_STATS=/nonexistent/x cannot be written: No such file .*; fix: .*"
-verdict "log to a directory" 2 "problem: RDMACHUNK_LOG_FILE=$tmp cannot be written: is not a regular file; fix: .*"
+verdict "log to a directory" 2 "problem: RDMACHUNK_LOG_FILE=$tmp cannot be written: is a directory; fix: .*"
 check --stats "$tmp/s-%p.jsonl" --log-file stderr.log "$qemu"
 verdict "files that can be written" 0 "ok: RDMACHUNK_STATS=$tmp/s-%p.jsonl can be written"
 expect "files that can be written: not made" "$(ls "$tmp"/s-* stderr.log 2>/dev/null)" ""

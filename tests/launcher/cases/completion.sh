@@ -45,6 +45,12 @@ expect "completion: programs behind --check" "$(complete_words rdmachunk --check
 	"qemu-system-planted "
 expect "completion: behind the program its own" \
 	"$(complete_words rdmachunk --log info qemu-system-planted "$tmp/path/st")" "$tmp/path/statistics "
+expect "completion: status" "$(complete_words rdmachunk sta)" "status "
+expect "completion: status only as the first word" "$(complete_words rdmachunk --shift 25 sta)" " "
+expect "completion: options of status" "$(complete_words rdmachunk status --)" \
+	"$("$launcher" status --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort | tr '\n' ' ')"
+expect "completion: the file of status --prometheus" \
+	"$(complete_words rdmachunk status --prometheus "$tmp/path/st")" "$tmp/path/statistics "
 # Each value that is offered is one that is taken.
 for option in shift size log writes zeros prefetch ahead; do
 	for value in $(complete_words rdmachunk "--$option" ''); do

@@ -10,7 +10,7 @@ launched() {
 	expect_line "$1" "$out" "$2"
 }
 
-# refused NAME MESSAGE OPTION...: the message is what the library would say.
+# refused NAME MESSAGE OPTION...: the message is what the library would say, of what the user typed.
 refused() {
 	local name=$1 message=$2
 	shift 2
@@ -50,6 +50,8 @@ refused "--shift and --size" \
 
 export RDMACHUNK_LOG=loud
 refused "bad value in the environment" "RDMACHUNK_LOG=loud is not allowed: use $levels"
+refused "bad value in the environment and another option" "RDMACHUNK_LOG=loud is not allowed: use $levels" \
+	--shift 20
 run "${launch[@]}" --log info -- "$qemu"
 launched "an option wins over the environment" RDMACHUNK_LOG=info
 unset RDMACHUNK_LOG
@@ -175,8 +177,8 @@ unwritable() {
 	done
 }
 unwritable "no such directory" /nonexistent/x "No such file or directory"
-unwritable "a directory" "$tmp" "is not a regular file"
-unwritable "a device" /dev/null "is not a regular file"
+unwritable "a directory" "$tmp" "is a directory"
+unwritable "a device" /dev/null "is a device"
 ln -sf nowhere "$tmp/link"
 unwritable "a symbolic link" "$tmp/link" "is a symbolic link"
 unwritable "a file for a directory" "$qemu/x" "Not a directory"

@@ -129,12 +129,42 @@ case_config_off()
 {
 	for role in source destination; do
 		run_bare "${migration[@]}" "$role"
-		run_shim RDMACHUNK_SHIFT=off RDMACHUNK_STATS="$PWD/stats" "${migration[@]}" "$role"
+		run_shim RDMACHUNK_SHIFT=off "${migration[@]}" "$role"
 		must_exit shim 0
 		must_be_silent shim
 		same bare.out shim.out "standard output"
 		same bare.log shim.log "calls"
 	done
+}
+
+# Times to compare with are all that there is, and the calls are the same.
+case_config_off_is_told_of()
+{
+	need jq
+	for role in source destination; do
+		rm -f stats
+		run_bare "${migration[@]}" "$role"
+		run_shim RDMACHUNK_SHIFT=off RDMACHUNK_STATS="$PWD/stats" RDMACHUNK_LOG=info \
+			"${migration[@]}" "$role"
+		must_exit shim 0
+		one_line shim.err "^rdmachunk: $role of a migration, peer 192.0.2.7, left alone: disconnected after 0\.[0-9]{3} s\$"
+		same bare.out shim.out "standard output"
+		same bare.log shim.log "calls"
+		one_line stats "^\{.*\}\$"
+		jq -e --arg role "$role" '.role == $role and .state == "off" and .peer == "192.0.2.7" and
+			.seconds > 0 and .outcome == "disconnected" and (keys | length) == 7' stats \
+			>/dev/null || fail "$(<stats)"
+	done
+	rm -f stats
+	run_shim RDMACHUNK_SHIFT=off RDMACHUNK_STATS="$PWD/stats" RDMACHUNK_LOG=info "$client" quit mixed
+	must_exit shim 0
+	jq -r .outcome stats | sort | tr '\n' ' ' >outcomes
+	[[ $(<outcomes) == "disconnected disconnected unfinished " ]] || fail "$(<stats)"
+	[[ $(count ', left alone: (disconnected|unfinished) after ' shim.err) == 3 ]] || fail "$(<shim.err)"
+	# It is off for another reason, and that is said first.
+	run_shim RDMACHUNK_SHIFT=31 RDMACHUNK_STATS=stderr "${migration[@]}" source
+	[[ $(wc -l <shim.err) == 2 ]] || fail "$(<shim.err)"
+	tail -n 1 shim.err | jq -e '.state == "off"' >/dev/null || fail "$(<shim.err)"
 }
 
 case_config_unknown_variable()
@@ -169,7 +199,8 @@ case_config_log_file()
 	must_be_silent shim
 	files=(log.*)
 	[[ ${#files[@]} == 1 && ${files[0]} =~ ^log\.[0-9]+$ ]] || fail "files: ${files[*]}"
-	one_line "${files[0]}" '^rdmachunk: RDMACHUNK_FOO=1 .*ignored'
+	without_headers "${files[0]}" >seen
+	one_line seen '^rdmachunk: RDMACHUNK_FOO=1 .*ignored'
 	# Appended, and the percent sign itself
 	for _ in 1 2; do
 		run_shim RDMACHUNK_FOO=1 RDMACHUNK_LOG_FILE="$PWD/100%%" "${migration[@]}" source
@@ -184,13 +215,4 @@ case_config_log_file_that_cannot_be_written()
 	must_exit shim 0
 	one_line shim.err '^rdmachunk: RDMACHUNK_LOG_FILE=/nonexistent/log: No such file'
 	same bare.out shim.out "standard output"
-}
-
-case_config_log_info()
-{
-	run_shim RDMACHUNK_LOG=info "${migration[@]}" source
-	must_exit shim 0
-	one_line shim.err '^rdmachunk: source of a migration, peer 192.0.2.7,'
-	run_shim RDMACHUNK_LOG=info "$client" connect qemu 0000000100000001 source
-	one_line shim.err '^rdmachunk: passing through: .*pin-all'
 }

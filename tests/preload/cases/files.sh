@@ -76,7 +76,7 @@ case_files_log_goes_to_standard_error()
 		source destination
 	must_exit shim 0
 	sed 's/^rdmachunk: \([^ ,]*\).*/\1/' shim.err >said
-	printf '%s\n' "RDMACHUNK_LOG_FILE=$PWD/fifo:" source destination >expected
+	printf '%s\n' "RDMACHUNK_LOG_FILE=$PWD/fifo:" source source destination destination >expected
 	same expected said "standard error"
 }
 

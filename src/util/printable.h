@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef RDMACHUNK_UTIL_PRINTABLE_H
+#define RDMACHUNK_UTIL_PRINTABLE_H
+
+/*
+ * Make a string of somebody else's one that a terminal prints and JSON takes, in place: each byte
+ * of a control character, and of what is not UTF-8, becomes a question mark.
+ */
+void printable(char *string);
+
+#endif
