@@ -76,15 +76,10 @@ cross_root() {
 	echo "$root"
 }
 
-# aarch64_root: what a machine of that kind is started with, and has in it: a kernel, busybox and QEMU.
+# aarch64_root: what an emulated machine of that kind has in it: a kernel, busybox and QEMU.
 aarch64_root() {
 	package_root aarch64-machine bookworm \
 		base-files,busybox-static,linux-image-arm64,qemu-system-x86,ibverbs-providers --architectures=arm64
-}
-
-# emulator_root: one with the emulator of such a machine, which is not installed here.
-emulator_root() {
-	package_root aarch64-emulator bookworm base-files,qemu-system-arm
 }
 
 # oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's. Its libc,
