@@ -61,6 +61,8 @@ package         | full  | tests  | host  | packages for two releases: made, inst
 first-use       | full  | tests  | host  | the two commands from a clean clone on a bare Debian 12
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
 rxe-memlock     | full  | tests  | guest | limits of locked memory between what has data and all RAM, on rxe
+rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came over rxe, and where Yama is in the way
+attach-aarch64  | full  | tests  | host  | attach to QEMUs that run, in an AArch64 machine that is emulated
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
@@ -465,6 +467,26 @@ step_rxe-memlock() {
 	with_link 1200 "$STEPS_DIR/rxe-memlock" "$SOURCE_DIR/tests/e2e/run-matrix" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-memlock" \
 		memlock-stock memlock-src-96 memlock-src-128 memlock-dst-96 memlock-dst-128 memlock-both memlock-dense
+}
+
+step_rxe-attach() {
+	build_tree gcc
+	with_link 1800 "$STEPS_DIR/rxe-attach" "$SOURCE_DIR/tests/attach/guest-job" "$BUILD_DIR/gcc" \
+		"$STEPS_DIR/rxe-attach"
+}
+
+step_attach-aarch64() {
+	local root
+
+	if ! have_command aarch64-linux-gnu-gcc || ! have_command qemu-system-aarch64; then
+		echo "SKIP: needs gcc-aarch64-linux-gnu and qemu-system-arm, Debian's; install them"
+		return 77
+	fi
+	build_tree cross-aarch64 librdmachunk.la tools/launcher/rdmachunk tests/preload/attached \
+		tests/preload/libslow.la tests/fake/libibverbs.la tests/fake/librdmacm.la
+	root=$(aarch64_root) || return
+	"$SOURCE_DIR/tests/attach/run-aarch64" "$BUILD_DIR/cross-aarch64" "$root" "$(cross_root aarch64)/cc" \
+		qemu-system-aarch64
 }
 
 step_rxe-discards() {

@@ -76,6 +76,12 @@ cross_root() {
 	echo "$root"
 }
 
+# aarch64_root: what an emulated machine of that kind has in it: a kernel, busybox and QEMU.
+aarch64_root() {
+	package_root aarch64-machine bookworm \
+		base-files,busybox-static,linux-image-arm64,qemu-system-x86,ibverbs-providers --architectures=arm64
+}
+
 # oldest_root: what is built against to run with the oldest QEMU there is, Debian bullseye's. Its libc,
 # and the verbs' headers of this machine: the fabric has more than its rdma-core knew.
 oldest_root() {

@@ -67,16 +67,59 @@ static long poll_raw(struct timespec *wait, unsigned char out[VECTORS][16],
 			   "xmm13", "xmm14", "xmm15");
 	return ret;
 }
+#elif defined(__aarch64__)
+#define VECTORS 32
+
+static long poll_raw(struct timespec *wait, unsigned char out[VECTORS][16],
+		     unsigned char in[VECTORS][16])
+{
+	register long x0 __asm__("x0") = 0;
+	register long x1 __asm__("x1") = 0;
+	register struct timespec *x2 __asm__("x2") = wait;
+	register long x3 __asm__("x3") = 0;
+	register long x4 __asm__("x4") = 8;
+	register long x8 __asm__("x8") = SYS_ppoll;
+
+	__asm__ volatile("ldp q0, q1, [%6]\nldp q2, q3, [%6, #32]\n"
+			 "ldp q4, q5, [%6, #64]\nldp q6, q7, [%6, #96]\n"
+			 "ldp q8, q9, [%6, #128]\nldp q10, q11, [%6, #160]\n"
+			 "ldp q12, q13, [%6, #192]\nldp q14, q15, [%6, #224]\n"
+			 "ldp q16, q17, [%6, #256]\nldp q18, q19, [%6, #288]\n"
+			 "ldp q20, q21, [%6, #320]\nldp q22, q23, [%6, #352]\n"
+			 "ldp q24, q25, [%6, #384]\nldp q26, q27, [%6, #416]\n"
+			 "ldp q28, q29, [%6, #448]\nldp q30, q31, [%6, #480]\n"
+			 "svc #0\n"
+			 "stp q0, q1, [%7]\nstp q2, q3, [%7, #32]\n"
+			 "stp q4, q5, [%7, #64]\nstp q6, q7, [%7, #96]\n"
+			 "stp q8, q9, [%7, #128]\nstp q10, q11, [%7, #160]\n"
+			 "stp q12, q13, [%7, #192]\nstp q14, q15, [%7, #224]\n"
+			 "stp q16, q17, [%7, #256]\nstp q18, q19, [%7, #288]\n"
+			 "stp q20, q21, [%7, #320]\nstp q22, q23, [%7, #352]\n"
+			 "stp q24, q25, [%7, #384]\nstp q26, q27, [%7, #416]\n"
+			 "stp q28, q29, [%7, #448]\nstp q30, q31, [%7, #480]\n"
+			 : "+r"(x0)
+			 : "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x8), "r"(in), "r"(out)
+			 : "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9",
+			   "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19",
+			   "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+			   "v30", "v31");
+	return x0;
+}
 #else
 #define VECTORS 1
 
 static long poll_raw(struct timespec *wait, unsigned char out[VECTORS][16],
 		     unsigned char in[VECTORS][16])
 {
+	const int before = errno;
 	long ret = syscall(SYS_ppoll, NULL, 0L, wait, NULL, 8L);
 
+	if (ret < 0) {
+		ret = -errno;
+		errno = before;
+	}
 	memcpy(out, in, VECTORS * 16);
-	return ret < 0 ? -errno : ret;
+	return ret;
 }
 #endif
 

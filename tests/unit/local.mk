@@ -14,6 +14,7 @@ unit_programs = \
 	tests/unit/test_conn_plan \
 	tests/unit/test_conn_prefetch \
 	tests/unit/test_conn_recvs \
+	tests/unit/test_cpr \
 	tests/unit/test_data_run \
 	tests/unit/test_destination \
 	tests/unit/test_discard_map \
@@ -109,6 +110,10 @@ tests_unit_test_failmalloc_LDFLAGS = \
 tests_unit_test_figures_CFLAGS = $(unit_cflags)
 tests_unit_test_figures_LDADD = $(unit_ldadd)
 # Of the launcher.
+tests_unit_test_cpr_SOURCES = tests/unit/test_cpr.c tools/launcher/cpr.c tools/launcher/cpr.h
+tests_unit_test_cpr_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
+tests_unit_test_cpr_CFLAGS = $(unit_cflags)
+tests_unit_test_cpr_LDADD = $(unit_ldadd)
 tests_unit_test_guest_SOURCES = tests/unit/test_guest.c tools/launcher/guest.c tools/launcher/guest.h
 tests_unit_test_guest_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
 tests_unit_test_guest_CFLAGS = $(unit_cflags)

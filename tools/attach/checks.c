@@ -57,10 +57,11 @@ static bool may_not_trace(const struct process *p, int error, char reason[CHECKS
 			"process %d belongs to user %u, and you are %u; fix: run this as root",
 			(int)p->pid, (unsigned int)p->uid, (unsigned int)geteuid());
 	if (geteuid() != 0 && yama > 0)
-		return refuse(reason,
-			      "process %d may be traced by its parents and root only "
-			      "(kernel.yama.ptrace_scope is %d); fix: run this as root",
-			      (int)p->pid, yama);
+		return refuse(
+			reason,
+			"process %d may be traced by %s only (kernel.yama.ptrace_scope is %d); "
+			"fix: run this as root",
+			(int)p->pid, yama == 1 ? "its parents and root" : "root", yama);
 	if (geteuid() != 0)
 		return refuse(
 			reason,

@@ -29,6 +29,8 @@ tools_launcher_rdmachunk_SOURCES = \
 	tools/launcher/check_memlock.h \
 	tools/launcher/check_program.c \
 	tools/launcher/check_program.h \
+	tools/launcher/cpr.c \
+	tools/launcher/cpr.h \
 	tools/launcher/elf_deps.c \
 	tools/launcher/elf_deps.h \
 	tools/launcher/elf_file.c \

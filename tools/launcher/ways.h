@@ -32,11 +32,4 @@ struct ways {
 /* Look at a process, with the library that it is to load. Changes nothing there. */
 void ways_find(struct ways *ways, pid_t pid, const char *library);
 
-/*
- * May QEMU with this command line, `len' bytes of words that each end with NUL, run itself again?
- * Needed are memory that stays where it is, and a sandbox that lets it. True, or false with the
- * reason, for which the process's number is needed.
- */
-bool ways_cpr_fits(const char *cmdline, size_t len, pid_t pid, char reason[WAYS_REASON_LEN]);
-
 #endif
