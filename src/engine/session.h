@@ -85,10 +85,10 @@ struct session {
 	uint64_t delegated; /* calls of post_send made by the poster */
 	const char *passthrough_reason;
 	bool destination; /* counted by sessions_destinations() */
+	bool peer_error;  /* what has arrived was an ERROR once */
 	struct about about;
-	/* Where what arrives is, at either end, and whether that was an ERROR. */
+	/* Where what arrives is, at either end. */
 	struct session_recv recvs[SESSION_RECVS];
-	bool peer_error;
 	struct session_figures figures;
 };
 

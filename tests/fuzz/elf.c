@@ -65,7 +65,7 @@ static void behind_magic(const uint8_t *data, size_t size)
 	uint8_t *bytes = malloc(SELFMAG + size);
 
 	ENSURE(bytes);
-	memcpy(bytes, ELFMAG, SELFMAG);
+	memcpy(bytes, (const uint8_t[SELFMAG]){ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3}, SELFMAG);
 	if (size)
 		memcpy(bytes + SELFMAG, data, size);
 	any_bytes(bytes, SELFMAG + size);

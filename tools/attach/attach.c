@@ -140,7 +140,7 @@ static void respell(const struct target *target, const char *path, char out[PATH
 		if (strcmp(target->modules[i++].name, out) || strlen(out) + 3 > PATH_MAX)
 			continue;
 		memmove(slash + 2, slash, strlen(slash) + 1);
-		memcpy(slash, "/.", 2);
+		slash[1] = '.';
 		i = 0;
 	}
 }

@@ -47,7 +47,7 @@ static const struct {
 /* RDMACHUNK_LOG_FILE becomes --log-file. */
 static const char *option_name(char out[OPTIONS_NAME_LEN], const struct config_variable *variable)
 {
-	const char *s = strchr(variable->name, '_');
+	const char *s = variable->name + strcspn(variable->name, "_");
 	size_t i;
 
 	out[0] = '-';

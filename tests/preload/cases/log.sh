@@ -5,31 +5,35 @@
 # The program ignores what follows its own arguments.
 case_log_header()
 {
-	local name shown before after at
+	local odd='guest=a,,b c"d\e' name shown before after at pid
+	local -a named
 
-	for name in "" vm1 guest=vm1,debug-threads=on 'guest=a,,b c"d\e'; do
+	for name in "" vm1 guest=vm1,debug-threads=on "$odd"; do
+		named=()
+		[[ -z $name ]] || named=(-name "$name")
 		shown=${name#guest=}
 		shown=${shown%,debug*}
 		shown=${shown/,,/,}
 		rm -f log.* stats
 		before=$(date -u +%FT%T)
 		run_shim RDMACHUNK_LOG=info RDMACHUNK_STATS="$PWD/stats" RDMACHUNK_LOG_FILE="$PWD/log.%p" \
-			"$client" connect qemu "$qemu_caps" source ${name:+-name "$name"}
+			"$client" connect qemu "$qemu_caps" source "${named[@]}"
 		after=$(date -u +%FT%T)
 		must_exit shim 0
 		must_be_silent shim
 		file=(log.*)
+		pid=${file[0]#log.}
 		[[ $(wc -l <"${file[0]}") == 2 ]] || fail "$(<"${file[0]}")"
 		while read -r line; do
 			at=${line:0:19}
 			[[ ! $at < $before && ! $at > $after ]] || fail "not from $before to $after: $line"
 			[[ ${line:19} =~ ^\.[0-9]{3}Z\  ]] || fail "no milliseconds: $line"
 			line=${line:25}
-			[[ $line == "${shown:+$shown }rdmachunk-$version[${file[0]#log.}]: source of a migration, "* ]] ||
+			[[ $line == "${shown:+$shown }rdmachunk-${version}[$pid]: source of a migration, "* ]] ||
 				fail "not of $shown: $line"
 		done <"${file[0]}"
 		command -v jq >/dev/null || continue
-		jq -e --arg guest "$shown" --arg version "$version" --arg pid "${file[0]#log.}" \
+		jq -e --arg guest "$shown" --arg version "$version" --arg pid "$pid" \
 			'.guest == (if $guest == "" then null else $guest end) and
 			.version == $version and (.pid | tostring) == $pid' stats >/dev/null ||
 			fail "not of $shown: $(<stats)"
