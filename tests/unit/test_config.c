@@ -463,9 +463,10 @@ END_TEST
 START_TEST(the_table_is_complete)
 {
 	static const char *const names[] = {
-		"RDMACHUNK_SHIFT",    "RDMACHUNK_SIZE",	   "RDMACHUNK_WRITES", "RDMACHUNK_ZEROS",
-		"RDMACHUNK_PREFETCH", "RDMACHUNK_THREADS", "RDMACHUNK_POSTER", "RDMACHUNK_LOG",
-		"RDMACHUNK_LOG_FILE", "RDMACHUNK_STATS",   "RDMACHUNK_AHEAD"};
+		"RDMACHUNK_SHIFT",  "RDMACHUNK_SIZE",	     "RDMACHUNK_WRITES",
+		"RDMACHUNK_ZEROS",  "RDMACHUNK_PREFETCH",    "RDMACHUNK_THREADS",
+		"RDMACHUNK_POSTER", "RDMACHUNK_LOG",	     "RDMACHUNK_LOG_FILE",
+		"RDMACHUNK_STATS",  "RDMACHUNK_SWITCH_FILE", "RDMACHUNK_AHEAD"};
 	const struct config_variable *v = config_variables;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++, v++) {
