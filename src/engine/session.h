@@ -60,7 +60,6 @@ struct session {
 
 	/* Guards all that follows it. */
 	pthread_mutex_t lock;
-	bool live; /* from rdma_create_qp() to rdma_destroy_qp() */
 	struct ibv_qp *qp;
 	/* Read without the lock, too: which of the two a poll is for. */
 	_Atomic(struct ibv_cq *) cq[CONN_CQS];
@@ -76,16 +75,17 @@ struct session {
 	struct post_cost post_cost;
 	struct scan scan;
 	enum verbs_register registers; /* guest memory, as QEMU does */
+	unsigned int recvs_posted;     /* that core has had us post */
 	/* The NIC's own at a source, POSTING_MEMORY_LEN bytes, or NULL. */
 	void *memory;
 	struct ibv_mr *memory_mr;
-	unsigned int recvs_posted; /* that core has had us post */
-	bool gave_back;		   /* registrations for want of room, and not said so yet */
-	bool warned_fallback;
 	uint64_t delegated; /* calls of post_send made by the poster */
 	const char *passthrough_reason;
+	bool live;	  /* from rdma_create_qp() to rdma_destroy_qp() */
+	bool gave_back;	  /* registrations for want of room, and not said so yet */
 	bool destination; /* counted by sessions_destinations() */
 	bool peer_error;  /* what has arrived was an ERROR once */
+	bool warned_fallback;
 	struct about about;
 	/* Where what arrives is, at either end. */
 	struct session_recv recvs[SESSION_RECVS];

@@ -34,7 +34,7 @@ static int refused(const struct stat *st)
 bool switch_file_read(const char *path, int *error)
 {
 	static const char off[] = "off";
-	char text[sizeof(off)];
+	char text[sizeof(off)] = "";
 	struct stat st;
 	ssize_t n = -1;
 	int fd;

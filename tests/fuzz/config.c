@@ -93,7 +93,7 @@ static bool is_allowed(const char *name, const char *value)
 		return is_one_of(value, poster);
 	if (!strcmp(name, "LOG"))
 		return is_one_of(value, levels);
-	if (!strcmp(name, "LOG_FILE") || !strcmp(name, "STATS"))
+	if (!strcmp(name, "LOG_FILE") || !strcmp(name, "STATS") || !strcmp(name, "SWITCH_FILE"))
 		return value[0] != '\0';
 	return is_one_of(value, on_off);
 }
@@ -213,6 +213,8 @@ static void check_values(const struct config *config, char *const *environment)
 	ENSURE(!config->log_file ||
 	       (*config->log_file && points_into(config->log_file, environment)));
 	ENSURE(!config->stats || (*config->stats && points_into(config->stats, environment)));
+	ENSURE(!config->switch_file ||
+	       (*config->switch_file && points_into(config->switch_file, environment)));
 	for (size_t i = 0; i < config->errors; i++)
 		check_message(config->error[i]);
 	for (size_t i = 0; i < config->warnings; i++)

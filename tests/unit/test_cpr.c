@@ -7,9 +7,11 @@
 
 #define WORDS_MAX 12
 
-#define MEMFD	"memory-backend-memfd,id=m,size=1G"
-#define MACHINE "-machine", "q35,memory-backend=m"
-#define DENY	"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+#define MEMFD	      "memory-backend-memfd,id=m,size=1G"
+#define MACHINE	      "-machine", "q35,memory-backend=m"
+#define MEMFD_SHARED  MEMFD ",share=on"
+#define MEMFD_PRIVATE MEMFD ",share=off"
+#define DENY	      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 static const struct {
 	const char *word[WORDS_MAX];
@@ -18,8 +20,8 @@ static const struct {
 	{{"qemu"}, CPR_PRIVATE},
 	{{"qemu", "-m", "8G"}, CPR_PRIVATE},
 	{{"qemu", MACHINE, "-object", MEMFD}, CPR_FITS},
-	{{"qemu", MACHINE, "--object", MEMFD ",share=on"}, CPR_FITS},
-	{{"qemu", MACHINE, "-object", MEMFD ",share=off"}, CPR_PRIVATE},
+	{{"qemu", MACHINE, "--object", MEMFD_SHARED}, CPR_FITS},
+	{{"qemu", MACHINE, "-object", MEMFD_PRIVATE}, CPR_PRIVATE},
 	{{"qemu", "-M", "memory-backend=m", "-object", "memory-backend-ram,share=on,id=m"},
 	 CPR_FITS},
 	{{"qemu", MACHINE, "-object", "memory-backend-ram,id=m"}, CPR_PRIVATE},
