@@ -9,8 +9,8 @@
 
 #define MEMFD	      "memory-backend-memfd,id=m,size=1G"
 #define MACHINE	      "-machine", "q35,memory-backend=m"
-#define MEMFD_SHARED  MEMFD ",share=on"
-#define MEMFD_PRIVATE MEMFD ",share=off"
+#define MEMFD_SHARED  "memory-backend-memfd,id=m,size=1G,share=on"
+#define MEMFD_PRIVATE "memory-backend-memfd,id=m,size=1G,share=off"
 #define DENY	      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 static const struct {
