@@ -18,8 +18,9 @@ static int advise(void *addr, size_t length, int advice)
 	return 0;
 }
 
-/* The loader calls it while it binds a caller's slot, and whoever looks the name up. */
-static int (*choose(void))(void *, size_t, int)
+/* The loader calls it while it binds a caller's slot, and whoever looks the name up. clang does not
+ * see that ifunc uses it. */
+__attribute__((used)) static int (*choose(void))(void *, size_t, int)
 {
 	pid_t thread = __atomic_load_n(&slow_gate.thread, __ATOMIC_ACQUIRE);
 
