@@ -13,8 +13,7 @@
 #include "launcher/proc.h"
 
 /* QEMU's command line, in bytes. */
-#define COMMAND_LINE_STEP 16384
-#define COMMAND_LINE_MAX  (1 << 20)
+#define COMMAND_LINE_MAX (1 << 20)
 
 static bool is_qemu(const char *name)
 {
@@ -56,23 +55,13 @@ static void read_exe(struct process *p)
 
 static void read_guest(struct process *p)
 {
-	FILE *file = proc_open(p->pid, "cmdline");
-	char *arguments = NULL, *larger;
-	size_t size = 0, n = 1;
+	size_t size;
+	char *arguments = proc_read_whole(p->pid, "cmdline", &size);
 
-	while (file && n && size < COMMAND_LINE_MAX) {
-		larger = realloc(arguments, size + COMMAND_LINE_STEP);
-		if (!larger)
-			break;
-		arguments = larger;
-		n = fread(arguments + size, 1, COMMAND_LINE_STEP, file);
-		size += n;
-	}
 	if (arguments)
-		guest_name_parse(p->guest, arguments, size);
+		guest_name_parse(p->guest, arguments,
+				 size < COMMAND_LINE_MAX ? size : COMMAND_LINE_MAX);
 	free(arguments);
-	if (file)
-		fclose(file);
 }
 
 static int read_status(struct process *p)

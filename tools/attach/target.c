@@ -373,6 +373,8 @@ static void read_info(const struct target *t, const struct target_module *module
 		memset(info, 0, sizeof(*info));
 	info->version[sizeof(info->version) - 1] = '\0';
 	info->settings[sizeof(info->settings) - 1] = '\0';
+	if (info->settings_len > sizeof(info->settings))
+		info->settings_len = sizeof(info->settings);
 }
 
 bool target_overwritten(const struct target *t)

@@ -14,6 +14,7 @@
 #include "check_program.h"
 #include "findings.h"
 #include "output_file.h"
+#include "proc.h"
 #include "target.h"
 #include "util/config.h"
 #include "util/switch_file.h"
@@ -62,28 +63,13 @@ static char *find_qemu(const struct options *options, char *name, size_t len)
 	return path ? path : find_in_path("/usr/libexec/qemu-kvm");
 }
 
-/* Variables, each of which ends with NUL, as main() gets them. To be freed. */
-static char **split(char *text, size_t len)
-{
-	char **environment;
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
-		n++;
-	environment = calloc(n + 1, sizeof(*environment));
-	n = 0;
-	for (size_t i = 0; environment && i < len; i += strlen(text + i) + 1)
-		environment[n++] = text + i;
-	return environment;
-}
-
 /* Those of a process, which belong to it: of one that was attached, those that came with that. */
 static char **environment_of(const struct target *target, struct ways *ways)
 {
 	if (ways->library == WAYS_ATTACHED)
-		return split(ways->info.settings,
-			     ways->info.settings_len ? ways->info.settings_len - 1 : 0);
-	return split(target->environment, target->environment_len);
+		return proc_strings(ways->info.settings,
+				    ways->info.settings_len ? ways->info.settings_len - 1 : 0);
+	return proc_strings(target->environment, target->environment_len);
 }
 
 /* It runs without the library: how it may get it. */

@@ -7,12 +7,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* None is longer. */
+#define FILE_MAX (8 << 20)
+
 FILE *proc_open(pid_t pid, const char *name)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	return fopen(path, "re");
+}
+
+char *proc_read_whole(pid_t pid, const char *name, size_t *len)
+{
+	FILE *file = proc_open(pid, name), *out;
+	char buffer[4096], *text = NULL;
+	size_t n, total = 0;
+	bool whole = false;
+
+	out = file ? open_memstream(&text, len) : NULL;
+	while (out && total < FILE_MAX) {
+		n = fread(buffer, 1, sizeof(buffer), file);
+		whole = !n && !ferror(file);
+		if (!n || fwrite(buffer, 1, n, out) != n)
+			break;
+		total += n;
+	}
+	if (file)
+		fclose(file);
+	if (out && fclose(out) == 0 && whole)
+		return text;
+	free(text);
+	*len = 0;
+	return NULL;
+}
+
+char **proc_strings(char *text, size_t len)
+{
+	char **strings;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
+		n++;
+	strings = calloc(n + 1, sizeof(*strings));
+	n = 0;
+	for (size_t i = 0; strings && i < len; i += strlen(text + i) + 1)
+		strings[n++] = text + i;
+	return strings;
 }
 
 struct proc_mapped proc_read_maps(FILE *maps, const char *library)

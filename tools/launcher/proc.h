@@ -3,6 +3,7 @@
 #define RDMACHUNK_LAUNCHER_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -12,6 +13,17 @@
 
 /* Opens /proc/PID/NAME for reading; NULL with errno when that fails. */
 FILE *proc_open(pid_t pid, const char *name);
+
+/*
+ * All of /proc/PID/NAME, whose size is not told, with a NUL behind it; *len is without that. To be
+ * freed. NULL, and 0 bytes, when it cannot be read, or is longer than 8 MiB.
+ */
+char *proc_read_whole(pid_t pid, const char *name, size_t *len);
+
+/* The strings of cmdline, environ and the like, each of which ends with a NUL, in an array as
+ * main() gets it, to be freed; they stay where they are. NULL without memory. text[len] is a NUL,
+ * too. */
+char **proc_strings(char *text, size_t len);
 
 /* Which of these a process has mapped. */
 struct proc_mapped {

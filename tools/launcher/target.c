@@ -29,45 +29,15 @@ static bool may_lock(pid_t pid)
 	return may;
 }
 
-/* All of a file of /proc, whose size is not told; one NUL more. To be freed. */
-static char *read_whole(pid_t pid, const char *name, size_t *len)
-{
-	FILE *file = proc_open(pid, name), *out;
-	char buffer[4096], *text = NULL;
-	size_t n;
-
-	if (!file)
-		return NULL;
-	out = open_memstream(&text, len);
-	while (out && (n = fread(buffer, 1, sizeof(buffer), file)) > 0)
-		if (fwrite(buffer, 1, n, out) != n)
-			break;
-	fclose(file);
-	if (out && fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
 static struct guest guest_of_process(pid_t pid)
 {
+	size_t len = 0;
+	char *text = proc_read_whole(pid, "cmdline", &len);
+	char **argv = text ? proc_strings(text, len) : NULL;
 	struct guest guest = {0};
-	char *text, **argv = NULL;
-	size_t len = 0, n = 0;
 
-	text = read_whole(pid, "cmdline", &len);
-	if (!text)
-		return guest;
-	for (size_t i = 0; i < len; i += strlen(text + i) + 1)
-		n++;
-	if (n)
-		argv = calloc(n + 1, sizeof(*argv));
-	if (argv) {
-		n = 0;
-		for (size_t i = 0; i < len; i += strlen(text + i) + 1)
-			argv[n++] = text + i;
+	if (argv)
 		guest = guest_of_command(argv);
-	}
 	free(argv);
 	free(text);
 	return guest;
@@ -128,7 +98,7 @@ static bool find_process(struct target *target, pid_t pid)
 	target->may_lock = may_lock(pid);
 	target->guest = guest_of_process(pid);
 	target->preloaded = is_preloaded(pid);
-	target->environment = read_whole(pid, "environ", &target->environment_len);
+	target->environment = proc_read_whole(pid, "environ", &target->environment_len);
 	return true;
 }
 

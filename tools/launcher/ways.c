@@ -15,36 +15,14 @@
 
 _Static_assert(WAYS_REASON_LEN == CHECKS_REASON_LEN, "a reason is handed on");
 
-/* All of a file of /proc, to be freed, with a NUL more; NULL when it cannot be read. */
-static char *read_whole(pid_t pid, const char *name, size_t *len)
-{
-	FILE *file = proc_open(pid, name), *out;
-	char *text = NULL;
-	int byte;
-
-	out = file ? open_memstream(&text, len) : NULL;
-	while (out && (byte = getc(file)) != EOF)
-		putc(byte, out);
-	if (file)
-		fclose(file);
-	if (out && fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
 /* By its command line. */
 static enum cpr read_command(pid_t pid)
 {
-	size_t len = 0, n = 0;
-	char *text = read_whole(pid, "cmdline", &len);
-	char **argv = text ? calloc(len + 1, sizeof(*argv)) : NULL;
-	enum cpr cpr = CPR_PRIVATE;
+	size_t len = 0;
+	char *text = proc_read_whole(pid, "cmdline", &len);
+	char **argv = text ? proc_strings(text, len) : NULL;
+	enum cpr cpr = argv ? cpr_of_command(argv) : CPR_PRIVATE;
 
-	for (size_t i = 0; argv && i < len; i += strlen(text + i) + 1)
-		argv[n++] = text + i;
-	if (argv)
-		cpr = cpr_of_command(argv);
 	free(argv);
 	free(text);
 	return cpr;

@@ -18,37 +18,6 @@
 #include "util/version.h"
 
 #define LIBRARY_NAME "/librdmachunk.so"
-/* A file of /proc is no larger. */
-#define FILE_MAX (8 << 20)
-
-/* All of a file of /proc/PID, with a NUL behind it; NULL when it cannot be read. To be freed. */
-static char *read_proc(pid_t pid, const char *name, size_t *size)
-{
-	FILE *file = proc_open(pid, name);
-	char *text = NULL, *larger;
-	size_t room = 0, n = 1;
-
-	*size = 0;
-	while (file && n && *size < FILE_MAX) {
-		if (*size + 1 >= room) {
-			larger = realloc(text, room += 65536);
-			if (!larger)
-				break;
-			text = larger;
-		}
-		n = fread(text + *size, 1, room - 1 - *size, file);
-		*size += n;
-	}
-	if (!file || n || ferror(file)) {
-		free(text);
-		text = NULL;
-	}
-	if (file)
-		fclose(file);
-	if (text)
-		text[*size] = '\0';
-	return text;
-}
 
 /* The part of VERSION_TEXT that people know. It comes from a process that is not to be trusted. */
 static void set_version(struct qemu *q, const char *text)
@@ -97,16 +66,11 @@ static void read_version_of_file(struct qemu *q, const char *library)
  * library? */
 static bool parse_settings(struct qemu *q, char *text, size_t size)
 {
-	char **variables = calloc(size / 2 + 2, sizeof(*variables));
+	char **variables = proc_strings(text, size);
 	bool preload = false;
-	size_t count = 0;
 
-	for (char *s = text; s && variables && s < text + size; s += strlen(s) + 1)
-		if (*s)
-			variables[count++] = s;
-	for (size_t i = 0; i < count; i++)
-		preload |= !strncmp(variables[i], "LD_PRELOAD=", 11) &&
-			   strstr(variables[i], "librdmachunk");
+	for (char **v = variables; v && *v; v++)
+		preload |= !strncmp(*v, "LD_PRELOAD=", 11) && strstr(*v, "librdmachunk");
 	if (variables)
 		config_parse(&q->config, variables);
 	free(q->text);
@@ -119,7 +83,7 @@ static bool parse_settings(struct qemu *q, char *text, size_t size)
 static void look_from_outside(struct qemu *q)
 {
 	size_t size;
-	char *text = read_proc(q->process.pid, "environ", &size);
+	char *text = proc_read_whole(q->process.pid, "environ", &size);
 
 	q->library = parse_settings(q, text, size) ? QEMU_PRELOADED : QEMU_LOADED;
 }
@@ -156,9 +120,7 @@ static bool look_inside(struct qemu *q)
 	settings = malloc(sizeof(info.settings));
 	if (settings) {
 		memcpy(settings, info.settings, sizeof(info.settings));
-		parse_settings(q, settings,
-			       info.settings_len < sizeof(info.settings) ? info.settings_len
-									 : sizeof(info.settings));
+		parse_settings(q, settings, info.settings_len);
 	}
 	return true;
 }
@@ -181,7 +143,7 @@ static void look_for_library(struct qemu *q)
 	char path[PATH_MAX], *maps;
 	size_t size;
 
-	maps = read_proc(q->process.pid, "maps", &size);
+	maps = proc_read_whole(q->process.pid, "maps", &size);
 	if (!maps || !size) {
 		q->library = QEMU_UNKNOWN;
 		examine(q);
