@@ -164,38 +164,42 @@ static bool parse_threads(struct config *cfg, const char *value)
 	return true;
 }
 
+const char *const config_poster_names[] = {
+	[CONFIG_POSTER_AUTO] = "auto",
+	[CONFIG_POSTER_ON] = "on",
+	[CONFIG_POSTER_OFF] = "off",
+};
+
+const char *const config_log_names[] = {
+	[CONFIG_LOG_OFF] = "off",   [CONFIG_LOG_ERROR] = "error", [CONFIG_LOG_WARN] = "warn",
+	[CONFIG_LOG_INFO] = "info", [CONFIG_LOG_DEBUG] = "debug",
+};
+
+/* The index of the name that `value` is, or -1. */
+static int index_of(const char *value, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(value, names[i]))
+			return (int)i;
+	return -1;
+}
+
 static bool parse_poster(struct config *cfg, const char *value)
 {
-	static const char *const names[] = {
-		[CONFIG_POSTER_AUTO] = "auto",
-		[CONFIG_POSTER_ON] = "on",
-		[CONFIG_POSTER_OFF] = "off",
-	};
+	int i = index_of(value, config_poster_names, CONFIG_POSTER_OFF + 1);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
-			cfg->poster = (enum config_poster)i;
-			return true;
-		}
-	}
-	return false;
+	if (i >= 0)
+		cfg->poster = (enum config_poster)i;
+	return i >= 0;
 }
 
 static bool parse_log(struct config *cfg, const char *value)
 {
-	static const char *const names[] = {
-		[CONFIG_LOG_OFF] = "off",     [CONFIG_LOG_ERROR] = "error",
-		[CONFIG_LOG_WARN] = "warn",   [CONFIG_LOG_INFO] = "info",
-		[CONFIG_LOG_DEBUG] = "debug",
-	};
+	int i = index_of(value, config_log_names, CONFIG_LOG_DEBUG + 1);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
-			cfg->log_level = (enum config_log_level)i;
-			return true;
-		}
-	}
-	return false;
+	if (i >= 0)
+		cfg->log_level = (enum config_log_level)i;
+	return i >= 0;
 }
 
 static bool parse_log_file(struct config *cfg, const char *value)

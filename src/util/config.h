@@ -89,6 +89,10 @@ extern const struct config_variable config_variables[];
  */
 void config_parse(struct config *cfg, char *const *environment);
 
+/* What the variables call the poster and the log's levels. */
+extern const char *const config_poster_names[];
+extern const char *const config_log_names[];
+
 /*
  * The same, where some of the variables were set by options of a command line: typed[i] is what
  * the user typed for config_variables[i], such as "--shift", or NULL. Complaints name that.

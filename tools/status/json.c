@@ -116,17 +116,6 @@ static void put_migration(struct json *j, const struct figures *f, uint64_t now)
 
 static void put_settings(struct json *j, const struct config *c)
 {
-	static const char *const posters[] = {
-		[CONFIG_POSTER_AUTO] = "auto",
-		[CONFIG_POSTER_ON] = "on",
-		[CONFIG_POSTER_OFF] = "off",
-	};
-	static const char *const levels[] = {
-		[CONFIG_LOG_OFF] = "off",     [CONFIG_LOG_ERROR] = "error",
-		[CONFIG_LOG_WARN] = "warn",   [CONFIG_LOG_INFO] = "info",
-		[CONFIG_LOG_DEBUG] = "debug",
-	};
-
 	begin(j, "settings", '{');
 	add_bool(j, "enabled", c->enabled);
 	add_number(j, "shift", c->shift);
@@ -137,8 +126,8 @@ static void put_settings(struct json *j, const struct config *c)
 		add_number(j, "threads", c->threads);
 	else
 		add_null(j, "threads");
-	add_string(j, "poster", posters[c->poster]);
-	add_string(j, "log", levels[c->log_level]);
+	add_string(j, "poster", config_poster_names[c->poster]);
+	add_string(j, "log", config_log_names[c->log_level]);
 	add_text(j, "log_file", c->log_file);
 	add_text(j, "stats", c->stats);
 	add_text(j, "switch_file", c->switch_file);
