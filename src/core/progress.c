@@ -16,10 +16,7 @@ static enum conn_phase phase_of(const struct conn *c)
 		return CONN_PHASE_SETUP;
 	if (c->role != CONN_SOURCE)
 		return CONN_PHASE_RECEIVING;
-	for (unsigned int i = 0; i < blocks->count; i++)
-		if (!blocks->block[i].passed)
-			return CONN_PHASE_FIRST_PASS;
-	return CONN_PHASE_LATER_PASSES;
+	return blocks->new_bytes ? CONN_PHASE_FIRST_PASS : CONN_PHASE_LATER_PASSES;
 }
 
 static enum conn_blocked blocked_by(const struct conn *c)

@@ -2,14 +2,15 @@
 #include "engine/about.h"
 
 #include <arpa/inet.h>
-#include <string.h>
+
+#include "util/monotonic.h"
 
 void about_begin(struct about *about, struct rdma_cm_id *id, enum conn_role role)
 {
 	const struct sockaddr *peer = rdma_get_peer_addr(id);
 
 	about->role = role;
-	clock_gettime(CLOCK_MONOTONIC, &about->started);
+	about->started = monotonic_ns();
 	about->peer[0] = '\0';
 	if (peer->sa_family == AF_INET)
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr,
@@ -21,11 +22,7 @@ void about_begin(struct about *about, struct rdma_cm_id *id, enum conn_role role
 
 double about_seconds(const struct about *about)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - about->started.tv_sec) +
-	       (double)(now.tv_nsec - about->started.tv_nsec) / 1e9;
+	return (double)(monotonic_ns() - about->started) / 1e9;
 }
 
 const char *about_peer(const struct about *about)

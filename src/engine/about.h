@@ -2,8 +2,8 @@
 #ifndef RDMACHUNK_ENGINE_ABOUT_H
 #define RDMACHUNK_ENGINE_ABOUT_H
 
+#include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "core/conn_types.h"
 #include "engine/verbs.h"
@@ -11,9 +11,9 @@
 /* What people are told of a migration connection whatever becomes of it. */
 struct about {
 	enum conn_role role;
-	pid_t reporter; /* who tells of it in the end; 0: nobody, or it has been done */
-	struct timespec started;
-	char peer[64]; /* its address; "" when it is not known */
+	pid_t reporter;	  /* who tells of it in the end; 0: nobody, or it has been done */
+	uint64_t started; /* CLOCK_MONOTONIC, ns */
+	char peer[64];	  /* its address; "" when it is not known */
 };
 
 /* QEMU connects, or accepts, now. Sets all but `reporter`. */

@@ -64,8 +64,7 @@ static void describe(struct session *s)
 	snprintf(f->version, sizeof(f->version), "%s", PACKAGE_VERSION);
 	snprintf(f->peer, sizeof(f->peer), "%s", s->about.peer);
 	snprintf(f->role, sizeof(f->role), "%s", conn_role_name(s->about.role));
-	f->started =
-		(uint64_t)s->about.started.tv_sec * 1000000000 + (uint64_t)s->about.started.tv_nsec;
+	f->started = s->about.started;
 }
 
 static void update(struct session *s, uint64_t now)

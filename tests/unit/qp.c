@@ -100,10 +100,7 @@ bool qp_ready(struct qp *n)
 
 bool qp_waits_for_ready(const struct qp *n)
 {
-	const struct order *t = &n->order;
-
-	return t->qp == ORDER_QP_WORKS && order_expects_ready(t) &&
-	       (t->ordered.pending || t->writes.count);
+	return order_waits_for_ready(&n->order);
 }
 
 void qp_flush(struct qp *n)
