@@ -88,13 +88,13 @@ seed_room() {
 	echo $(((shm < memory ? shm : memory) / 1048576))
 }
 
-# seed_rows NAME GIB ROUNDS: the patch's chunk sizes as regions, in a guest of so many GiB, and a table
-# of them and the patch's figures, which fails if they are not alike. All of the guest has data:
-# nothing else costs what the figures say. The pages are allocated beforehand, as a registration's
-# cost is to be the preset's.
+# seed_rows NAME GIB ROUNDS [OPTION]: the patch's chunk sizes as regions, in a guest of so many GiB, and
+# the table of seed-table, which has the OPTION and fails if they are not alike. All of the guest has
+# data: nothing else costs what the figures say. The pages are allocated beforehand, as a
+# registration's cost is to be the preset's.
 seed_rows() {
 	local name=$1 size=$2 rounds=$3 variant
-	local -a variants=()
+	local -a variants=() options=("${@:4}")
 
 	while read -r variant; do
 		variants+=(--variant "$variant")
@@ -103,7 +103,8 @@ seed_rows() {
 		--warmup 0 --title "A guest of $size GiB by size of a region (in brackets: seconds of the QEMU patch)" \
 		"${variants[@]}" || return
 	heading "The patch's figures beside these, a guest of $size GiB (a simulation)"
-	"$SOURCE_DIR/scripts/seed-table" "$BENCH_DIR/$name/result.json" | tee "$BENCH_DIR/$name/table.md"
+	"$SOURCE_DIR/scripts/seed-table" "${options[@]}" "$BENCH_DIR/$name/result.json" |
+		tee "$BENCH_DIR/$name/table.md"
 }
 
 # The guest of the patch has 8 GiB.
