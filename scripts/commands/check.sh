@@ -69,7 +69,7 @@ fabric-free     | check | tests  | alone | merging writes costs nothing where th
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
 fabric-latency  | full  | tests  | alone | both QEMUs answer by QMP while registering takes long
-param           | check | tests  | alone | migration time with the shim against x-rdma-chunk-size=1G
+param           | check | tests  | alone | migrations with the shim against stock QEMU and against x-rdma-chunk-size=1G
 fabric-seed     | check | single | alone | times that the QEMU patch tells of, on the software verbs with the preset seed
 '
 
@@ -508,7 +508,7 @@ step_param() {
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
 	build_tree gcc
 	root=$(bench_root forky) || return
-	with_link 600 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
+	with_link 1500 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
 		"$STEPS_DIR/param" "$root"
 }
 
