@@ -26,6 +26,7 @@ enum mutation {
 	MUTATE_ROUND,
 	MUTATE_HELD,
 	MUTATE_ROOM,
+	MUTATE_BYTES,
 	MUTATE_HOLD,
 	MUTATE_LATE,
 	MUTATE_KEPT,
@@ -77,6 +78,8 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_HELD] = "held",
 	/* more is posted than the send queue has room for */
 	[MUTATE_ROOM] = "room",
+	/* QEMU does not wait however many bytes it is ahead of the wire */
+	[MUTATE_BYTES] = "bytes",
 	/* writes wait for a zero run that is none of theirs */
 	[MUTATE_HOLD] = "hold",
 	/* a write on a broken connection is taken for a success */
@@ -357,8 +360,11 @@ int __wrap_order_completed(struct order *t, uint64_t serial, const struct comple
 
 int __wrap_order_write(struct order *t, const struct write *write, struct completion_queue *due)
 {
-	int ret = __real_order_write(t, write, due);
+	int ret;
 
+	if (chosen == MUTATE_BYTES)
+		t->window = UINT64_MAX;
+	ret = __real_order_write(t, write, due);
 	if (chosen == MUTATE_LATE && !ret && t->qp != ORDER_QP_WORKS && due->count)
 		due->ring[(due->head + due->count - 1) % COMPLETION_QUEUE_ROOM].status = 0;
 	return ret;
