@@ -32,6 +32,7 @@ core_sources = \
 
 util_sources = \
 	src/util/attach_abi.h \
+	src/util/condition.c src/util/condition.h \
 	src/util/config.c src/util/config.h \
 	src/util/error_text.c src/util/error_text.h \
 	src/util/figures.c src/util/figures.h \
@@ -50,7 +51,6 @@ util_sources = \
 # All of the module: tests/engine links it into programs.
 module_sources = $(core_sources) $(util_sources) \
 	src/engine/about.c src/engine/about.h \
-	src/engine/condition.c src/engine/condition.h \
 	src/engine/connection.c src/engine/connection.h \
 	src/engine/datapath.c src/engine/datapath.h \
 	src/engine/discard.c src/engine/discard.h \

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/condition.h"
 #include "engine/limits.h"
 #include "engine/live.h"
 #include "engine/messages.h"
 #include "engine/mr.h"
 #include "engine/sessions.h"
+#include "util/condition.h"
 #include "util/error_text.h"
 #include "util/log.h"
 #include "util/monotonic.h"
@@ -394,7 +394,7 @@ int driver_run(struct session *s)
 
 /* Writes on the wire end within the retry time of the connection, else it fails. */
 #define WRITES_NS     UINT64_C(10000000000)
-#define WRITES_NAP_NS 100000L
+#define WRITES_NAP_NS UINT64_C(100000)
 
 int driver_wait(struct session *s)
 {

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "core/verbs_values.h"
-#include "engine/condition.h"
 #include "engine/discard.h"
 #include "util/attach_abi.h"
+#include "util/condition.h"
 #include "util/processors.h"
 
 _Static_assert((int)VERBS_WC_SUCCESS == (int)IBV_WC_SUCCESS, "verbs ABI");

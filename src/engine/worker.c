@@ -3,17 +3,17 @@
 
 #include <string.h>
 
-#include "engine/condition.h"
 #include "engine/verbs.h"
+#include "util/condition.h"
 #include "util/spawn.h"
 
 /* What a worker naps for, a READY say, takes a round trip: so the naps start short. */
-#define NAP_FIRST_NS   50000L
-#define NAP_LONGEST_NS 1000000L
+#define NAP_FIRST_NS   UINT64_C(50000)
+#define NAP_LONGEST_NS UINT64_C(1000000)
 
 static void run(struct worker *w)
 {
-	long ns = NAP_FIRST_NS;
+	uint64_t ns = NAP_FIRST_NS;
 	enum worker_next next;
 
 	while (w->state == WORKER_RUNS) {

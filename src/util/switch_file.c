@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "util/condition.h"
 #include "util/error_text.h"
 #include "util/monotonic.h"
 #include "util/spawn.h"
@@ -123,17 +123,13 @@ static void *run(void *argument)
 static struct reading *begin(const char *path)
 {
 	struct reading *r = malloc(sizeof(*r) + strlen(path) + 1);
-	pthread_condattr_t attr;
 
 	if (!r)
 		return NULL;
 	memset(r, 0, sizeof(*r));
 	strcpy(r->path, path);
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->ended, &attr);
-	pthread_condattr_destroy(&attr);
+	condition_init(&r->ended);
 	return r;
 }
 
@@ -160,16 +156,11 @@ static int start(struct reading *r)
 static bool wait_for(struct reading *r, int *error)
 {
 	uint64_t end = monotonic_ns() + SWITCH_FILE_MS * UINT64_C(1000000);
-	const struct timespec until = {
-		.tv_sec = (time_t)(end / 1000000000),
-		.tv_nsec = (long)(end % 1000000000),
-	};
 	bool off = false;
-	int late = 0;
 
 	pthread_mutex_lock(&r->lock);
-	while (!r->done && late != ETIMEDOUT)
-		late = pthread_cond_timedwait(&r->ended, &r->lock, &until);
+	while (!r->done && condition_wait_until(&r->ended, &r->lock, end))
+		;
 	if (r->done) {
 		off = r->off;
 		*error = r->error;

@@ -63,7 +63,6 @@ unit_ldadd = tests/unit/libcore-test.a $(CHECK_LIBS) $(PTHREAD_LIBS)
 
 tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sources) \
 	tests/model/still.c \
-	src/engine/condition.c src/engine/condition.h \
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/worker.c src/engine/worker.h \

@@ -75,6 +75,7 @@ tools_launcher_rdmachunk_SOURCES = \
 	src/util/spawn.c \
 	src/util/spawn.h \
 	src/util/switch_file.c \
+	src/util/condition.c \
 	src/util/switch_file.h \
 	tools/status/json.c \
 	tools/status/output.h \
