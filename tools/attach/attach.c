@@ -70,11 +70,19 @@ static int say_lost(const struct job *job, int error)
 		return say(ATTACH_FAILED, "process %d has ended; fix: name one that runs",
 			   (int)job->process.pid);
 	if (error == -ETIME)
-		return say(ATTACH_FAILED,
+		return say(ATTACH_BUSY,
 			   "the main thread of process %d is busy; fix: try again in a moment",
 			   (int)job->process.pid);
-	return say(ATTACH_FAILED, "process %d cannot be traced: %s; fix: try again",
-		   (int)job->process.pid, strerror(-error));
+	/* A debugger has come since the checks, or another of us. */
+	return say(error == -EPERM ? ATTACH_BUSY : ATTACH_FAILED,
+		   "process %d cannot be traced: %s; fix: try again", (int)job->process.pid,
+		   strerror(-error));
+}
+
+/* What checks_idle() has said. */
+static int say_not_idle(int error, const char *reason)
+{
+	return say(error == -EBUSY ? ATTACH_BUSY : ATTACH_REFUSED, "%s", reason);
 }
 
 /* All that need not be done while it is stopped. */
@@ -266,13 +274,13 @@ static int ask(struct job *job, enum attach_action action, struct attach_request
 			(int)job->process.pid);
 	ret = in_stop(job, call_library, &asking, true, reason);
 	if (reason[0])
-		return say(ATTACH_REFUSED, "%s", reason);
+		return say_not_idle(ret, reason);
 	if (ret)
 		return say_lost(job, ret);
 	request->message[sizeof(request->message) - 1] = '\0';
 	if (!request->done || request->result)
-		return say(ATTACH_FAILED, "process %d: %s", (int)job->process.pid,
-			   request->message);
+		return say(request->done && request->result == -EBUSY ? ATTACH_BUSY : ATTACH_FAILED,
+			   "process %d: %s", (int)job->process.pid, request->message);
 	return ATTACH_DONE;
 }
 
@@ -362,7 +370,7 @@ static int attach_library(struct job *job, const char *path)
 	char reason[CHECKS_REASON_LEN], version[CHECKS_VERSION_LEN];
 	struct attach_request request;
 	enum target_library state;
-	int status;
+	int status, ret;
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED || state == TARGET_ATTACHED)
@@ -370,8 +378,10 @@ static int attach_library(struct job *job, const char *path)
 			   (int)job->process.pid,
 			   state == TARGET_PRELOADED ? "preloaded" : "attached",
 			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
-	if (checks_idle(&job->process, reason) ||
-	    !checks_library(&job->process, path, version, reason))
+	ret = checks_idle(&job->process, reason);
+	if (ret)
+		return say_not_idle(ret, reason);
+	if (!checks_library(&job->process, path, version, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
 	if (target_overwritten(&job->target))
 		return say(ATTACH_REFUSED,
@@ -395,7 +405,7 @@ static int detach_library(struct job *job)
 	char reason[CHECKS_REASON_LEN];
 	struct attach_request request;
 	enum target_library state;
-	int status;
+	int status, ret;
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED)
@@ -406,8 +416,9 @@ static int detach_library(struct job *job)
 	if (state != TARGET_ATTACHED)
 		return say(ATTACH_REFUSED, "process %d is not attached; fix: none is needed",
 			   (int)job->process.pid);
-	if (checks_idle(&job->process, reason))
-		return say(ATTACH_REFUSED, "%s", reason);
+	ret = checks_idle(&job->process, reason);
+	if (ret)
+		return say_not_idle(ret, reason);
 	status = prepare(job);
 	if (!status)
 		status = ask(job, ATTACH_TAKE_OUT, &request);
