@@ -25,18 +25,21 @@ package_source() {
 	fi
 }
 
-# build_root_of RELEASE: prints a root directory with what the packages are built and looked at with.
-build_root_of() {
-	package_root "package-$1" "$1" \
-		build-essential,debhelper,autoconf,automake,libtool,pkg-config,libibverbs-dev,librdmacm-dev,check,libjson-c-dev,lintian,autopkgtest,rpm,rpmlint,fakeroot,jq,qemu-system-x86,ibverbs-providers \
-		--variant=minbase
+# root_with NAME RELEASE PACKAGES: prints a root directory with these packages; with another list of them it is
+# another directory.
+root_with() {
+	package_root "$1-$2-$(cksum <<<"$3" | cut -d' ' -f1)" "$2" "$3" --variant=minbase
 }
 
-# used_root_of RELEASE: prints one of a host that has QEMU, and what rdmachunk depends on.
-used_root_of() {
-	local json=libjson-c5
+# build_root_of RELEASE: prints one with what the packages are built and looked at with.
+build_root_of() {
+	root_with package "$1" \
+		build-essential,debhelper,autoconf,automake,libtool,pkg-config,libibverbs-dev,librdmacm-dev,check,libjson-c-dev,systemtap-sdt-dev,lintian,autopkgtest,rpm,rpmlint,fakeroot,jq,qemu-system-x86,ibverbs-providers
+}
 
-	package_root "installed-$1" "$1" "qemu-system-x86,ibverbs-providers,$json,rpm,jq" --variant=minbase
+# used_root_of RELEASE: prints one of a host that has QEMU, what rdmachunk depends on, and readelf.
+used_root_of() {
+	root_with installed "$1" qemu-system-x86,ibverbs-providers,libjson-c5,rpm,jq,binutils
 }
 
 # readme_root_of RELEASE: prints one that has what README.md says is needed to build, for rdmachunk-ab too, and
@@ -46,7 +49,7 @@ readme_root_of() {
 
 	# shellcheck disable=SC2016 # backquotes
 	names=$(sed -nE 's/^\| (build|for `rdmachunk-ab`) \| `([^`]*)`.*/\2/p' README.md | tr -s ' \n' ',')
-	package_root "readme-$1-$(cksum <<<"$names" | cut -d' ' -f1)" "$1" "${names}qemu-system-x86" --variant=minbase
+	root_with readme "$1" "${names}qemu-system-x86"
 }
 
 # package_versions: all places that name a version name the same.

@@ -11,7 +11,7 @@
 /* What people are told of a migration connection whatever becomes of it. */
 struct about {
 	enum conn_role role;
-	pid_t reporter;	  /* who tells of it in the end; 0: nobody, or it has been done */
+	pid_t reporter;	  /* who tells of it in the end; 0: nobody, or it has been done. Atomic */
 	uint64_t started; /* CLOCK_MONOTONIC, ns */
 	char peer[64];	  /* its address; "" when it is not known */
 };

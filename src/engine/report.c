@@ -204,8 +204,8 @@ void report_begin(struct about *about)
 	const char *target = session_config()->stats;
 	char path[PATH_MAX];
 
-	about->reporter = getpid();
-	atomic_store(&owner, (long)about->reporter);
+	__atomic_store_n(&about->reporter, getpid(), __ATOMIC_RELAXED);
+	atomic_store(&owner, (long)getpid());
 	if (!target || to_stderr())
 		return;
 	if (config_expand_path(path, sizeof(path), target, (long)getpid())) {
@@ -216,13 +216,19 @@ void report_begin(struct about *about)
 	sink_open(&file, path);
 }
 
-/* Is it to be told of, by this process? That happens once. */
+/* Is it to be told of, by this process? */
+static bool is_ours(const struct about *about)
+{
+	return __atomic_load_n(&about->reporter, __ATOMIC_RELAXED) == getpid();
+}
+
+/* That happens once. */
 static bool is_due(struct about *about)
 {
-	bool due = about->reporter && about->reporter == getpid();
+	bool due = is_ours(about);
 
 	if (due)
-		about->reporter = 0;
+		__atomic_store_n(&about->reporter, 0, __ATOMIC_RELAXED);
 	return due;
 }
 
@@ -300,6 +306,9 @@ void report_exit(void)
 		return;
 	end = monotonic_ns() + EXIT_NS;
 	for (struct session *s = sessions_next(NULL); s; s = sessions_next(s)) {
+		/* A parent's may have been locked when it forked: here it is for ever. */
+		if (!is_ours(&s->about))
+			continue;
 		if (!lock_until(s, end)) {
 			if (session_config()->stats)
 				log_warn(

@@ -29,6 +29,8 @@ static _Noreturn void idle(void)
 
 static _Noreturn void spin(void)
 {
+	puts("spins");
+	fflush(stdout);
 	for (;;)
 		caught = 0;
 }

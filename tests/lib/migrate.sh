@@ -56,7 +56,7 @@ once_idle() {
 # without the shim. `attach': the shim is attached once QEMU runs, with those variables; the library
 # is a copy at attach_library, which QEMU can see in its root directory. `arrived': it is attached to the
 # destination once the guest has come there, before it goes on. `again' behind `attach': between the two
-# migrations it is detached, and attached again.
+# migrations it is detached, and attached again. `on': between them the file at switch_file is removed.
 end_options() {
 	local end=$1 column=$2 preload="$shim $count" attach='' when=first variable
 	local -a variables
@@ -83,6 +83,7 @@ end_options() {
 				argv+=("--env-$end" "$variable")
 			fi
 			;;
+		on) argv+=(--between "f() { rm '${switch_file:?}'; }; f") ;;
 		- | stock) preload=$count ;;
 		default) ;;
 		MEMLOCK=*)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "migration.h"
@@ -92,6 +93,25 @@ static int run_busy(void)
 	return 0;
 }
 
+/* A child, in which that thread does not exist, has a connection of its own. */
+static int run_forked(void)
+{
+	static struct migration m;
+	int status;
+	pid_t pid;
+
+	run_busy();
+	pid = fork();
+	must(pid >= 0);
+	if (pid > 0) {
+		must(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+		_exit(WEXITSTATUS(status));
+	}
+	__atomic_store_n(&peer_control->reg_hold, 0, __ATOMIC_RELAXED);
+	open_source(&m);
+	return 0;
+}
+
 int quit_run(char **args)
 {
 	static const struct {
@@ -101,6 +121,7 @@ int quit_run(char **args)
 		{"busy", run_busy},
 		{"connected", run_connected},
 		{"disconnected", run_disconnected},
+		{"forked", run_forked},
 		{"mixed", run_mixed},
 	};
 

@@ -7,20 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launcher/options.h"
 #include "launcher/preload.h"
 #include "util/attach_abi.h"
 #include "util/config.h"
+#include "util/monotonic.h"
 #include "util/version.h"
 #include "checks.h"
 #include "process.h"
 #include "target.h"
 #include "tracee.h"
 
-/* A thread that is busy elsewhere has this long to come to its poll. */
+/* A thread that is busy elsewhere has this long to come to its poll; and so long a moment is looked
+ * for at which it is stopped only briefly. */
 #define STOP_SECONDS 10
+/* Between two such moments. */
+#define PAUSE_NS 5000000
 /* Far more than a call takes. */
 #define CALL_SECONDS 5
 
@@ -33,12 +38,16 @@
 struct job {
 	struct process process;
 	struct target target;
+	struct tracee tracee;
 	const struct target_module *library; /* the one in there, or NULL */
 	struct attach_info info;
 	char settings[ATTACH_SETTINGS_MAX];
 	size_t settings_len;
-	double kept; /* seconds that the main thread was stopped, at most */
 };
+
+/* What is done while the main thread is stopped, with the argument; 0 or a negative errno,
+ * -EAGAIN as tracee_call() has it. */
+typedef int work_fn(struct job *job, void *arg);
 
 static int say(enum attach_exit status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -61,39 +70,59 @@ static int say_lost(const struct job *job, int error)
 		return say(ATTACH_FAILED, "process %d has ended; fix: name one that runs",
 			   (int)job->process.pid);
 	if (error == -ETIME)
-		return say(ATTACH_FAILED,
+		return say(ATTACH_BUSY,
 			   "the main thread of process %d is busy; fix: try again in a moment",
 			   (int)job->process.pid);
-	return say(ATTACH_FAILED, "process %d cannot be traced: %s; fix: try again",
-		   (int)job->process.pid, strerror(-error));
+	/* A debugger has come since the checks, or another of us. */
+	return say(error == -EPERM ? ATTACH_BUSY : ATTACH_FAILED,
+		   "process %d cannot be traced: %s; fix: try again", (int)job->process.pid,
+		   strerror(-error));
 }
 
-/* The main thread, in its poll, with no RDMA in use. */
-static int begin(struct job *job, struct tracee *tracee)
+/* What checks_idle() has said. */
+static int say_not_idle(int error, const char *reason)
 {
-	char reason[CHECKS_REASON_LEN];
-	int ret = tracee_open(tracee, &job->target);
-
-	if (ret)
-		return say_lost(job, ret);
-	ret = tracee_stop(tracee, STOP_SECONDS);
-	if (ret) {
-		tracee_close(tracee);
-		return say_lost(job, ret);
-	}
-	/* As it was a moment ago; now nobody can begin. */
-	if (!checks_idle(&job->process, reason)) {
-		tracee_close(tracee);
-		return say(ATTACH_REFUSED, "%s", reason);
-	}
-	return ATTACH_DONE;
+	return say(error == -EBUSY ? ATTACH_BUSY : ATTACH_REFUSED, "%s", reason);
 }
 
-static void end(struct job *job, struct tracee *tracee)
+/* All that need not be done while it is stopped. */
+static int prepare(struct job *job)
 {
-	tracee_close(tracee);
-	if (tracee->kept > job->kept)
-		job->kept = tracee->kept;
+	if (tracee_open(&job->tracee, &job->target) == 0)
+		return ATTACH_DONE;
+	return say(
+		ATTACH_REFUSED,
+		"no calls can be made from outside in process %d, with its C library; fix: start "
+		"QEMU with rdmachunk",
+		(int)job->process.pid);
+}
+
+/* Stops the main thread for the work, another time if it would take too long this time: 0 or a
+ * negative errno. With `idle' no RDMA may be in use: a moment ago there was none, and now nobody
+ * can begin; -EBUSY or another errno of checks_idle() with the reason, else that is "". */
+static int in_stop(struct job *job, work_fn *work, void *arg, bool idle,
+		   char reason[CHECKS_REASON_LEN])
+{
+	const struct timespec nap = {.tv_nsec = PAUSE_NS};
+	uint64_t end = monotonic_ns() + STOP_SECONDS * UINT64_C(1000000000);
+	int ret;
+
+	reason[0] = '\0';
+	for (;;) {
+		ret = tracee_stop(&job->tracee, STOP_SECONDS);
+		if (ret)
+			return ret;
+		if (idle)
+			ret = checks_idle(&job->process, reason);
+		if (!ret)
+			ret = work(job, arg);
+		tracee_release(&job->tracee);
+		if (ret != -EAGAIN)
+			return ret;
+		if (monotonic_ns() > end)
+			return -ETIME;
+		nanosleep(&nap, NULL);
+	}
 }
 
 /* Of the C library, or of libdl, where older ones have it; 0: of neither. */
@@ -113,18 +142,6 @@ static void find_dlopen(const struct target *target, struct arch_call *call)
 		return;
 	call->function = find_in_libc(target, LIBC_DLOPEN);
 	call->args[1] |= LIBC_DLOPEN_FLAG;
-}
-
-/* Why the loader did not load it, "" if it does not say; the thread is stopped. */
-static void read_dlerror(const struct job *job, struct tracee *tracee, char *why, size_t size)
-{
-	struct arch_call call = {find_in_libc(&job->target, "dlerror"), {0}};
-	uint64_t text = 0;
-
-	if (call.function && !tracee_call(tracee, &call, CALL_SECONDS, &text) && text)
-		target_read_string(&job->target, text, why, size);
-	else
-		why[0] = '\0';
 }
 
 /* The path in a spelling that the loader has not seen yet: else it takes the file for the one that
@@ -159,67 +176,111 @@ static int judge_loading(const struct job *job, const char *path, const char *wh
 		   confined ? path : "", confined ? " mr,\"" : "");
 }
 
+static int find_errno(struct job *job, void *arg)
+{
+	(void)arg;
+	return tracee_find_errno(&job->tracee);
+}
+
+struct loading {
+	struct arch_call dlopen, dlerror;
+	char name[PATH_MAX];
+	char why[512]; /* what the loader says, "" if it does not */
+};
+
+/* What needs the thread, and no more: whether it is loaded can be seen afterwards. */
+static int call_dlopen(struct job *job, void *arg)
+{
+	struct tracee *tracee = &job->tracee;
+	struct loading *loading = arg;
+	uint64_t handle = 0, text = 0;
+	int ret = tracee_keep_errno(tracee);
+
+	if (!ret)
+		ret = tracee_put(tracee, loading->name, strlen(loading->name) + 1,
+				 &loading->dlopen.args[0]);
+	if (!ret)
+		ret = tracee_call(tracee, &loading->dlopen, CALL_SECONDS, &handle);
+	if (ret || handle || !tracee_tells(tracee) || !loading->dlerror.function)
+		return ret;
+	ret = tracee_call(tracee, &loading->dlerror, CALL_SECONDS, &text);
+	if (!ret && text)
+		target_read_string(&job->target, text, loading->why, sizeof(loading->why));
+	return ret;
+}
+
 static int load(struct job *job, const char *path, const char *version)
 {
-	struct arch_call call = {0, {0}};
-	char why[512] = "", name[PATH_MAX];
-	struct tracee tracee;
-	int ret, status;
+	struct loading loading = {.dlerror.function = find_in_libc(&job->target, "dlerror")};
+	char reason[CHECKS_REASON_LEN];
+	int ret = 0;
 
-	find_dlopen(&job->target, &call);
-	if (!call.function)
+	find_dlopen(&job->target, &loading.dlopen);
+	if (!loading.dlopen.function)
 		return say(ATTACH_REFUSED,
 			   "process %d has no dlopen(); fix: start QEMU with rdmachunk",
 			   (int)job->process.pid);
-	respell(&job->target, path, name);
-	status = begin(job, &tracee);
-	if (status)
-		return status;
-	ret = tracee_put(&tracee, name, strlen(name) + 1, &call.args[0]);
+	respell(&job->target, path, loading.name);
+	/* By a stop of its own, so that each is short. */
+	if (tracee_tells(&job->tracee))
+		ret = in_stop(job, find_errno, NULL, false, reason);
 	if (!ret)
-		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
+		ret = in_stop(job, call_dlopen, &loading, false, reason);
 	if (!ret)
 		ret = target_reload(&job->target);
+	if (ret)
+		return say_lost(job, ret);
+	job->library = target_inert(&job->target, version, &job->info);
+	return judge_loading(job, path, loading.why);
+}
+
+struct asking {
+	struct arch_call call;
+	struct attach_request *request;
+};
+
+/* The library leaves errno as it was. */
+static int call_library(struct job *job, void *arg)
+{
+	struct tracee *tracee = &job->tracee;
+	struct asking *asking = arg;
+	struct attach_request *request = asking->request;
+	int ret = tracee_put(tracee, job->settings, job->settings_len, &request->settings);
+
 	if (!ret)
-		job->library = target_inert(&job->target, version, &job->info);
-	if (!ret && !job->library)
-		read_dlerror(job, &tracee, why, sizeof(why));
-	end(job, &tracee);
-	return ret ? say_lost(job, ret) : judge_loading(job, path, why);
+		ret = tracee_put(tracee, request, sizeof(*request), &asking->call.args[0]);
+	if (!ret)
+		ret = tracee_call(tracee, &asking->call, CALL_SECONDS, NULL);
+	if (!ret)
+		ret = target_read(&job->target, asking->call.args[0], request, sizeof(*request));
+	return ret;
 }
 
 /* Has the library do it, and tells what came of it. */
 static int ask(struct job *job, enum attach_action action, struct attach_request *request)
 {
-	struct arch_call call = {target_symbol(&job->target, job->library, ATTACH_ENTRY), {0}};
-	struct tracee tracee;
-	int ret, status;
+	struct asking asking = {.request = request};
+	char reason[CHECKS_REASON_LEN];
+	int ret;
 
 	*request = (struct attach_request){.abi = ATTACH_ABI, .action = action};
-	if (!call.function)
+	request->settings_len = (uint32_t)job->settings_len;
+	asking.call.function = target_symbol(&job->target, job->library, ATTACH_ENTRY);
+	if (!asking.call.function)
 		return say(
 			ATTACH_REFUSED,
 			"process %d has a library in it that cannot be attached; fix: start QEMU "
 			"again",
 			(int)job->process.pid);
-	status = begin(job, &tracee);
-	if (status)
-		return status;
-	request->settings_len = (uint32_t)job->settings_len;
-	ret = tracee_put(&tracee, job->settings, job->settings_len, &request->settings);
-	if (!ret)
-		ret = tracee_put(&tracee, request, sizeof(*request), &call.args[0]);
-	if (!ret)
-		ret = tracee_call(&tracee, &call, CALL_SECONDS, NULL);
-	if (!ret)
-		ret = target_read(&job->target, call.args[0], request, sizeof(*request));
-	end(job, &tracee);
+	ret = in_stop(job, call_library, &asking, true, reason);
+	if (reason[0])
+		return say_not_idle(ret, reason);
 	if (ret)
 		return say_lost(job, ret);
 	request->message[sizeof(request->message) - 1] = '\0';
 	if (!request->done || request->result)
-		return say(ATTACH_FAILED, "process %d: %s", (int)job->process.pid,
-			   request->message);
+		return say(request->done && request->result == -EBUSY ? ATTACH_BUSY : ATTACH_FAILED,
+			   "process %d: %s", (int)job->process.pid, request->message);
 	return ATTACH_DONE;
 }
 
@@ -301,7 +362,7 @@ static void say_done(const struct job *job, const char *what, unsigned int slots
 	printf("%s process %d%s%s%s: %u hooks are %s; its main thread was stopped for %.1f ms at "
 	       "most\n",
 	       what, (int)job->process.pid, guest[0] ? " (" : "", guest, guest[0] ? ")" : "", slots,
-	       where, job->kept * 1e3);
+	       where, job->tracee.kept * 1e3);
 }
 
 static int attach_library(struct job *job, const char *path)
@@ -309,7 +370,7 @@ static int attach_library(struct job *job, const char *path)
 	char reason[CHECKS_REASON_LEN], version[CHECKS_VERSION_LEN];
 	struct attach_request request;
 	enum target_library state;
-	int status = ATTACH_DONE;
+	int status, ret;
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED || state == TARGET_ATTACHED)
@@ -317,8 +378,10 @@ static int attach_library(struct job *job, const char *path)
 			   (int)job->process.pid,
 			   state == TARGET_PRELOADED ? "preloaded" : "attached",
 			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
-	if (!checks_idle(&job->process, reason) ||
-	    !checks_library(&job->process, path, version, reason))
+	ret = checks_idle(&job->process, reason);
+	if (ret)
+		return say_not_idle(ret, reason);
+	if (!checks_library(&job->process, path, version, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
 	if (target_overwritten(&job->target))
 		return say(ATTACH_REFUSED,
@@ -327,7 +390,8 @@ static int attach_library(struct job *job, const char *path)
 			   (int)job->process.pid);
 	/* Another version may have been loaded before. */
 	job->library = target_inert(&job->target, version, &job->info);
-	if (!job->library)
+	status = prepare(job);
+	if (!status && !job->library)
 		status = load(job, path, version);
 	if (!status)
 		status = ask(job, ATTACH_PUT_IN, &request);
@@ -341,7 +405,7 @@ static int detach_library(struct job *job)
 	char reason[CHECKS_REASON_LEN];
 	struct attach_request request;
 	enum target_library state;
-	int status;
+	int status, ret;
 
 	state = target_library(&job->target, &job->library, &job->info);
 	if (state == TARGET_PRELOADED)
@@ -352,9 +416,12 @@ static int detach_library(struct job *job)
 	if (state != TARGET_ATTACHED)
 		return say(ATTACH_REFUSED, "process %d is not attached; fix: none is needed",
 			   (int)job->process.pid);
-	if (!checks_idle(&job->process, reason))
-		return say(ATTACH_REFUSED, "%s", reason);
-	status = ask(job, ATTACH_TAKE_OUT, &request);
+	ret = checks_idle(&job->process, reason);
+	if (ret)
+		return say_not_idle(ret, reason);
+	status = prepare(job);
+	if (!status)
+		status = ask(job, ATTACH_TAKE_OUT, &request);
 	if (!status)
 		say_done(job, "detached from", request.slots, "out");
 	return status;

@@ -7,6 +7,7 @@ enum attach_exit {
 	ATTACH_DONE = 0,
 	ATTACH_REFUSED = 1, /* a check failed, and nothing was changed */
 	ATTACH_FAILED = 2,  /* QEMU would not, or it ended; the hooks are as they were */
+	ATTACH_BUSY = 75,   /* not at the moment, later maybe (EX_TEMPFAIL); nothing was changed */
 	ATTACH_USAGE = 125, /* the command line or a setting is wrong; nobody was looked at */
 };
 

@@ -287,21 +287,21 @@ bool checks_library(const struct process *p, const char *path, char version[CHEC
 	return usable;
 }
 
-bool checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
+int checks_idle(const struct process *p, char reason[CHECKS_REASON_LEN])
 {
 	enum process_rdma rdma;
 	int ret = process_rdma(p->pid, &rdma);
 
-	if (ret)
-		return refuse(reason,
-			      "the open files of process %d cannot be listed: %s; fix: run "
-			      "this as root",
-			      (int)p->pid, strerror(-ret));
-	if (rdma == PROCESS_RDMA_CHANNEL)
-		return refuse(
-			reason,
-			"process %d has an RDMA connection or waits for one: a migration is under way, "
-			"or will come in; fix: wait for its end, or cancel it",
-			(int)p->pid);
-	return true;
+	if (ret) {
+		refuse(reason,
+		       "the open files of process %d cannot be listed: %s; fix: run this as root",
+		       (int)p->pid, strerror(-ret));
+	} else if (rdma == PROCESS_RDMA_CHANNEL) {
+		refuse(reason,
+		       "process %d has an RDMA connection or waits for one: a migration is under way, "
+		       "or will come in; fix: wait for its end, or cancel it",
+		       (int)p->pid);
+		ret = -EBUSY;
+	}
+	return ret;
 }

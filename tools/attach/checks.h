@@ -27,7 +27,8 @@ bool checks_target(const struct process *process, struct target *target,
 bool checks_library(const struct process *process, const char *path,
 		    char version[CHECKS_VERSION_LEN], char reason[CHECKS_REASON_LEN]);
 
-/* Is there no RDMA connection, and none in the making? A device may be open. */
-bool checks_idle(const struct process *process, char reason[CHECKS_REASON_LEN]);
+/* Is there no RDMA connection, and none in the making? A device may be open. 0; or with the reason
+ * -EBUSY when there is one, else another negative errno. */
+int checks_idle(const struct process *process, char reason[CHECKS_REASON_LEN]);
 
 #endif

@@ -24,36 +24,58 @@ struct tracee {
 	struct arch_code code;
 	/* Functions of its C library, by address. */
 	uint64_t raise, errno_location;
+	uint64_t errno_address; /* of the thread's errno; 0: not known yet, or it cannot be told */
+	double kept; /* seconds that the thread was kept from its own work, at most, at a time */
+
+	/* While it is stopped. */
 	struct arch_state state;
 	/* From the thread's stack: what has been put there, downwards. */
 	uint64_t top;
-	uint64_t errno_address;
+	bool seized, stopped, called, lost; /* traced; in its poll; a call was begun; out of our
+					     * hands: it ended or did not return */
+	double stopped_at;		    /* seconds */
+	bool errno_kept;
 	int saved_errno;
-	bool stopped, lost; /* in our hands; out of them, as it ended or did not return */
-	double stopped_at;  /* seconds */
-	double kept;	    /* seconds that the thread was kept from its own work, once closed */
 };
 
-/* Find what is needed, and trace the main thread, which goes on. 0; or a negative errno: -ENOTSUP
- * when the C library lacks something; or what PTRACE_SEIZE gave. The target outlives it. */
+/* Find what is needed. 0, or -ENOTSUP when the C library lacks something. Nothing is done to the
+ * process. The target outlives it. */
 int tracee_open(struct tracee *tracee, const struct target *target);
 
-/* Stop it in its ppoll(2), which may take so many seconds. 0; -ETIME when it was elsewhere all the
- * time; -ESRCH when the process has ended; or another negative errno. Once. */
+/*
+ * Trace the main thread, and stop it in its ppoll(2), which may take so many seconds. 0;
+ * -ETIME when it was elsewhere all the time; -ESRCH when the process has ended; what
+ * PTRACE_SEIZE gave; or another negative errno: then it is not traced.
+ *
+ * Processors are asked for ahead of all other processes while it is stopped, if we may
+ * (SCHED_FIFO): the stop is as long as we are kept from ending it.
+ */
 int tracee_stop(struct tracee *tracee, double seconds);
 
 /* Let it go: it is not traced any more, and goes on as it was. */
-void tracee_close(struct tracee *tracee);
+void tracee_release(struct tracee *tracee);
 
 /* Copy these bytes to its stack, where they stay until it goes on: *address. 0 or -errno. */
 int tracee_put(struct tracee *tracee, const void *data, size_t len, uint64_t *address);
 
 /*
  * Call a function of the stopped thread; *result, unless it is NULL, is what it returned, and 0
- * where that cannot be told. 0; -ETIME when it has not returned after so many seconds: then the
- * thread is let go, and will end the call and go on by itself; -ESRCH.
+ * where that cannot be told (tracee_tells). 0; -EAGAIN when the thread has been stopped for so long
+ * already, on a busy machine, that the call would make it too long: nothing has been done, stop it
+ * another time; -ETIME when it has not returned after so many seconds: then the thread is let go,
+ * and will end the call and go on by itself; -ESRCH.
  */
 int tracee_call(struct tracee *tracee, const struct arch_call *call, double seconds,
 		uint64_t *result);
+
+/* Can it be told what a function returned? */
+bool tracee_tells(const struct tracee *tracee);
+
+/* Learn where the stopped thread has its errno, by a call; once for a process. As tracee_call(). */
+int tracee_find_errno(struct tracee *tracee);
+
+/* The stopped thread's errno will be what it is now when it is let go; where it has not been found
+ * nothing is done. 0 or -errno. */
+int tracee_keep_errno(struct tracee *tracee);
 
 #endif

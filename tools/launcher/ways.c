@@ -77,7 +77,7 @@ void ways_find(struct ways *ways, pid_t pid, const char *library)
 		return;
 	ways->library = states[target_library(&target, &module, &ways->info)];
 	path = library[0] == '/' ? strdup(library) : realpath(library, NULL);
-	if (checks_idle(&process, ways->not_attach))
+	if (!checks_idle(&process, ways->not_attach))
 		checks_library(&process, path ? path : library, version, ways->not_attach);
 	free(path);
 	target_close(&target);

@@ -134,7 +134,7 @@ static void examine(struct qemu *q)
 	if (!checks_target(&q->process, &target, q->reason))
 		return;
 	target_close(&target);
-	if (checks_idle(&q->process, q->reason))
+	if (!checks_idle(&q->process, q->reason))
 		q->reason[0] = '\0';
 }
 

@@ -245,3 +245,13 @@ case_files_stats_of_a_busy_connection()
 	one_line shim.err "^rdmachunk: RDMACHUNK_STATS=$PWD/stats: a connection is busy at exit"
 	[[ ! -s stats ]] || fail "$(<stats)"
 }
+
+# The parent's connection, which is busy for ever in the child, is none of the child's.
+case_files_stats_of_a_child()
+{
+	need jq
+	run_shim RDMACHUNK_STATS="$PWD/stats" RDMACHUNK_SHIFT=20 "$client" quit forked
+	must_exit shim 0
+	must_be_silent shim
+	jq -es 'length == 1 and .[0].outcome == "unfinished"' stats >/dev/null || fail "statistics: $(<stats)"
+}
