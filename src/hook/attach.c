@@ -197,6 +197,8 @@ static int take_out(struct attach_request *r)
 		return refuse(r, -ret, "the program's tables cannot be changed: %s",
 			      error_text(-ret));
 	ops_restore_all();
+	/* The log's file is closed. */
+	connection_reconfigured();
 	r->slots = (uint32_t)ret;
 	set_state(ATTACH_DETACHED, 0);
 	return 0;

@@ -6,7 +6,9 @@
  */
 #include "ask.h"
 #include "migration.h"
+#include "wait.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
@@ -98,6 +100,37 @@ static int run_twice(void *library, void *other)
 	return 0;
 }
 
+static unsigned int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned int count = 0;
+
+	must(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* No thread and no open file of the module's stays behind. */
+static int run_log(void *library, void *unused)
+{
+	static const char settings[] = "RDMACHUNK_LOG=info\0RDMACHUNK_LOG_FILE=log\0";
+	unsigned int threads = count_entries("/proc/self/task"), files;
+	struct migration_counts counts = {0};
+
+	(void)unused;
+	migration_source("192.0.2.7", true, &counts);
+	files = count_entries("/proc/self/fd");
+	must(!ask_with(library, ATTACH_PUT_IN, settings, sizeof(settings)));
+	migration_source("192.0.2.7", true, &counts);
+	must(count_entries("/proc/self/task") > threads);
+	must(!ask(library, ATTACH_TAKE_OUT));
+	wait_for(count_entries("/proc/self/task") == threads);
+	must(count_entries("/proc/self/fd") == files);
+	return 0;
+}
+
 /* QEMU calls this one too, and without it nothing is attached. */
 static int run_event(void *unused, void *unused_too)
 {
@@ -114,6 +147,7 @@ static const struct {
 	int (*run)(void *library, void *other);
 } modes[] = {
 	{"event", run_event},
+	{"log", run_log},
 	{"refused", run_refused},
 	{"twice", run_twice},
 };

@@ -66,3 +66,11 @@ case_attach_over_another()
 	run_now twice "$PWD/librdmachunk.so"
 	one_line attached.err 'another librdmachunk is in use'
 }
+
+# Detached, the module has no thread and no file open.
+case_attach_log_is_closed()
+{
+	run_now log
+	must_be_silent attached
+	[[ $(count ': source of a migration, peer ' log) == 2 ]] || fail "$(<log)"
+}
