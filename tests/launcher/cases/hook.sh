@@ -102,7 +102,7 @@ guest_ends
 
 : >"$hooked/calls"
 : >"$hooked/logged"
-exec 9>"$hooked/infiniband/uverbs0"
+exec 9>"$hooked/infiniband/rdma_cm"
 guest_runs guest
 exec 9>&-
 call_hook guest reconnect
@@ -114,6 +114,37 @@ call_hook guest started
 guest_ends
 let_end 4 1 "it has ended"
 expect "hook: nothing to tell of that" "$(cat "$hooked/logged")" ""
+
+# librdmacm keeps the device open when the migration is over.
+: >"$hooked/calls"
+exec 9>"$hooked/infiniband/uverbs0"
+guest_runs kept
+exec 9>&-
+call_hook kept reconnect
+let_end 1 1 "AppArmor"
+expect "hook: not tried again for a device" "$(wc -l <"$hooked/calls")" 1
+expect "hook: not tried again for a device: told in the log" "$(cat "$hooked/logged")" \
+	"-t rdmachunk kept: AppArmor"
+guest_ends
+
+# The migration ends between the refusal and the next look.
+: >"$hooked/calls"
+: >"$hooked/logged"
+mkfifo "$hooked/over"
+# shellcheck disable=SC2016 # for that shell
+bash -c 'exec 9>"$1/infiniband/rdma_cm"; : <"$1/over"; exec 9>&-; exec sleep 1000' bash "$hooked" &
+guest_pid=$!
+until_true test -e "/proc/$guest_pid/fd/9"
+printf %s "$guest_pid" >"$hooked/run/late.pid"
+call_hook late started
+until_true has_lines "$hooked/calls" 1
+: >"$hooked/over"
+until_true grep -q sleep "/proc/$guest_pid/comm"
+let_go 1 1 "RDMA is in use"
+let_end 2 0
+expect "hook: tried again when RDMA was in use" "$(wc -l <"$hooked/calls")" 2
+expect "hook: tried again when RDMA was in use: nothing to tell" "$(cat "$hooked/logged")" ""
+guest_ends
 
 : >"$hooked/calls"
 guest_runs loaded "LD_PRELOAD=$library"
