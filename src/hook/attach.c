@@ -103,6 +103,29 @@ static void set_next(void)
 	}
 }
 
+/* Is it of another file of this library's, which two commands have loaded at once? */
+static bool is_of_another(void *function)
+{
+	Dl_info info;
+	void *library = NULL, *version = NULL;
+
+	if (dladdr(function, &info) && strchr(info.dli_fname, '/'))
+		library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+	if (library) {
+		version = dlsym(library, VERSION_SYMBOL);
+		dlclose(library);
+	}
+	return version != NULL;
+}
+
+static bool has_another(void)
+{
+	for (size_t i = 0; i < HOOKS; i++)
+		if (names[i].needed && is_of_another(hooks[i].next))
+			return true;
+	return false;
+}
+
 static int put_in(struct attach_request *r)
 {
 	const char *settings = (const char *)(uintptr_t)r->settings;
@@ -123,6 +146,8 @@ static int put_in(struct attach_request *r)
 			return refuse(r, ENOSYS,
 				      "the program does not call %s: it has no RDMA migration",
 				      names[i].name);
+	if (has_another())
+		return refuse(r, EALREADY, "another librdmachunk is in use");
 	ret = session_configure(settings, r->settings_len, r->message, sizeof(r->message));
 	if (ret)
 		return ret;
@@ -172,6 +197,8 @@ static int take_out(struct attach_request *r)
 		return refuse(r, -ret, "the program's tables cannot be changed: %s",
 			      error_text(-ret));
 	ops_restore_all();
+	/* The log's file is closed. */
+	connection_reconfigured();
 	r->slots = (uint32_t)ret;
 	set_state(ATTACH_DETACHED, 0);
 	return 0;

@@ -24,6 +24,10 @@
 #define RELOC_DATA UINT32_MAX
 #endif
 
+/* Modules of which read-only pages are changed at once: the program, and few of QEMU's call any of
+ * our functions. */
+#define WRITABLE_MAX 128
+
 /* What of a module's tables may be changed. */
 enum kind {
 	KIND_NONE,
@@ -53,6 +57,11 @@ struct pass {
 	bool put_in;
 	size_t slots, ours, unchanged;
 	int error;
+	/* What has been made writable. */
+	struct {
+		uintptr_t start, end;
+	} relro[WRITABLE_MAX];
+	size_t relros;
 };
 
 static const void *pointer(uintptr_t base, ElfW(Addr) value)
@@ -237,59 +246,87 @@ size_t got_find(struct got_hook *hooks, size_t count, size_t *ours)
 	return pass.slots;
 }
 
-static int change_slot(struct pass *pass, const struct module *m, void **slot,
-		       struct got_hook *hook)
+/* What the slot is to hold; NULL when it stays as it is. */
+static void *wanted(struct pass *pass, const struct module *m, void *const *slot,
+		    const struct got_hook *hook, bool *unchanged)
 {
-	size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = (void *)((uintptr_t)slot & ~(page_size - 1));
-	bool relro = (uintptr_t)slot >= m->relro && (uintptr_t)slot < m->relro_end;
 	void *from = pass->put_in ? hook->next : hook->hook;
 	void *to = pass->put_in ? hook->hook : hook->next;
 	void *value = hook->next ? held(m, slot, hook->name) : NULL;
 
-	if (!value)
+	*unchanged = value && value == to;
+	return value && value == from && !*unchanged ? to : NULL;
+}
+
+static bool is_writable(const struct pass *pass, const struct module *m, void *const *slot)
+{
+	size_t i = 0;
+
+	if ((uintptr_t)slot < m->relro || (uintptr_t)slot >= m->relro_end)
+		return true;
+	while (i < pass->relros && pass->relro[i].start != m->relro)
+		i++;
+	return i < pass->relros;
+}
+
+/* All of a module's read-only pages, which takes no more mappings than it has. */
+static int open_slot(struct pass *pass, const struct module *m, void **slot, struct got_hook *hook)
+{
+	bool unchanged;
+
+	if (is_writable(pass, m, slot) || !wanted(pass, m, slot, hook, &unchanged))
 		return 0;
-	if (value == to)
-		pass->unchanged++;
-	if (value != from)
-		return 0;
-	if (relro && mprotect(page, page_size, PROT_READ | PROT_WRITE))
+	if (pass->relros == WRITABLE_MAX)
+		return -ENOSPC;
+	if (mprotect((void *)m->relro, m->relro_end - m->relro, PROT_READ | PROT_WRITE))
 		return -errno;
-	__atomic_store_n(slot, to, __ATOMIC_RELEASE);
-	pass->slots++;
-	/* Where there is no memory for it the page stays as it is, which nobody notices. */
-	if (relro)
-		mprotect(page, page_size, PROT_READ);
+	pass->relro[pass->relros].start = m->relro;
+	pass->relro[pass->relros++].end = m->relro_end;
 	return 0;
 }
 
+static int change_slot(struct pass *pass, const struct module *m, void **slot,
+		       struct got_hook *hook)
+{
+	bool unchanged;
+	void *to = wanted(pass, m, slot, hook, &unchanged);
+
+	pass->unchanged += unchanged;
+	/* Not if the module has been loaded since. */
+	if (!to || !is_writable(pass, m, slot))
+		return 0;
+	__atomic_store_n(slot, to, __ATOMIC_RELEASE);
+	pass->slots++;
+	return 0;
+}
+
+/* All or none: once the pages are writable nothing can fail. */
 static struct pass change(const struct got_hook *hooks, size_t count, bool put_in)
 {
 	struct pass pass = {
 		.hooks = (struct got_hook *)hooks,
 		.count = count,
-		.slot = change_slot,
+		.slot = open_slot,
 		.put_in = put_in,
 	};
 
 	run(&pass);
+	if (!pass.error) {
+		pass.slot = change_slot;
+		run(&pass);
+	}
+	/* Where there is no memory for it the pages stay as they are, which nobody notices. */
+	for (size_t i = 0; i < pass.relros; i++)
+		mprotect((void *)pass.relro[i].start, pass.relro[i].end - pass.relro[i].start,
+			 PROT_READ);
 	return pass;
-}
-
-/* All or none. */
-static int change_all(const struct got_hook *hooks, size_t count, bool put_in)
-{
-	struct pass pass = change(hooks, count, put_in);
-
-	if (!pass.error)
-		return (int)pass.slots;
-	change(hooks, count, !put_in);
-	return pass.error;
 }
 
 int got_put_in(const struct got_hook *hooks, size_t count)
 {
-	return change_all(hooks, count, true);
+	struct pass pass = change(hooks, count, true);
+
+	return pass.error ? pass.error : (int)pass.slots;
 }
 
 int got_renew(const struct got_hook *hooks, size_t count)
@@ -301,5 +338,7 @@ int got_renew(const struct got_hook *hooks, size_t count)
 
 int got_take_out(const struct got_hook *hooks, size_t count)
 {
-	return change_all(hooks, count, false);
+	struct pass pass = change(hooks, count, false);
+
+	return pass.error ? pass.error : (int)pass.slots;
 }

@@ -206,9 +206,13 @@ void sink_open(struct sink *s, const char *path)
 	int error;
 
 	pthread_mutex_lock(&s->lock);
-	/* It is another in a child only; warnings read it without the lock. */
-	if (!s->running && strcmp(s->path, path))
+	/* It is another in a child, or with settings that came later; warnings read it without the
+	 * lock. */
+	if (!s->running && strcmp(s->path, path)) {
 		snprintf(s->path, sizeof(s->path), "%s", path);
+		s->torn = false;
+		atomic_store(&s->warned, false);
+	}
 	s->users++;
 	s->no_thread = 0;
 	error = start(s);

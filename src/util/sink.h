@@ -22,7 +22,7 @@ struct sink_line;
  * Its lock is the innermost of all and held for a few instructions.
  */
 struct sink {
-	/* Told once why lines do not reach the file, maybe by the thread; no lock held. */
+	/* Told once for each file why lines do not reach it, maybe by the thread; no lock held. */
 	void (*warn)(const char *path, const char *why);
 	/* What then becomes of each line; NULL: it is lost. */
 	void (*instead)(const char *line, size_t len);
@@ -45,8 +45,8 @@ struct sink {
 /* Before anything else, once in a process. */
 void sink_init(struct sink *s);
 
-/* One more user: the file is opened if it is not. `path` is the same for all of them in one
- * process. What goes wrong is for s->warn. Thread safe, as the next two are. */
+/* One more user: the file is opened if it is not. `path` is the same for all that there are at a
+ * time. What goes wrong is for s->warn. Thread safe, as the next two are. */
 void sink_open(struct sink *s, const char *path);
 
 /* Append a line of `len` bytes, its newline among them. */

@@ -4,9 +4,9 @@
  * A program that the module is loaded into while it runs, as rdmachunk attach has QEMU load it:
  * attached MODE LIBRARY. Its functions are bound late.
  */
+#include "ask.h"
 #include "migration.h"
 #include "slow.h"
-#include "util/attach_abi.h"
 
 #include <dlfcn.h>
 #include <netinet/in.h>
@@ -21,23 +21,9 @@
 
 static void *library;
 
-static int ask(enum attach_action action)
+static int request(enum attach_action action)
 {
-	int (*entry)(struct attach_request *) = dlsym(library, ATTACH_ENTRY);
-	static const char no_settings[1];
-	struct attach_request request = {
-		.abi = ATTACH_ABI,
-		.action = action,
-		.settings = (uintptr_t)no_settings,
-		.settings_len = sizeof(no_settings),
-	};
-
-	must(entry);
-	entry(&request);
-	must(request.done);
-	if (request.result)
-		fprintf(stderr, "%s\n", request.message);
-	return request.result;
+	return ask(library, action);
 }
 
 static void migrate(const char *what)
@@ -53,9 +39,9 @@ static int run_cycle(void)
 {
 	migrate("stock");
 	for (int i = 0; i < 3; i++) {
-		must(!ask(ATTACH_PUT_IN));
+		must(!request(ATTACH_PUT_IN));
 		migrate("attached");
-		must(!ask(ATTACH_TAKE_OUT));
+		must(!request(ATTACH_TAKE_OUT));
 		migrate("stock");
 	}
 	return 0;
@@ -84,13 +70,13 @@ static int run_late(void)
 
 	must(cq);
 	for (int i = 0; i < 2; i++) {
-		must(!ask(ATTACH_PUT_IN));
+		must(!request(ATTACH_PUT_IN));
 		poll = ops->poll_cq;
 		migrate("attached");
 		must(poll != ops->poll_cq);
 		poll = ops->poll_cq;
 		arm = ops->req_notify_cq;
-		must(!ask(ATTACH_TAKE_OUT));
+		must(!request(ATTACH_TAKE_OUT));
 		must(poll != ops->poll_cq && arm != ops->req_notify_cq);
 		must(!poll(cq, 1, &wc) && !arm(cq, 0));
 	}
@@ -115,24 +101,24 @@ static int run_closed(void)
 	struct rdma_cm_id *id = hold_device();
 	struct ibv_context *context = id->verbs;
 
-	must(!ask(ATTACH_PUT_IN));
+	must(!request(ATTACH_PUT_IN));
 	migrate("attached");
-	must(!ask(ATTACH_TAKE_OUT));
+	must(!request(ATTACH_TAKE_OUT));
 	must(!rdma_destroy_id(id));
 	id = hold_device();
 	must(id->verbs == context);
 	other_next = context->ops.poll_cq;
 	context->ops.poll_cq = other_poll;
 
-	must(!ask(ATTACH_PUT_IN) && !ask(ATTACH_TAKE_OUT));
+	must(!request(ATTACH_PUT_IN) && !request(ATTACH_TAKE_OUT));
 	must(context->ops.poll_cq == other_poll);
-	must(!ask(ATTACH_PUT_IN));
+	must(!request(ATTACH_PUT_IN));
 	peer_control->close_fails = 1;
 	must(ibv_close_device(context) == -1 && context->ops.poll_cq == other_poll);
 	peer_control->close_fails = 0;
 	migrate("attached");
 	must(other_calls && context->ops.poll_cq != other_poll);
-	must(!ask(ATTACH_TAKE_OUT));
+	must(!request(ATTACH_TAKE_OUT));
 	must(context->ops.poll_cq == other_poll);
 	must(!rdma_destroy_id(id));
 	puts("works");
@@ -172,7 +158,7 @@ static int run_lazy(void)
 	must(gate && !pthread_create(&thread, NULL, call_first, NULL));
 	while (!__atomic_load_n(&gate->inside, __ATOMIC_ACQUIRE))
 		sched_yield();
-	must(!ask(ATTACH_PUT_IN));
+	must(!request(ATTACH_PUT_IN));
 	printf("meanwhile %s\n", way());
 	__atomic_store_n(&gate->open, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
@@ -180,7 +166,7 @@ static int run_lazy(void)
 	migration_open(&m, ADDRESS);
 	printf("migrating %s\n", way());
 	peer_close(&m.peer);
-	must(!ask(ATTACH_TAKE_OUT));
+	must(!request(ATTACH_TAKE_OUT));
 	printf("detached %s\n", way());
 	return 0;
 }
@@ -205,9 +191,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	peer_find_fake();
-	library = argc > 2 ? dlopen(argv[2], RTLD_NOW) : NULL;
-	if (argc > 2 && !library)
-		fprintf(stderr, "%s\n", dlerror());
+	library = argc > 2 ? ask_open(argv[2]) : NULL;
 	for (size_t i = 0; library && i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!strcmp(argv[1], modes[i].name))
 			return modes[i].run();

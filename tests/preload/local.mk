@@ -12,6 +12,7 @@ check_LTLIBRARIES += \
 	tests/preload/libstage.la
 check_PROGRAMS += \
 	tests/preload/attached \
+	tests/preload/attached-now \
 	tests/preload/client \
 	tests/preload/early \
 	tests/preload/plain
@@ -70,20 +71,27 @@ tests_preload_client_SOURCES = $(client_sources)
 tests_preload_client_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_client_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
 
-# Its functions are bound when they are first called.
-tests_preload_attached_SOURCES = \
-	tests/preload/attached.c \
+# They have the module loaded while they run.
+attached_sources = \
 	tests/fake/fake.h \
 	tests/model/message.h \
+	tests/preload/ask.c \
+	tests/preload/ask.h \
 	tests/preload/migration.c \
 	tests/preload/migration.h \
 	tests/preload/peer.c \
 	tests/preload/peer.h \
-	tests/preload/slow.h \
 	tests/preload/wait.h
+# Its functions are bound when they are first called.
+tests_preload_attached_SOURCES = $(attached_sources) tests/preload/attached.c tests/preload/slow.h
 tests_preload_attached_CFLAGS = $(AM_CFLAGS) $(TEST_CFLAGS) $(VERBS_CFLAGS)
 tests_preload_attached_LDFLAGS = -Wl,-z,lazy
 tests_preload_attached_LDADD = $(VERBS_LIBS) $(DL_LIBS) $(PTHREAD_LIBS)
+# When it starts, as QEMU's.
+tests_preload_attached_now_SOURCES = $(attached_sources) tests/preload/attached_now.c
+tests_preload_attached_now_CFLAGS = $(tests_preload_attached_CFLAGS)
+tests_preload_attached_now_LDFLAGS = -Wl,-z,relro -Wl,-z,now
+tests_preload_attached_now_LDADD = $(tests_preload_attached_LDADD)
 
 tests_preload_early_SOURCES = tests/preload/early.c tests/preload/stage.h
 # A program of its own, not libtool's script around it.

@@ -250,6 +250,39 @@ START_TEST(a_line_cut_short_does_not_spoil_the_next)
 }
 END_TEST
 
+/* As QEMU is attached to with other settings: what was wrong with the first file is not the second's,
+ * and what is wrong with that one is told too. */
+START_TEST(another_file_is_another_matter)
+{
+	struct rlimit limit = {.rlim_cur = FILE_LIMIT, .rlim_max = RLIM_INFINITY};
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	ck_assert_int_eq(ftruncate(fd, FILE_LIMIT - 4), 0);
+	close(fd);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	sink_open(sink, path);
+	put("first\n");
+	close_and_wait();
+	ck_assert_str_eq(warning, "File too large");
+	limit.rlim_cur = RLIM_INFINITY;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+
+	strcat(path, ".other");
+	sink_open(sink, path);
+	put("second\n");
+	close_and_wait();
+	ck_assert_str_eq(content(), "second\n");
+	ck_assert_uint_eq(atomic_load(&warnings), 1);
+
+	make_nothing();
+	sink_open(sink, path);
+	put("third\n");
+	close_and_wait();
+	ck_assert_str_eq(warning, "Not a directory");
+	ck_assert_uint_eq(atomic_load(&warnings), 2);
+}
+END_TEST
+
 /* The thread does not come back: whoever has a line is let go nevertheless. */
 START_TEST(lines_do_not_pile_up_for_ever)
 {
@@ -344,6 +377,7 @@ int main(void)
 	tcase_add_loop_test(tc, what_is_no_file_is_told_once, 0,
 			    (int)(sizeof(kinds) / sizeof(kinds[0])));
 	tcase_add_test(tc, a_line_cut_short_does_not_spoil_the_next);
+	tcase_add_test(tc, another_file_is_another_matter);
 	tcase_add_test(tc, lines_do_not_pile_up_for_ever);
 	tcase_add_test(tc, without_a_thread_the_lines_go_elsewhere);
 	tcase_add_test(tc, what_waits_at_exit_is_written);

@@ -44,3 +44,33 @@ case_attach_function_bound_meanwhile()
 	printf '%s\n' 'meanwhile hooked' 'bound lost' 'migrating hooked' 'detached lost' >expected
 	same expected attached.out "where calls go"
 }
+
+# run_now MODE [LIBRARY]: with functions bound at its start
+run_now()
+{
+	run attached LD_LIBRARY_PATH="$fakes" "$build/tests/preload/attached-now" "$1" "$shim" "${@:2}"
+	must_exit attached 0
+}
+
+# Nothing is changed by halves where the kernel does not let pages be written to.
+case_attach_all_or_nothing()
+{
+	run_now refused
+	one_line attached.out '^6 hooks$'
+}
+
+# Two commands have loaded two files of the library at once.
+case_attach_over_another()
+{
+	cp "$shim" librdmachunk.so
+	run_now twice "$PWD/librdmachunk.so"
+	one_line attached.err 'another librdmachunk is in use'
+}
+
+# Detached, the module has no thread and no file open.
+case_attach_log_is_closed()
+{
+	run_now log
+	must_be_silent attached
+	[[ $(count ': source of a migration, peer ' log) == 2 ]] || fail "$(<log)"
+}
