@@ -17,8 +17,8 @@ int connection_disconnect(struct rdma_cm_id *id);
 /* QEMU has taken an event from a channel, and acts on it next. */
 void connection_cm_event(const struct rdma_cm_event *event);
 
-/* There are other settings, or none any more: the log is closed. The next migration tells of what is
- * wrong with them, and opens the log that they name. There is no session. */
+/* There are other settings, or none any more: the log is closed. The next migration tells of what
+ * is wrong with them, and opens the log that they name. There is no session. */
 void connection_reconfigured(void);
 
 #endif

@@ -250,8 +250,8 @@ START_TEST(a_line_cut_short_does_not_spoil_the_next)
 }
 END_TEST
 
-/* As QEMU is attached to with other settings: what was wrong with the first file is not the second's,
- * and what is wrong with that one is told too. */
+/* As QEMU is attached to with other settings: what was wrong with the first file is not the
+ * second's, and what is wrong with that one is told too. */
 START_TEST(another_file_is_another_matter)
 {
 	struct rlimit limit = {.rlim_cur = FILE_LIMIT, .rlim_max = RLIM_INFINITY};
