@@ -8,7 +8,8 @@ EXTRA_DIST += man/rdmachunk-ab.1
 endif
 
 check_PROGRAMS += man/list-variables
-man_list_variables_SOURCES = man/list-variables.c src/util/config.c src/util/config.h
+man_list_variables_SOURCES = man/list-variables.c src/util/config.c src/util/config.h \
+	src/util/printable.c src/util/printable.h
 man_list_variables_CFLAGS = $(AM_CFLAGS)
 
 TESTS += man/check-man

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/printable.h"
+
 #define PREFIX "RDMACHUNK_"
 
 /* As the user typed it. */
@@ -32,9 +34,7 @@ static void complain(const struct config *cfg, char (*list)[CONFIG_MESSAGE_LEN],
 	snprintf(message, CONFIG_MESSAGE_LEN, "%.64s%c%.64s %s", typed, between, value, rest);
 	(*count)++;
 	/* One line, and nothing that a terminal would act on. */
-	for (; *message; message++)
-		if ((unsigned char)*message < 0x20 || *message == 0x7f)
-			*message = '?';
+	printable(message);
 }
 
 static bool parse_decimal(const char *s, unsigned int *out)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util/printable.h"
 
-#include <stddef.h>
-
-/* Bytes of the UTF-8 sequence at `s`, which a NUL ends; 0 when it is none, or not to be printed. */
-static size_t sequence(const unsigned char *s)
+size_t printable_character(const char *string)
 {
 	/* By length: what the first byte has to be, and the lowest character that needs it. */
 	static const struct {
@@ -12,6 +9,7 @@ static size_t sequence(const unsigned char *s)
 		unsigned int least;
 	} kinds[] = {
 		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	const unsigned char *s = (const unsigned char *)string;
 	unsigned int value;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -37,7 +35,7 @@ void printable(char *string)
 	size_t n;
 
 	for (; *string; string += n ? n : 1) {
-		n = sequence((const unsigned char *)string);
+		n = printable_character(string);
 		if (!n)
 			*string = '?';
 	}

@@ -47,7 +47,8 @@ fuzz_ab_sources = $(fuzz_main) \
 	tools/ab/vmargs.c tools/ab/vmargs.h \
 	tools/ab/wait.c tools/ab/wait.h
 
-tests_fuzz_config_SOURCES = tests/fuzz/config.c $(fuzz_main) src/util/config.c src/util/config.h
+tests_fuzz_config_SOURCES = tests/fuzz/config.c $(fuzz_main) src/util/config.c src/util/config.h \
+	src/util/printable.c src/util/printable.h
 tests_fuzz_config_CFLAGS = $(fuzz_cflags)
 tests_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 

@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/launcher/cases/launch.sh \
 	tests/launcher/cases/status.sh \
 	tests/launcher/cases/units.sh \
+	tests/launcher/fake-figures.c \
 	tests/launcher/fake-qemu.c \
 	tests/launcher/fake-verbs.c \
 	tests/launcher/qmp \

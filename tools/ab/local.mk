@@ -73,7 +73,9 @@ tools_ab_libab_a_SOURCES = \
 	tools/launcher/library.c \
 	tools/launcher/library.h \
 	src/util/config.c \
-	src/util/config.h
+	src/util/config.h \
+	src/util/printable.c \
+	src/util/printable.h
 tools_ab_libab_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tools -DLIBRDMACHUNK_PATH='"$(libdir)/librdmachunk.so"' \
 	-DCOUNT_LIBRARY_PATH='"$(pkglibdir)/librdmachunk-count.so"'
 tools_ab_libab_a_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "json_text.h"
+#include "util/printable.h"
 
 #define FIX "; fix: "
 
@@ -42,6 +43,8 @@ void finding(struct findings *findings, enum finding_level level, const char *fo
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
+	if (text && !findings->json)
+		printable(text);
 	if (findings->json)
 		put_json(findings, names[level], text ? text : "no memory");
 	else

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "json_text.h"
 
+#include "util/printable.h"
+
 void json_put_string(FILE *out, const char *text, size_t len)
 {
-	fputc('"', out);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	const char *end = text + len;
+	size_t n;
 
-		if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
-		else if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
+	fputc('"', out);
+	for (; text < end; text += n ? n : 1) {
+		n = printable_character(text);
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		if (n)
+			fwrite(text, 1, n, out);
+		else if (!(*text & 0x80))
+			fprintf(out, "\\u%04x", *text);
 		else
-			fputc(c, out);
+			fputs("\\ufffd", out);
 	}
 	fputc('"', out);
 }

@@ -8,7 +8,8 @@
 /* The launcher has no JSON library: it starts QEMU, in an image that may have little more than
  * that, and needs nothing but libc. */
 
-/* `len` bytes of UTF-8 as a JSON string, in quotes. */
+/* `len` bytes of a string as a JSON string, in quotes. What is not UTF-8, as names of files may not
+ * be, becomes U+FFFD. */
 void json_put_string(FILE *out, const char *text, size_t len);
 
 #endif

@@ -75,7 +75,8 @@ static const struct metric metrics[] = {
 	{"window_bytes", "Bytes of writes that have not completed.", window},
 };
 
-/* Of every migration: its labels, then what `value` says. */
+/* Of every migration: its labels, then what `value` says. The two connections of one may differ in
+ * no label but their number, and nobody takes a series twice. */
 static void put_all(FILE *out, const char *metric, const struct qemu *qemus, size_t count,
 		    uint64_t now, const struct metric *of, size_t counter)
 {
@@ -86,10 +87,11 @@ static void put_all(FILE *out, const char *metric, const struct qemu *qemus, siz
 			put_who(out, metric, &qemus[i]);
 			put_label(out, ",", "role", f->role);
 			put_label(out, ",", "peer", f->peer);
+			fprintf(out, ",connection=\"%zu\"} ", m + 1);
 			if (of)
-				fprintf(out, "} %.6g\n", of->value(f, now));
+				fprintf(out, "%.6g\n", of->value(f, now));
 			else
-				fprintf(out, "} %" PRIu64 "\n", f->counter[counter]);
+				fprintf(out, "%" PRIu64 "\n", f->counter[counter]);
 		}
 	}
 }

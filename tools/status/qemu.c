@@ -182,6 +182,13 @@ static int read_page(const char *path, struct figures *f)
 	return ret;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct figures *first = a, *second = b;
+
+	return first->started < second->started ? -1 : first->started > second->started;
+}
+
 static void look_for_migrations(struct qemu *q)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -204,6 +211,7 @@ static void look_for_migrations(struct qemu *q)
 	}
 	if (dir)
 		closedir(dir);
+	qsort(q->migration, q->migrations, sizeof(q->migration[0]), by_start);
 	/* That of the file may be another's by now. */
 	if (q->migrations)
 		set_version(q, q->migration[0].version);

@@ -35,7 +35,7 @@ struct qemu {
 	 * point into `text`. */
 	struct config config;
 	char *text;
-	/* Under way. */
+	/* Under way, in the order in which they began. */
 	size_t migrations;
 	struct figures migration[QEMU_MIGRATIONS_MAX];
 };

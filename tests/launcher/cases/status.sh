@@ -71,12 +71,52 @@ run "$launcher" status "$pid"
 expect "status of a QEMU with a bad setting" "$out" \
 	"$pid: librdmachunk $version, preloaded, off: RDMACHUNK_SHIFT=99 is not allowed: use 20 to 30, or off"
 kill "$pid"
+# What a terminal takes for the start of a command: ESC [ in one byte, and as a character.
+looks env LD_PRELOAD="$library" RDMACHUNK_SHIFT=$'\x9b1m\xc2\x9b2m' "$like" 600
+run "$launcher" status "$pid"
+expect "status of a QEMU with a setting that is not to be printed" "$out" \
+	"$pid: librdmachunk $version, preloaded, off: RDMACHUNK_SHIFT=?1m??2m is not allowed: use 20 to 30, or off"
+kill "$pid"
 looks env LD_PRELOAD="$library" RDMACHUNK_THREADS=3 RDMACHUNK_POSTER=off RDMACHUNK_LOG_FILE="$tmp/a"$'\e'b \
 	RDMACHUNK_STATS=stderr "$like" 600
 run "$launcher" status "$pid"
 expect "status of a QEMU with many settings" "$out" \
 	"$pid: librdmachunk $version, preloaded, regions of 2^30 bytes, threads 3, poster off, log to $tmp/a?b, statistics to stderr"
 kill "$pid"
+
+# Two connections differ in no label but one: node_exporter takes no series twice.
+compile "$tmp/qemu-system-two" "$source_dir/tests/launcher/fake-figures.c" "-I$source_dir/src" \
+	"$source_dir/src/util/figures.c" "$source_dir/src/util/printable.c"
+mkfifo "$tmp/figures"
+LD_PRELOAD=$library RDMATEST_WAIT=$tmp/figures "$tmp/qemu-system-two" &
+pid=$!
+: >"$tmp/figures"
+run "$launcher" status --prometheus "$tmp/two.prom" "$pid"
+expect "status of two connections as a file: memory" \
+	"$(sed -n "s/^rdmachunk_migration_ram_bytes{pid=\"$pid\",guest=\"\",role=\"source\",peer=\"192.0.2.7\"\(.*\)/\1/p" "$tmp/two.prom")" \
+	$',connection="1"} 11\n,connection="2"} 22'
+expect "status of two connections as a file: no series twice" \
+	"$(grep -v '^#' "$tmp/two.prom" | sed 's/ [^ ]*$//' | sort | uniq -d)" ""
+kill "$pid"
+
+# Files may have any name.
+plain=$like
+odd=$tmp/$'\xff\x1b'
+mkdir "$odd"
+like=$odd/qemu-system-like
+cp "$plain" "$like"
+looks "$like" 600
+run "$launcher" status "$pid"
+expect_line "status of a QEMU of an odd name" "$out" "$pid: no librdmachunk, cannot be attached: $tmp/\?\?/qemu-.*"
+run "$launcher" status --json "$pid"
+expect_line "status of it as JSON" "$out" ".*\"reason\":\"$tmp/\?\?/qemu-.*"
+kill "$pid"
+like=$plain
+# What is no UTF-8 is no JSON either.
+run "$launcher" --lib "$library" --check --json "$odd/none"
+expect "check of a program of an odd name, as JSON" "$(grep -cF "$tmp/\\ufffd\\u001b/none" <<<"$out")" 1
+run "$launcher" --lib "$library" --check "$odd/none"
+expect "check of a program of an odd name" "$(grep -cF "$tmp/??/none" <<<"$out")" 1
 
 # One that can be attached.
 cp "$qemu" "$tmp/qemu-system-rdma"
