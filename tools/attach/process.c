@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "launcher/proc.h"
+#include "util/printable.h"
 
 /* QEMU's command line, in bytes. */
 #define COMMAND_LINE_MAX (1 << 20)
@@ -51,6 +52,7 @@ static void read_exe(struct process *p)
 	if (len > sizeof(deleted) && !strcmp(p->exe + len - sizeof(deleted) + 1, deleted))
 		p->exe[len - sizeof(deleted) + 1] = '\0';
 	p->qemu = is_qemu(basename(p->exe));
+	printable(p->exe);
 }
 
 static void read_guest(struct process *p)
@@ -97,6 +99,7 @@ static void read_confined(struct process *p)
 		p->confined[0] = '\0';
 	fclose(file);
 	p->confined[strcspn(p->confined, "\n")] = '\0';
+	printable(p->confined);
 	if (!strncmp(p->confined, "unconfined", 10) || !strcmp(p->confined, "kernel"))
 		p->confined[0] = '\0';
 }
@@ -178,9 +181,23 @@ int process_find(struct process *process, const char *text)
 	return found == 1 ? 0 : found ? -ENOTUNIQ : -ESRCH;
 }
 
+/* What /proc shows of an open device, by its node wherever that is: a process in another root
+ * directory has nodes of its own. One that has been removed since is as open as any. */
+static enum process_rdma kind_of(const char *link)
+{
+	static const char directory[] = "/infiniband/", channel[] = "rdma_cm", device[] = "uverbs";
+	const char *name = strstr(link, directory);
+
+	name = name ? name + strlen(directory) : "";
+	if (!strncmp(name, device, strlen(device)))
+		return PROCESS_RDMA_DEVICE;
+	return !strncmp(name, channel, strlen(channel)) ? PROCESS_RDMA_CHANNEL : PROCESS_RDMA_NONE;
+}
+
 int process_rdma(pid_t pid, enum process_rdma *rdma)
 {
-	char path[300], link[256];
+	char path[300], link[PATH_MAX];
+	enum process_rdma kind;
 	struct dirent *entry;
 	ssize_t n;
 	DIR *fds;
@@ -193,10 +210,8 @@ int process_rdma(pid_t pid, enum process_rdma *rdma)
 	while ((entry = readdir(fds))) {
 		n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
 		link[n > 0 ? n : 0] = '\0';
-		if (!strcmp(link, "/dev/infiniband/rdma_cm"))
-			*rdma = PROCESS_RDMA_CHANNEL;
-		else if (!strncmp(link, "/dev/infiniband/uverbs", 22) && *rdma == PROCESS_RDMA_NONE)
-			*rdma = PROCESS_RDMA_DEVICE;
+		kind = kind_of(link);
+		*rdma = kind > *rdma ? kind : *rdma;
 	}
 	closedir(fds);
 	return 0;
