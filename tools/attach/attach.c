@@ -79,8 +79,8 @@ static int say_lost(const struct job *job, int error)
 		   strerror(-error));
 }
 
-/* What checks_idle() has said. */
-static int say_not_idle(int error, const char *reason)
+/* What a check has said. */
+static int say_checked(int error, const char *reason)
 {
 	return say(error == -EBUSY ? ATTACH_BUSY : ATTACH_REFUSED, "%s", reason);
 }
@@ -274,7 +274,7 @@ static int ask(struct job *job, enum attach_action action, struct attach_request
 			(int)job->process.pid);
 	ret = in_stop(job, call_library, &asking, true, reason);
 	if (reason[0])
-		return say_not_idle(ret, reason);
+		return say_checked(ret, reason);
 	if (ret)
 		return say_lost(job, ret);
 	request->message[sizeof(request->message) - 1] = '\0';
@@ -380,7 +380,7 @@ static int attach_library(struct job *job, const char *path)
 			   state == TARGET_PRELOADED ? "none is needed" : "detach it first");
 	ret = checks_idle(&job->process, reason);
 	if (ret)
-		return say_not_idle(ret, reason);
+		return say_checked(ret, reason);
 	if (!checks_library(&job->process, path, version, reason))
 		return say(ATTACH_REFUSED, "%s", reason);
 	if (target_overwritten(&job->target))
@@ -418,7 +418,7 @@ static int detach_library(struct job *job)
 			   (int)job->process.pid);
 	ret = checks_idle(&job->process, reason);
 	if (ret)
-		return say_not_idle(ret, reason);
+		return say_checked(ret, reason);
 	status = prepare(job);
 	if (!status)
 		status = ask(job, ATTACH_TAKE_OUT, &request);
@@ -432,18 +432,19 @@ int attach_main(int argc, char **argv)
 	char reason[CHECKS_REASON_LEN], *path;
 	static struct job job;
 	struct options options;
-	int status = parse(&options, argc, argv, &job);
+	int status = parse(&options, argc, argv, &job), ret;
 
 	if (status)
 		return status;
 	path = library_path(&options);
 	if (!path)
 		return ATTACH_USAGE;
-	if (checks_target(&job.process, &job.target, reason)) {
+	ret = checks_target(&job.process, &job.target, reason);
+	if (ret) {
+		status = say_checked(ret, reason);
+	} else {
 		status = attach_library(&job, path);
 		target_close(&job.target);
-	} else {
-		status = say(ATTACH_REFUSED, "%s", reason);
 	}
 	free(path);
 	return status;
@@ -454,12 +455,13 @@ int detach_main(int argc, char **argv)
 	char reason[CHECKS_REASON_LEN];
 	static struct job job;
 	struct options options;
-	int status = parse(&options, argc, argv, &job);
+	int status = parse(&options, argc, argv, &job), ret;
 
 	if (status)
 		return status;
-	if (!checks_target(&job.process, &job.target, reason))
-		return say(ATTACH_REFUSED, "%s", reason);
+	ret = checks_target(&job.process, &job.target, reason);
+	if (ret)
+		return say_checked(ret, reason);
 	status = detach_library(&job);
 	target_close(&job.target);
 	return status;

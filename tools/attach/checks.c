@@ -162,22 +162,31 @@ static bool check_modules(const struct process *p, const struct target *t,
 	return true;
 }
 
-bool checks_target(const struct process *p, struct target *t, char reason[CHECKS_REASON_LEN])
+int checks_target(const struct process *p, struct target *t, char reason[CHECKS_REASON_LEN])
 {
 	int ret;
 
 	if (!check_state(p, reason))
-		return false;
+		return -EINVAL;
 	ret = target_open(t, p->pid);
-	if (ret == -EACCES || ret == -EPERM)
-		return may_not_trace(p, ret, reason);
-	if (ret)
-		return refuse(reason, "the memory of process %d cannot be read: %s; fix: try again",
-			      (int)p->pid, strerror(-ret));
+	if (ret == -EACCES || ret == -EPERM) {
+		may_not_trace(p, ret, reason);
+		return ret;
+	}
+	if (ret == -EAGAIN) {
+		refuse(reason, "process %d is still being loaded; fix: try again in a moment",
+		       (int)p->pid);
+		return -EBUSY;
+	}
+	if (ret) {
+		refuse(reason, "the memory of process %d cannot be read: %s; fix: try again",
+		       (int)p->pid, strerror(-ret));
+		return ret;
+	}
 	if (check_machine(p, reason) && check_modules(p, t, reason))
-		return true;
+		return 0;
 	target_close(t);
-	return false;
+	return -EINVAL;
 }
 
 /* In a child: as the process would open it. The exit status is 0 or an errno. */

@@ -11,11 +11,11 @@
 
 /*
  * May the process be traced, and is it a QEMU that migrates over RDMA? Opens *target, to be closed
- * with target_close() if that is so. Changes nothing. True; or false with the reason, and the
- * target closed.
+ * with target_close() if that is so. Changes nothing. 0; or with the reason, and the target
+ * closed, -EBUSY while the process is being loaded, else another negative errno.
  */
-bool checks_target(const struct process *process, struct target *target,
-		   char reason[CHECKS_REASON_LEN]);
+int checks_target(const struct process *process, struct target *target,
+		  char reason[CHECKS_REASON_LEN]);
 
 /* Room for a library's version; a longer one is cut off. */
 #define CHECKS_VERSION_LEN 64

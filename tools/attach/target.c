@@ -8,15 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launcher/proc.h"
+#include "util/monotonic.h"
 
 /* More would be a list that goes in a circle, or memory that changes under us. */
 #define MODULES_MAX 4096
 #define PHDRS_MAX   64
 #define DYNAMIC_MAX 256
 #define TABLE_MAX   (64 << 20)
+
+/* A loader that is at work is waited for. */
+#define LOADING_NS	 UINT64_C(2000000000)
+#define LOADING_PAUSE_NS 10000000
 
 /* Of a module's dynamic section. */
 struct tables {
@@ -96,15 +102,18 @@ static int read_auxv(pid_t pid, struct start *start)
 	return 0;
 }
 
-/* Address of the loader's list of modules, in the program's dynamic section; 0: none. */
-static uint64_t find_list(const struct target *t, const struct start *start)
+/* Address of the loader's list of modules, in the program's dynamic section: *list, 0 when it is
+ * statically linked. 0; or -EAGAIN while the loader is at work. */
+static int find_list(const struct target *t, const struct start *start, uint64_t *list)
 {
 	ElfW(Phdr) phdrs[PHDRS_MAX];
 	ElfW(Dyn) dynamic[DYNAMIC_MAX];
 	uint64_t bias = 0, section = 0;
+	bool dynamically = false;
 	struct r_debug debug;
 	size_t len = 0;
 
+	*list = 0;
 	if (!start->phnum || start->phnum > PHDRS_MAX ||
 	    target_read(t, start->phdr, phdrs, start->phnum * sizeof(phdrs[0])))
 		return 0;
@@ -112,6 +121,8 @@ static uint64_t find_list(const struct target *t, const struct start *start)
 		if (phdrs[i].p_type == PT_PHDR)
 			bias = start->phdr - phdrs[i].p_vaddr;
 	for (size_t i = 0; i < start->phnum; i++) {
+		if (phdrs[i].p_type == PT_INTERP)
+			dynamically = true;
 		if (phdrs[i].p_type != PT_DYNAMIC)
 			continue;
 		section = bias + phdrs[i].p_vaddr;
@@ -125,12 +136,15 @@ static uint64_t find_list(const struct target *t, const struct start *start)
 		return 0;
 	for (size_t i = 0; i < len / sizeof(dynamic[0]) && dynamic[i].d_tag != DT_NULL; i++)
 		if (dynamic[i].d_tag == DT_DEBUG && dynamic[i].d_un.d_ptr &&
-		    target_read(t, dynamic[i].d_un.d_ptr, &debug, sizeof(debug)) == 0)
-			return (uintptr_t)debug.r_map;
-	return 0;
+		    target_read(t, dynamic[i].d_un.d_ptr, &debug, sizeof(debug)) == 0) {
+			*list = (uintptr_t)debug.r_map;
+			return *list && debug.r_state == RT_CONSISTENT ? 0 : -EAGAIN;
+		}
+	/* The loader has not come as far as to say where. */
+	return dynamically ? -EAGAIN : 0;
 }
 
-int target_reload(struct target *t)
+static int read_modules(struct target *t)
 {
 	struct target_module *more;
 	struct start start;
@@ -143,7 +157,10 @@ int target_reload(struct target *t)
 		return ret;
 	t->vdso = start.vdso;
 	t->count = 0;
-	for (at = find_list(t, &start); at; at = (uintptr_t)map.l_next) {
+	ret = find_list(t, &start, &at);
+	if (ret)
+		return ret;
+	for (; at; at = (uintptr_t)map.l_next) {
 		if (t->count == MODULES_MAX || target_read(t, at, &map, sizeof(map)))
 			return -EIO;
 		more = reallocarray(t->modules, t->count + 1, sizeof(*more));
@@ -157,6 +174,20 @@ int target_reload(struct target *t)
 	}
 	t->dynamic = t->count > 0;
 	return 0;
+}
+
+int target_reload(struct target *t)
+{
+	const struct timespec nap = {.tv_nsec = LOADING_PAUSE_NS};
+	uint64_t end = monotonic_ns() + LOADING_NS;
+	int ret;
+
+	for (;;) {
+		ret = read_modules(t);
+		if (ret != -EAGAIN || monotonic_ns() > end)
+			return ret;
+		nanosleep(&nap, NULL);
+	}
 }
 
 int target_open(struct target *t, pid_t pid)

@@ -28,8 +28,8 @@ struct target {
 
 /*
  * For whom the kernel lets trace the process. 0, to be ended with target_close(); or a
- * negative errno: -EACCES or -EPERM when we may not, -ENOEXEC when what is there is no
- * process that a loader made, -ESRCH.
+ * negative errno: -EACCES or -EPERM when we may not, -EAGAIN when its loader has been at work
+ * for two seconds, which are waited for, -ESRCH.
  */
 int target_open(struct target *target, pid_t pid);
 void target_close(struct target *target);
@@ -41,7 +41,7 @@ int target_write(const struct target *target, uint64_t address, const void *data
 /* A string, up to its NUL or where it cannot be read any further. */
 void target_read_string(const struct target *target, uint64_t address, char *out, size_t size);
 
-/* The modules afresh, as one has been loaded. 0 or a negative errno. */
+/* The modules afresh, as one has been loaded. 0 or a negative errno, -EAGAIN as above. */
 int target_reload(struct target *target);
 
 /*

@@ -73,7 +73,7 @@ void ways_find(struct ways *ways, pid_t pid, const char *library)
 			 "process %d cannot be looked at; fix: run this as root", (int)pid);
 		return;
 	}
-	if (!checks_target(&process, &target, ways->not_attach))
+	if (checks_target(&process, &target, ways->not_attach))
 		return;
 	ways->library = states[target_library(&target, &module, &ways->info)];
 	path = library[0] == '/' ? strdup(library) : realpath(library, NULL);

@@ -131,7 +131,7 @@ static void examine(struct qemu *q)
 	struct target target;
 
 	q->reason[0] = '\0';
-	if (!checks_target(&q->process, &target, q->reason))
+	if (checks_target(&q->process, &target, q->reason))
 		return;
 	target_close(&target);
 	if (!checks_idle(&q->process, q->reason))
