@@ -24,6 +24,19 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+/* Since Linux 6.3, where a sysctl may refuse one without it. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+static int new_memfd(void)
+{
+	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create(FIGURES_NAME, flags | MFD_NOEXEC_SEAL);
+
+	return fd < 0 && errno == EINVAL ? memfd_create(FIGURES_NAME, flags) : fd;
+}
+
 static void *map_new(int fd)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW;
@@ -95,7 +108,7 @@ static void update(struct session *s, uint64_t now)
 void live_begin(struct session *s)
 {
 	int saved_errno = errno;
-	int fd = memfd_create(FIGURES_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = new_memfd();
 
 	if (fd >= 0) {
 		s->figures.page = map_new(fd);

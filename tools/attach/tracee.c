@@ -124,6 +124,22 @@ static void hurry(bool on)
 	}
 }
 
+/* Ctrl-Z at a moment at which the thread is stopped would stop QEMU for as long as us. */
+static void hold_job_control(bool on)
+{
+	static sigset_t before;
+	sigset_t stops;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTSTP);
+	sigaddset(&stops, SIGTTIN);
+	sigaddset(&stops, SIGTTOU);
+	if (on)
+		sigprocmask(SIG_BLOCK, &stops, &before);
+	else
+		sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int tracee_open(struct tracee *t, const struct target *target)
 {
 	const struct target_module *libc = target_module(target, "libc.so.");
@@ -301,8 +317,12 @@ int tracee_stop(struct tracee *t, double seconds)
 	int ret;
 
 	t->stopped = t->called = t->lost = t->errno_kept = false;
-	if (ptrace(PTRACE_SEIZE, t->tid, NULL, NULL))
-		return -errno;
+	hold_job_control(true);
+	if (ptrace(PTRACE_SEIZE, t->tid, NULL, NULL)) {
+		ret = -errno;
+		hold_job_control(false);
+		return ret;
+	}
 	t->seized = true;
 	hurry(true);
 	ret = stop_in_poll(t, now() + seconds);
@@ -330,4 +350,5 @@ void tracee_release(struct tracee *t)
 	hurry(false);
 	t->kept = kept > t->kept ? kept : t->kept;
 	t->seized = t->stopped = false;
+	hold_job_control(false);
 }

@@ -164,14 +164,17 @@ static void look_for_library(struct qemu *q)
 /* A page that could be cut short under us is none of ours. */
 static int read_page(const char *path, struct figures *f)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = -EPROTO;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret = -EPROTO;
 	struct stat st;
 	void *page;
+	int seals;
 
 	if (fd < 0)
 		return -errno;
-	if (!fstat(fd, &st) && st.st_size == (off_t)sizeof(struct figures_page) &&
-	    fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK) {
+	/* What is no memfd has none, -1. */
+	seals = fcntl(fd, F_GET_SEALS);
+	if (!fstat(fd, &st) && st.st_size == (off_t)sizeof(struct figures_page) && seals >= 0 &&
+	    seals & F_SEAL_SHRINK) {
 		page = mmap(NULL, sizeof(struct figures_page), PROT_READ, MAP_SHARED, fd, 0);
 		if (page != MAP_FAILED) {
 			ret = figures_read(page, f);
