@@ -16,9 +16,11 @@
 # CHECK_SIZE.
 #
 # KIND is `single' (the step is one test) or `tests' (its output tells of several, some of which must
-# pass). The steps of the lanes `host' and `guest' run beside each other once those of `first' have
-# ended, each lane in the order of the table; `guest' ends with what makes them about as long. Those
-# of `alone' measure time: nothing runs beside them.
+# pass). The steps of the lanes `host', `guest' and `spare' run beside each other once those of `first'
+# have ended, each lane in the order of the table. In `spare' are those that keep the processors busy and
+# wait for nothing; it has what the other two, which wait often, leave of them. Of these two the one that
+# has come to its end takes from `spare' what is left there. The steps of `alone' measure time: nothing runs
+# beside them.
 readonly CHECK_STEPS='
 gcc             | quick | single | first | build with gcc, warnings as errors
 prepare         | check | single | first | get the kernel for the guest, if one is needed
@@ -29,7 +31,6 @@ unit            | quick | tests  | host  | unit tests
 preload         | check | tests  | host  | processes under LD_PRELOAD
 man             | check | tests  | host  | manual page
 fabric          | check | tests  | host  | software verbs
-sim             | quick | tests  | host  | simulated migrations
 status          | check | tests  | host  | rdmachunk status during a migration on the software verbs
 fabric-e2e      | check | tests  | host  | migrations end to end on the software verbs
 fabric-faults   | check | tests  | host  | migrations that break by scripted faults of the software verbs
@@ -50,13 +51,7 @@ conformance     | check | tests  | guest | what is expected of the software verb
 ab-guest        | check | tests  | guest | A/B runs with two QEMUs on rxe
 systemd         | full  | tests  | guest | example units with systemd in the guest
 vm              | check | tests  | guest | the guest that tests run in
-lint            | check | single | guest | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
-tsan            | check | tests  | guest | all of the shim in a program, under ThreadSanitizer
-fuzz            | check | tests  | guest | parsers, maps and a connection under generated input, with libFuzzer
 ab              | check | tests  | guest | A/B tool
-clang           | check | single | guest | build with clang, warnings as errors
-sanitizers      | check | tests  | host  | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-distcheck       | check | single | host  | make distcheck
 package         | full  | tests  | host  | packages for two releases: made, installed, upgraded, removed
 first-use       | full  | tests  | host  | the two commands from a clean clone on a bare Debian 12
 newer-qemu      | full  | tests  | host  | migrations end to end on the software verbs, with QEMU 10.0 and 11.1
@@ -65,6 +60,13 @@ rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came ove
 attach-aarch64  | full  | tests  | host  | attach to QEMUs that run, in an AArch64 machine that is emulated
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
+lint            | check | single | spare | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
+tsan            | check | tests  | spare | all of the shim in a program, under ThreadSanitizer
+sanitizers      | check | tests  | spare | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+distcheck       | check | single | spare | make distcheck
+fuzz            | check | tests  | spare | parsers, maps and a connection under generated input, with libFuzzer
+sim             | quick | tests  | spare | simulated migrations
+clang           | check | single | spare | build with clang, warnings as errors
 fabric-free     | check | tests  | alone | merging writes costs nothing where the wire has no limits
 fabric-blackout | full  | tests  | alone | what the guest writes last waits hardly longer than with stock QEMU
 fabric-teardown | full  | tests  | alone | connections are taken down no later than with stock QEMU
@@ -540,14 +542,36 @@ steps_of() {
 	esac
 }
 
-# run_lane LANE: those of the lane that were asked for, one after the other.
+# run_lane LANE...: those of the lanes that were asked for, one after the other, but for what another has
+# taken.
 run_lane() {
-	local name
+	local lane name
 
-	for name in $(check_steps 4 "$1"); do
-		[[ " ${wanted[*]} " == *" $name "* ]] || continue
-		run_step "$name" "$(step_field "$name" 3)" "$(step_field "$name" 5)"
+	for lane; do
+		for name in $(check_steps 4 "$lane"); do
+			[[ " ${wanted[*]} " == *" $name "* ]] || continue
+			mkdir "$STEPS_DIR/$name.taken" 2>/dev/null || continue
+			run_step "$name" "$(step_field "$name" 3)" "$(step_field "$name" 5)"
+		done
 	done
+}
+
+# nice_lane LANE...: the same, with a third of the share of processors that others have.
+nice_lane() {
+	renice -n $(($(nice) + 5)) -p "$BASHPID" >/dev/null || :
+	run_lane "$@"
+}
+
+# All steps that were asked for.
+run_lanes() {
+	start_lane run_lane first
+	wait_lanes
+	start_lane run_lane host spare
+	start_lane run_lane guest spare
+	start_lane nice_lane spare
+	wait_lanes
+	start_lane run_lane alone
+	wait_lanes
 }
 
 # The steps that were not run, by the smallest check that has them.
@@ -593,13 +617,7 @@ command_main() {
 	trap end_lanes EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	start_lane run_lane first
-	wait_lanes
-	start_lane run_lane host
-	start_lane run_lane guest
-	wait_lanes
-	start_lane run_lane alone
-	wait_lanes
+	run_lanes
 
 	heading "All steps, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 	for name in "${wanted[@]}"; do
