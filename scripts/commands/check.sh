@@ -146,7 +146,7 @@ fabric_run() {
 }
 
 step_fabric-e2e() {
-	local root size=512 status=0
+	local root size=256 status=0
 
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
@@ -283,7 +283,7 @@ step_fabric-seed() {
 }
 
 step_sim() {
-	local seeds=200000
+	local seeds=70000
 
 	build_tree gcc
 	cd "$BUILD_DIR/gcc" || return
@@ -359,11 +359,12 @@ step_clang-unit() {
 
 # engine_run TREE: the cases of processes under LD_PRELOAD, and many migrations, with the shim in the program.
 engine_run() {
-	local status=0
+	local status=0 count=30
 
+	[ "$CHECK_SIZE" != full ] || count=60
 	cd "$BUILD_DIR/$1" || return
 	"$SOURCE_DIR/tests/engine/run-tests" --instrumented || status=1
-	"$SOURCE_DIR/tests/engine/run-stress" || status=1
+	"$SOURCE_DIR/tests/engine/run-stress" "$count" || status=1
 	return "$status"
 }
 
