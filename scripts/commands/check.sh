@@ -557,7 +557,7 @@ run_lane() {
 
 	for lane; do
 		# A third of the share that the other lanes have: time limits are theirs.
-		[ "$lane" != spare ] || renice -n $(($(nice) + 5)) -p "$BASHPID" >/dev/null || :
+		[ "$lane" != spare ] || renice -n $(($(nice) + 5)) -p "$BASHPID" >/dev/null 2>&1 || :
 		for name in $(check_steps 4 "$lane"); do
 			[[ " ${wanted[*]} " == *" $name "* ]] || continue
 			mkdir "$STEPS_DIR/$name.taken" 2>/dev/null || continue
