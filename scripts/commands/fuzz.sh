@@ -5,7 +5,7 @@
 # usage: ./run fuzz --list
 
 # Of each target; the check takes these.
-readonly FUZZ_SECONDS=6
+readonly FUZZ_SECONDS=3
 
 # What an input may cost: none is more than a few kilobytes.
 readonly -a FUZZ_LIMITS=(-timeout=20 -rss_limit_mb=1024)

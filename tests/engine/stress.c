@@ -152,7 +152,9 @@ static void *run_guest(void *argument)
 
 	while (!is_set(&m->stop)) {
 		pthread_mutex_lock(&m->guest.lock);
-		guest_act(&m->guest, &r, m->discards);
+		/* It may have been stopped while this waited. */
+		if (!is_set(&m->stop))
+			guest_act(&m->guest, &r, m->discards);
 		pthread_mutex_unlock(&m->guest.lock);
 		nap(1 + random_below(&r, 1000));
 	}

@@ -37,32 +37,43 @@ fold() {
 	done
 }
 
-run_cases() {
-	local prefix=$1
+# start_cases NAME COMMAND...: what it says is for tell_cases. Such a program waits most of its time, so
+# that all of them run at the same time.
+start_cases() {
+	local name=$1
 	shift
+	LD_LIBRARY_PATH=$libs "$@" >"$scratch/$name.out" 2>"$scratch/$name.err" &
+}
+
+# tell_cases NAME: once it has ended.
+tell_cases() {
 	counts=
-	fold "$prefix" < <(LD_LIBRARY_PATH=$libs "$@" 2>"$scratch/stderr")
+	fold "$1." <"$scratch/$1.out"
 	# Without its closing line the program ended early.
 	[[ $counts == *" passed, "* ]]
-	result "${prefix}complete" "$(tail -n 3 "$scratch/stderr")"
+	result "$1.complete" "$(tail -n 3 "$scratch/$1.err")"
 }
 
 conformance=$(program conformance)
 knobs=$(program knobs)
 
-run_cases conformance. "$conformance" 127.0.0.1
+start_cases conformance "$conformance" 127.0.0.1
 # Here the data leaves with the request, so that one case is not for this way of copying.
 mapfile -t names < <(LD_LIBRARY_PATH=$libs "$conformance" --list | grep -vx source_read_late)
-run_cases socket. env RDMAFABRIC_COPY=socket "$conformance" 127.0.0.1 "${names[@]}"
+start_cases socket env RDMAFABRIC_COPY=socket "$conformance" 127.0.0.1 "${names[@]}"
 # With an allocator that gives memory back from within malloc, from a program's first moment on.
 # (`register' wants an address at which nothing is mapped: this allocator takes it at once.)
 mapfile -t names < <(LD_LIBRARY_PATH=$libs "$conformance" --list | grep -vx register)
-run_cases greedy. env LD_PRELOAD="$libs/libgreedy.so" "$conformance" 127.0.0.1 "${names[@]}"
-! grep -q 'cannot be preloaded' "$scratch/stderr"
-result greedy.preloaded "$(head -n 1 "$scratch/stderr")"
-run_cases knobs. "$knobs" 127.0.0.1
+start_cases greedy env LD_PRELOAD="$libs/libgreedy.so" "$conformance" 127.0.0.1 "${names[@]}"
+start_cases knobs "$knobs" 127.0.0.1
 # What has been freed is not mapped any more.
-run_cases greedy-knobs. env LD_PRELOAD="$libs/libgreedy.so" "$knobs" 127.0.0.1 channel_first
+start_cases greedy-knobs env LD_PRELOAD="$libs/libgreedy.so" "$knobs" 127.0.0.1 channel_first
+wait
+for name in conformance socket greedy knobs greedy-knobs; do
+	tell_cases "$name"
+done
+! grep -q 'cannot be preloaded' "$scratch/greedy.err"
+result greedy.preloaded "$(head -n 1 "$scratch/greedy.err")"
 
 # Both ends of a connection that was closed properly report nothing alive, and what was called.
 RDMAFABRIC_REPORT=$scratch/report-%p.json LD_LIBRARY_PATH=$libs \

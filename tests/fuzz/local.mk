@@ -31,7 +31,12 @@ EXTRA_DIST += tests/fuzz/corpus
 
 fuzz_cflags = $(AM_CFLAGS) $(TEST_CFLAGS)
 fuzz_tools_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/tools
-fuzz_ab_sources = $(fuzz_main) \
+
+# What several of them take from rdmachunk-ab, compiled once.
+if HAVE_JSONC
+check_LIBRARIES += tests/fuzz/libab.a
+endif
+tests_fuzz_libab_a_SOURCES = \
 	tools/ab/chart.c tools/ab/chart.h \
 	tools/ab/counts.c tools/ab/counts.h \
 	tools/ab/csv.c tools/ab/csv.h \
@@ -39,6 +44,8 @@ fuzz_ab_sources = $(fuzz_main) \
 	tools/ab/json.c tools/ab/json.h \
 	tools/ab/markdown.c tools/ab/markdown.h \
 	tools/ab/member.c tools/ab/member.h \
+	tools/ab/migration.c tools/ab/migration.h \
+	tools/ab/qmp.c tools/ab/qmp.h \
 	tools/ab/remote.c tools/ab/remote.h \
 	tools/ab/results.c tools/ab/results.h \
 	tools/ab/stats.c tools/ab/stats.h \
@@ -46,6 +53,9 @@ fuzz_ab_sources = $(fuzz_main) \
 	tools/ab/table.c tools/ab/table.h \
 	tools/ab/vmargs.c tools/ab/vmargs.h \
 	tools/ab/wait.c tools/ab/wait.h
+tests_fuzz_libab_a_CPPFLAGS = $(fuzz_tools_cppflags)
+tests_fuzz_libab_a_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
+fuzz_ab_ldadd = tests/fuzz/libab.a $(JSONC_LIBS) -lm
 
 tests_fuzz_config_SOURCES = tests/fuzz/config.c $(fuzz_main) src/util/config.c src/util/config.h \
 	src/util/printable.c src/util/printable.h
@@ -62,11 +72,11 @@ tests_fuzz_conn_CFLAGS = $(fuzz_cflags) -I$(srcdir)/tests/model -DORDER_WINDOW_W
 	-DMESSAGE_ROOM=WIRE_MESSAGE_MAX
 tests_fuzz_conn_LDFLAGS = $(fuzz_ldflags)
 
-tests_fuzz_counts_SOURCES = tests/fuzz/counts.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_counts_SOURCES = tests/fuzz/counts.c tests/fuzz/memfile.h $(fuzz_main)
 tests_fuzz_counts_CPPFLAGS = $(fuzz_tools_cppflags)
 tests_fuzz_counts_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
 tests_fuzz_counts_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_counts_LDADD = $(JSONC_LIBS) -lm
+tests_fuzz_counts_LDADD = $(fuzz_ab_ldadd)
 
 tests_fuzz_elf_SOURCES = tests/fuzz/elf.c $(fuzz_main) \
 	tools/launcher/elf_file.c tools/launcher/elf_file.h
@@ -88,29 +98,23 @@ tests_fuzz_proc_CPPFLAGS = $(fuzz_tools_cppflags)
 tests_fuzz_proc_CFLAGS = $(fuzz_cflags)
 tests_fuzz_proc_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=fopen
 
-tests_fuzz_qmp_SOURCES = tests/fuzz/qmp.c $(fuzz_main) \
-	tools/ab/failure.c tools/ab/failure.h \
-	tools/ab/member.c tools/ab/member.h \
-	tools/ab/migration.c tools/ab/migration.h \
-	tools/ab/qmp.c tools/ab/qmp.h \
-	tools/ab/vmproc.h \
-	tools/ab/wait.c tools/ab/wait.h
+tests_fuzz_qmp_SOURCES = tests/fuzz/qmp.c $(fuzz_main)
 tests_fuzz_qmp_CPPFLAGS = $(fuzz_tools_cppflags)
 tests_fuzz_qmp_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
 tests_fuzz_qmp_LDFLAGS = $(fuzz_ldflags) -Wl,--wrap=recv -Wl,--wrap=send
-tests_fuzz_qmp_LDADD = $(JSONC_LIBS) -lm
+tests_fuzz_qmp_LDADD = $(fuzz_ab_ldadd)
 
-tests_fuzz_remote_SOURCES = tests/fuzz/remote.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_remote_SOURCES = tests/fuzz/remote.c tests/fuzz/memfile.h $(fuzz_main)
 tests_fuzz_remote_CPPFLAGS = $(fuzz_tools_cppflags)
 tests_fuzz_remote_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
 tests_fuzz_remote_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_remote_LDADD = $(JSONC_LIBS) -lm
+tests_fuzz_remote_LDADD = $(fuzz_ab_ldadd)
 
-tests_fuzz_results_SOURCES = tests/fuzz/results.c tests/fuzz/memfile.h $(fuzz_ab_sources)
+tests_fuzz_results_SOURCES = tests/fuzz/results.c tests/fuzz/memfile.h $(fuzz_main)
 tests_fuzz_results_CPPFLAGS = $(fuzz_tools_cppflags)
 tests_fuzz_results_CFLAGS = $(fuzz_cflags) $(JSONC_CFLAGS)
 tests_fuzz_results_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_results_LDADD = $(JSONC_LIBS) -lm
+tests_fuzz_results_LDADD = $(fuzz_ab_ldadd)
 
 tests_fuzz_wire_SOURCES = tests/fuzz/wire.c $(fuzz_main) src/core/wire.c src/core/wire.h
 tests_fuzz_wire_CFLAGS = $(fuzz_cflags)
