@@ -7,14 +7,13 @@ import re
 import resource
 
 from console import Failure
-from host import UUID, domain
+from host import EXAMPLES, domain
 from machine import wait_until
 from migration import ALL_PAGES, CHURN, LASTING, MIB, RAM, verify
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 EMULATOR = "/usr/local/lib/rdmachunk/qemu-system-x86_64"
 LIBRARY = "/usr/local/lib/librdmachunk.so"
-EXAMPLES = "/usr/local/share/doc/rdmachunk/examples/libvirt"
 HOOK = "/etc/libvirt/hooks/qemu.d/rdmachunk"
 STATS = "/var/log/rdmachunk/stats"
 # The user whom libvirt runs QEMU as; the filter of system calls, as /proc calls it.
@@ -30,17 +29,30 @@ def status_of(pid):
     return {key: value.split() for key, value in re.findall(r"^(\w+):\s*(.*)$", text, re.M)}
 
 
+def memlock_of(pid):
+    """The bytes that a process may lock, or `unlimited'."""
+    text = pathlib.Path(f"/proc/{pid}/limits").read_text(encoding="utf-8")
+    return re.search(r"^Max locked memory +(\S+)", text, re.M)[1]
+
+
 def hard_limit():
     """KiB that the domain may lock, which is what libvirt lets QEMU lock: more than QEMU needs with
-    all of its RAM locked. libvirt is content with the limit that there is where it may not raise
-    one. Sets what QEMU begins with."""
+    all of its RAM locked. Sets what QEMU begins with: little, or, where libvirt may not raise that,
+    all that there is, with which libvirt is content."""
     most = 2 * RAM // 1024
-    if int(status_of("self")["CapEff"][0], 16) >> CAP_SYS_RESOURCE & 1:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (SMALL_LIMIT, SMALL_LIMIT))
-        return most
-    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    if may_raise_limits():
+        limit = SMALL_LIMIT
+    else:
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        if limit != resource.RLIM_INFINITY:
+            most = min(most, limit // 1024)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-    return most if limit == resource.RLIM_INFINITY else min(most, limit // 1024)
+    return most
+
+
+def may_raise_limits():
+    """May root, as which libvirt runs, raise them here?"""
+    return int(status_of("self")["CapEff"][0], 16) >> CAP_SYS_RESOURCE & 1
 
 
 class Bed:
@@ -68,19 +80,6 @@ class Bed:
         emulator = EMULATOR if way == "emulator" else QEMU
         return domain(RAM // MIB, emulator, variables, self.hard_limit if limited else None)
 
-    def set_lines(self, wanted):
-        """Has the source our lines for QEMU's profile?"""
-        lines = "/etc/apparmor.d/abstractions/libvirt-qemu.d/rdmachunk"
-        source = self.hosts[0]
-        if wanted:
-            source.run("cp", f"{EXAMPLES}/apparmor-qemu", lines)
-        else:
-            source.run("rm", "-f", lines)
-
-    def reload_profile(self):
-        """QEMU is held to what its profile says now."""
-        self.hosts[0].run("apparmor_parser", "-r", f"/etc/apparmor.d/libvirt/libvirt-{UUID}")
-
     def clean(self):
         """Ends what an earlier case has left."""
         for host in self.hosts:
@@ -104,6 +103,7 @@ class Bed:
             source.run("install", "-m", "755", f"{EXAMPLES}/hook", HOOK)
         paused = ["--paused"] if self.options.paused else []
         source.virsh("restore", "/run/guest/state", "--xml", xml, *paused)
+        self.check_may_lock(source, limited)
         if way == "hook":
             await_hook(source)
         source.listen()
@@ -124,6 +124,7 @@ class Bed:
                      "--migrateuri", f"rdma://{self.options.addr}",
                      "--listen-address", self.options.addr,
                      "--xml", source.write("destination.xml", self.xml(way)))
+        self.check_may_lock(destination)
         return destination.pid()
 
     def check_source(self):
@@ -155,6 +156,13 @@ class Bed:
         if found != self.hard_limit * 1024:
             raise Failure(f"QEMU at {host.name} could lock {found} bytes, and not "
                           f"{self.hard_limit} KiB")
+
+    def check_may_lock(self, host, limited=True):
+        """libvirt lets QEMU lock what the domain says, or else what libvirt may lock itself."""
+        limit, ours = memlock_of(host.pid()), memlock_of("self")
+        if limit != (str(self.hard_limit * 1024) if limited else ours):
+            raise Failure(f"QEMU at {host.name} may lock {limit} bytes, libvirt {ours}, the domain "
+                          f"{self.hard_limit if limited else 'any'} KiB")
 
 
 def dump(host):
@@ -226,19 +234,6 @@ def check_took_part(host, role):
     """The library had a connection there. A return path has one of its own."""
     if (role, "active") not in stats(host):
         raise Failure(f"the library at the {role} took no part")
-
-
-def is_enforced():
-    """Has the kernel AppArmor, and is it on?"""
-    path = pathlib.Path("/sys/module/apparmor/parameters/enabled")
-    return path.exists() and path.read_text(encoding="utf-8").strip() == "Y"
-
-
-def check_confined(pid):
-    """AppArmor holds QEMU to the profile that libvirt has made for this guest."""
-    profile = pathlib.Path(f"/proc/{pid}/attr/current").read_text(encoding="utf-8").strip()
-    if profile != f"libvirt-{UUID} (enforce)":
-        raise Failure(f"QEMU is confined by {profile}")
 
 
 def check_end(host, role, pid, loaded):

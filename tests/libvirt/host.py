@@ -8,6 +8,7 @@ import subprocess
 from console import Console, Failure
 from machine import wait_until
 
+EXAMPLES = "/usr/local/share/doc/rdmachunk/examples/libvirt"
 UUID = "7c0ffee0-0000-4000-8000-000000000012"
 HERE = pathlib.Path(__file__).resolve().parent
 DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
