@@ -47,14 +47,15 @@ class Denials:
     def lines(self):
         """Those of the kernel's log. virt-aa-helper makes the profiles of QEMUs."""
         said = subprocess.run(["dmesg"], check=True, stdout=subprocess.PIPE, text=True).stdout
-        return [line for line in said.splitlines()
-                if re.search('apparmor="DENIED".* profile="(libvirt|virt-aa-helper)', line)][self.before:]
+        pattern = re.compile('apparmor="DENIED".* profile="(libvirt|virt-aa-helper)')
+        return [line for line in said.splitlines() if pattern.search(line)][self.before:]
 
     def check(self, *names):
         """The guest's QEMU was kept from files whose paths end like this."""
         lines = self.lines()
         for name in names:
-            if not any(re.search(f' profile="{PROFILE}" name="[^"]*{name}"', line) for line in lines):
+            pattern = re.compile(f' profile="{PROFILE}" name="[^"]*{name}"')
+            if not any(map(pattern.search, lines)):
                 raise Failure(f"AppArmor does not say that it denies {name}, but {lines}")
             print(f"   AppArmor denies {name}", flush=True)
 

@@ -16,17 +16,26 @@ EMULATOR = "/usr/local/lib/rdmachunk/qemu-system-x86_64"
 LIBRARY = "/usr/local/lib/librdmachunk.so"
 HOOK = "/etc/libvirt/hooks/qemu.d/rdmachunk"
 STATS = "/var/log/rdmachunk/stats"
+LOG = "/var/log/rdmachunk/log"
 # The user whom libvirt runs QEMU as; the filter of system calls, as /proc calls it.
 USER, FILTERED = "64055", "2"
 CAP_SYS_RESOURCE = 24
 # For libvirt to raise.
 SMALL_LIMIT = 64 << 10
+TRIES = 3
 
 
 def status_of(pid):
     """What /proc/PID/status says: a dictionary of words."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return {key: value.split() for key, value in re.findall(r"^(\w+):\s*(.*)$", text, re.M)}
+
+
+def connections_given_up():
+    """How many connections the link's driver has given up, since nobody answered; 0 if it does not
+    say. A peer without a RECV is another count."""
+    counters = pathlib.Path("/sys/class/infiniband").glob("*/ports/*/hw_counters/retry_exceeded_err")
+    return sum(int(path.read_text(encoding="utf-8")) for path in counters)
 
 
 def memlock_of(pid):
@@ -71,11 +80,14 @@ class Bed:
         variables = {"RDMACOUNT_FILE": "/run/guest/counts"}
         if way == "env":
             variables["RDMACHUNK_STATS"] = STATS
+            variables["RDMACHUNK_LOG"] = "info"
+            variables["RDMACHUNK_LOG_FILE"] = LOG
             preload = f"{LIBRARY} {preload}"
         variables["LD_PRELOAD"] = preload
         if self.options.fabric_dir:
             variables["LD_LIBRARY_PATH"] = self.options.fabric_dir
             variables["RDMAFABRIC_AWAIT_RECV"] = "on"
+            variables["RDMAFABRIC_RNR_RETRY"] = "7"
             variables["RDMAFABRIC_NET"] = f"libvirt-{self.work.name}"
         emulator = EMULATOR if way == "emulator" else QEMU
         return domain(RAM // MIB, emulator, variables, self.hard_limit if limited else None)
@@ -90,7 +102,7 @@ class Bed:
                        lambda host=host: "guest" not in host.virsh("list", "--all", "--name"))
             host.enter("rm", "-f", HOOK)
             host.forget_log()
-            for path in (host.dir / "guest/counts", host.dir / "stats/stats"):
+            for path in [host.dir / "guest/counts", *host.dir.glob("stats/*")]:
                 path.unlink(missing_ok=True)
 
     def start(self, way, limited=True):
@@ -117,13 +129,23 @@ class Bed:
         self.hosts[0].run("rdmachunk", "attach", "--stats", STATS, "guest")
 
     def migrate(self, way):
-        """Has libvirt migrate the guest; the process of QEMU there."""
+        """Has libvirt migrate the guest; the process of QEMU there. Tries it again where the driver
+        of the link says that it has given up a connection, as rxe does on a busy machine."""
         source, destination = self.hosts
         source.leave()
-        source.virsh("migrate", "--live", "guest", destination.uri,
-                     "--migrateuri", f"rdma://{self.options.addr}",
-                     "--listen-address", self.options.addr,
-                     "--xml", source.write("destination.xml", self.xml(way)))
+        command = ("migrate", "--live", "guest", destination.uri,
+                   "--migrateuri", f"rdma://{self.options.addr}",
+                   "--listen-address", self.options.addr,
+                   "--xml", source.write("destination.xml", self.xml(way)))
+        for tries_left in reversed(range(TRIES)):
+            given_up = connections_given_up()
+            try:
+                source.virsh(*command)
+                break
+            except Failure as failure:
+                if not tries_left or connections_given_up() == given_up:
+                    raise
+                print(f"   again, the link gave up: {failure}", flush=True)
         self.check_may_lock(destination)
         return destination.pid()
 
@@ -234,6 +256,13 @@ def check_took_part(host, role):
     """The library had a connection there. A return path has one of its own."""
     if (role, "active") not in stats(host):
         raise Failure(f"the library at the {role} took no part")
+
+
+def check_logged(host, role):
+    """The library there has told of the migration in its log."""
+    path = host.dir / "stats/log"
+    wait_until(f"the library at {host.name} writes its log", host.patience,
+               lambda: path.exists() and f"{role} of a migration" in path.read_text(encoding="utf-8"))
 
 
 def check_end(host, role, pid, loaded):
