@@ -60,6 +60,7 @@ rxe-attach      | full  | tests  | guest | attach to QEMUs whose guests came ove
 attach-aarch64  | full  | tests  | host  | attach to QEMUs that run, in an AArch64 machine that is emulated
 versions        | full  | tests  | host  | QEMU 5.2 to 11.1, each to itself and to the newest, on the software verbs
 libvirt         | full  | tests  | host  | a Linux guest migrates from one libvirt to another on the software verbs
+rxe-libvirt     | full  | tests  | guest | a guest that AppArmor confines migrates from one libvirt to another on rxe
 lint            | check | single | spare | clang-tidy, the analyzer of gcc, cppcheck, shellcheck
 tsan            | check | tests  | spare | all of the shim in a program, under ThreadSanitizer
 sanitizers      | check | tests  | spare | the same and unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -237,14 +238,35 @@ step_versions() {
 	matrix_run "$STEPS_DIR/versions" --neighbours
 }
 
+# libvirt_run NAME ROOT OPTION...: on the software verbs; its logs go to NAME.
+libvirt_run() {
+	local name=$1 root=$2
+	shift 2
+
+	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$root" \
+		--log-dir "$STEPS_DIR/$name" "$@"
+}
+
 step_libvirt() {
 	local root
 
 	root=$(libvirt_root) || return
 	build_tree gcc
-	RDMATEST_ADDR='' RDMATEST_FABRIC_DIR="$BUILD_DIR/gcc/tests/fabric/.libs" \
+	libvirt_run libvirt "$root"
+}
+
+# The guest that is migrated is booted here, for it would take minutes there. Not on this machine, even
+# if it has an RDMA link: the profiles are the kernel's, and libvirt's own would be replaced.
+step_rxe-libvirt() {
+	local root log=$STEPS_DIR/rxe-libvirt
+
+	root=$(libvirt_root) || return
+	build_tree gcc
+	libvirt_run rxe-libvirt "$root" --prepare || return
+	"$SOURCE_DIR/tests/vm/vm-run" --guest --timeout 3000 --share "$log" -- \
 		"$SOURCE_DIR/tests/libvirt/run-libvirt" --build-dir "$BUILD_DIR/gcc" --root "$root" \
-		--log-dir "$STEPS_DIR/libvirt"
+		--log-dir "$log" --patience 600 --paused --apparmor
 }
 
 step_fabric-free() {

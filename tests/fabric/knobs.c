@@ -268,6 +268,30 @@ static void await_server(struct side *side)
 	knobs_leave(side);
 }
 
+/* The same for a RECV that is not the first: this is what the setting that waits for that does not
+ * do. */
+static void patient_client(struct side *side)
+{
+	conf_hear(side);
+	conf_post_send(side, 1, 0, 10, SIGNALED);
+	conf_expect(side->send_cq, 1, IBV_WC_SUCCESS);
+	conf_post_send(side, 2, 0, 10, SIGNALED);
+	conf_tell(side, 0);
+	conf_expect(side->send_cq, 2, IBV_WC_SUCCESS);
+	conf_disconnect(side);
+}
+
+static void patient_server(struct side *side)
+{
+	conf_post_recv(side, 1, 0, 10);
+	conf_tell(side, 0);
+	conf_expect(side->recv_cq, 1, IBV_WC_SUCCESS);
+	conf_hear(side);
+	conf_post_recv(side, 2, 0, 10);
+	conf_expect(side->recv_cq, 2, IBV_WC_SUCCESS);
+	conf_disconnect(side);
+}
+
 /* The answer is on the wire when the peer's program learns of the SEND, and its DREQ comes after.
  */
 static void last_word_client(struct side *side)
@@ -361,6 +385,8 @@ static const struct conf_case cases[] = {
 	{"irq_latency", irq_client, knobs_idle, .client_env = ENV("IRQ_LATENCY", "400ms")},
 	{"await_recv", await_client, await_server, .shape = {.rnr_retry = -1},
 	 .server_env = ENV("AWAIT_RECV", "on")},
+	{"rnr_retry", patient_client, patient_server, .shape = {.rnr_retry = -1},
+	 .server_env = ENV("RNR_RETRY", "7")},
 	{"ack_before_dreq", last_word_client, last_word_server,
 	 .server_env = ENV("LATENCY", "200ms")},
 	{"sq_retire_poll", retire_client, retire_server, .shape = {.send_wr = 8}},

@@ -61,11 +61,13 @@ static enum ibv_wc_status wait_for_recv(struct qp *qp, unsigned int retries)
 	uint64_t next;
 	unsigned int tries;
 
+	if (fab_config()->rnr_retry > retries)
+		retries = (unsigned int)fab_config()->rnr_retry;
 	while (fab_config()->await_recv && !qp->rq_posted && !qp->closing && !requester_left(qp))
 		fab_cond_wait_until(&qp->changed, &qp->lock, fab_now() + LOOK_AGAIN_NS);
 	next = fab_now();
 	for (tries = 0; qp->rq_done == qp->rq_posted; tries++) {
-		if (retries != RNR_RETRY_FOREVER && tries == retries)
+		if (retries < RNR_RETRY_FOREVER && tries == retries)
 			return IBV_WC_RNR_RETRY_EXC_ERR;
 		next += rnr_timer_us[qp->min_rnr_timer] * 1000ull;
 		while (!qp->closing && !requester_left(qp) && fab_now() < next)

@@ -54,6 +54,9 @@ static const struct variable variables[] = {
 	{"AWAIT_RECV", KIND_SWITCH, AT(await_recv), "off",
 	 "on: a SEND that arrives before the QP's first RECV is posted waits for it, as if the "
 	 "wire had taken so long"},
+	{"RNR_RETRY", KIND_SIZE, AT(rnr_retry), "0",
+	 "how often a SEND that finds no RECV is tried again, where its sender has asked for less; "
+	 "7: for ever"},
 	{"POPULATE", KIND_SIZE, AT(populate), "1",
 	 "1: registering faults the pages in; 0: only "
 	 "checks that they are mapped"},

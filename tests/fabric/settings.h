@@ -37,7 +37,8 @@ struct fabric_config {
 	uint64_t recv_gap_ns;  /* from placing a SEND to its completion being visible */
 	uint64_t populate;     /* fault pages in at registration */
 	bool await_recv;       /* a SEND before the QP's first RECV waits for it */
-	bool pin;	       /* MRs keep the pages they were made of */
+	uint64_t rnr_retry; /* the least that a SEND without a RECV is tried again; 7: for ever */
+	bool pin;	    /* MRs keep the pages they were made of */
 	uint64_t max_mr_size;
 	uint64_t max_mr;
 	uint64_t max_pinned; /* bytes over all live MRs; 0: unlimited */

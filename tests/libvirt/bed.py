@@ -7,21 +7,22 @@ import re
 import resource
 
 from console import Failure
-from host import UUID, domain
+from host import EXAMPLES, domain
 from machine import wait_until
 from migration import ALL_PAGES, CHURN, LASTING, MIB, RAM, verify
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 EMULATOR = "/usr/local/lib/rdmachunk/qemu-system-x86_64"
 LIBRARY = "/usr/local/lib/librdmachunk.so"
-EXAMPLES = "/usr/local/share/doc/rdmachunk/examples/libvirt"
 HOOK = "/etc/libvirt/hooks/qemu.d/rdmachunk"
 STATS = "/var/log/rdmachunk/stats"
+LOG = "/var/log/rdmachunk/log"
 # The user whom libvirt runs QEMU as; the filter of system calls, as /proc calls it.
 USER, FILTERED = "64055", "2"
 CAP_SYS_RESOURCE = 24
 # For libvirt to raise.
 SMALL_LIMIT = 64 << 10
+TRIES = 3
 
 
 def status_of(pid):
@@ -30,17 +31,37 @@ def status_of(pid):
     return {key: value.split() for key, value in re.findall(r"^(\w+):\s*(.*)$", text, re.M)}
 
 
+def connections_given_up():
+    """How many connections the link's driver has given up, since nobody answered; 0 if it does not
+    say. A peer without a RECV is another count."""
+    counters = pathlib.Path("/sys/class/infiniband").glob("*/ports/*/hw_counters/retry_exceeded_err")
+    return sum(int(path.read_text(encoding="utf-8")) for path in counters)
+
+
+def memlock_of(pid):
+    """The bytes that a process may lock, or `unlimited'."""
+    text = pathlib.Path(f"/proc/{pid}/limits").read_text(encoding="utf-8")
+    return re.search(r"^Max locked memory +(\S+)", text, re.M)[1]
+
+
 def hard_limit():
     """KiB that the domain may lock, which is what libvirt lets QEMU lock: more than QEMU needs with
-    all of its RAM locked. libvirt is content with the limit that there is where it may not raise
-    one. Sets what QEMU begins with."""
+    all of its RAM locked. Sets what QEMU begins with: little, or, where libvirt may not raise that,
+    all that there is, with which libvirt is content."""
     most = 2 * RAM // 1024
-    if int(status_of("self")["CapEff"][0], 16) >> CAP_SYS_RESOURCE & 1:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (SMALL_LIMIT, SMALL_LIMIT))
-        return most
-    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    if may_raise_limits():
+        limit = SMALL_LIMIT
+    else:
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        if limit != resource.RLIM_INFINITY:
+            most = min(most, limit // 1024)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-    return most if limit == resource.RLIM_INFINITY else min(most, limit // 1024)
+    return most
+
+
+def may_raise_limits():
+    """May root, as which libvirt runs, raise them here?"""
+    return int(status_of("self")["CapEff"][0], 16) >> CAP_SYS_RESOURCE & 1
 
 
 class Bed:
@@ -59,27 +80,17 @@ class Bed:
         variables = {"RDMACOUNT_FILE": "/run/guest/counts"}
         if way == "env":
             variables["RDMACHUNK_STATS"] = STATS
+            variables["RDMACHUNK_LOG"] = "info"
+            variables["RDMACHUNK_LOG_FILE"] = LOG
             preload = f"{LIBRARY} {preload}"
         variables["LD_PRELOAD"] = preload
         if self.options.fabric_dir:
             variables["LD_LIBRARY_PATH"] = self.options.fabric_dir
             variables["RDMAFABRIC_AWAIT_RECV"] = "on"
+            variables["RDMAFABRIC_RNR_RETRY"] = "7"
             variables["RDMAFABRIC_NET"] = f"libvirt-{self.work.name}"
         emulator = EMULATOR if way == "emulator" else QEMU
         return domain(RAM // MIB, emulator, variables, self.hard_limit if limited else None)
-
-    def set_lines(self, wanted):
-        """Has the source our lines for QEMU's profile?"""
-        lines = "/etc/apparmor.d/abstractions/libvirt-qemu.d/rdmachunk"
-        source = self.hosts[0]
-        if wanted:
-            source.run("cp", f"{EXAMPLES}/apparmor-qemu", lines)
-        else:
-            source.run("rm", "-f", lines)
-
-    def reload_profile(self):
-        """QEMU is held to what its profile says now."""
-        self.hosts[0].run("apparmor_parser", "-r", f"/etc/apparmor.d/libvirt/libvirt-{UUID}")
 
     def clean(self):
         """Ends what an earlier case has left."""
@@ -91,7 +102,7 @@ class Bed:
                        lambda host=host: "guest" not in host.virsh("list", "--all", "--name"))
             host.enter("rm", "-f", HOOK)
             host.forget_log()
-            for path in (host.dir / "guest/counts", host.dir / "stats/stats"):
+            for path in [host.dir / "guest/counts", *host.dir.glob("stats/*")]:
                 path.unlink(missing_ok=True)
 
     def start(self, way, limited=True):
@@ -104,6 +115,7 @@ class Bed:
             source.run("install", "-m", "755", f"{EXAMPLES}/hook", HOOK)
         paused = ["--paused"] if self.options.paused else []
         source.virsh("restore", "/run/guest/state", "--xml", xml, *paused)
+        self.check_may_lock(source, limited)
         if way == "hook":
             await_hook(source)
         source.listen()
@@ -117,13 +129,24 @@ class Bed:
         self.hosts[0].run("rdmachunk", "attach", "--stats", STATS, "guest")
 
     def migrate(self, way):
-        """Has libvirt migrate the guest; the process of QEMU there."""
+        """Has libvirt migrate the guest; the process of QEMU there. Tries it again where the driver
+        of the link says that it has given up a connection, as rxe does on a busy machine."""
         source, destination = self.hosts
         source.leave()
-        source.virsh("migrate", "--live", "guest", destination.uri,
-                     "--migrateuri", f"rdma://{self.options.addr}",
-                     "--listen-address", self.options.addr,
-                     "--xml", source.write("destination.xml", self.xml(way)))
+        command = ("migrate", "--live", "guest", destination.uri,
+                   "--migrateuri", f"rdma://{self.options.addr}",
+                   "--listen-address", self.options.addr,
+                   "--xml", source.write("destination.xml", self.xml(way)))
+        for tries_left in reversed(range(TRIES)):
+            given_up = connections_given_up()
+            try:
+                source.virsh(*command)
+                break
+            except Failure as failure:
+                if not tries_left or connections_given_up() == given_up:
+                    raise
+                print(f"   again, the link gave up: {failure}", flush=True)
+        self.check_may_lock(destination)
         return destination.pid()
 
     def check_source(self):
@@ -155,6 +178,13 @@ class Bed:
         if found != self.hard_limit * 1024:
             raise Failure(f"QEMU at {host.name} could lock {found} bytes, and not "
                           f"{self.hard_limit} KiB")
+
+    def check_may_lock(self, host, limited=True):
+        """libvirt lets QEMU lock what the domain says, or else what libvirt may lock itself."""
+        limit, ours = memlock_of(host.pid()), memlock_of("self")
+        if limit != (str(self.hard_limit * 1024) if limited else ours):
+            raise Failure(f"QEMU at {host.name} may lock {limit} bytes, libvirt {ours}, the domain "
+                          f"{self.hard_limit if limited else 'any'} KiB")
 
 
 def dump(host):
@@ -228,17 +258,11 @@ def check_took_part(host, role):
         raise Failure(f"the library at the {role} took no part")
 
 
-def is_enforced():
-    """Has the kernel AppArmor, and is it on?"""
-    path = pathlib.Path("/sys/module/apparmor/parameters/enabled")
-    return path.exists() and path.read_text(encoding="utf-8").strip() == "Y"
-
-
-def check_confined(pid):
-    """AppArmor holds QEMU to the profile that libvirt has made for this guest."""
-    profile = pathlib.Path(f"/proc/{pid}/attr/current").read_text(encoding="utf-8").strip()
-    if profile != f"libvirt-{UUID} (enforce)":
-        raise Failure(f"QEMU is confined by {profile}")
+def check_logged(host, role):
+    """The library there has told of the migration in its log."""
+    path = host.dir / "stats/log"
+    wait_until(f"the library at {host.name} writes its log", host.patience,
+               lambda: path.exists() and f"{role} of a migration" in path.read_text(encoding="utf-8"))
 
 
 def check_end(host, role, pid, loaded):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A host with a libvirt of its own, on this machine; and the guest that moves between two."""
+import logging
 import pathlib
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 from console import Console, Failure
 from machine import wait_until
 
+EXAMPLES = "/usr/local/share/doc/rdmachunk/examples/libvirt"
 UUID = "7c0ffee0-0000-4000-8000-000000000012"
 HERE = pathlib.Path(__file__).resolve().parent
 DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -80,10 +82,15 @@ class Host:
 
     def enter(self, *command):
         """Runs a command on this host; what has become of it."""
-        return subprocess.run(
-            ["nsenter", f"--target={self.process.pid}", "--mount", "--uts", "--root", "--wd=/",
-             "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "LC_ALL=C", *command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.patience)
+        logging.info("%s: %s", self.name, " ".join(command))
+        try:
+            return subprocess.run(
+                ["nsenter", f"--target={self.process.pid}", "--mount", "--uts", "--root", "--wd=/",
+                 "env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "LC_ALL=C", *command],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.patience)
+        except subprocess.TimeoutExpired as expired:
+            raise Failure(f"{self.name}: {' '.join(command[:3])}: not done in {self.patience} s"
+                          ) from expired
 
     def run(self, *command):
         """Runs a command that has to succeed; what it prints."""

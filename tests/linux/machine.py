@@ -5,6 +5,7 @@ Both are sockets that QEMU inherits, so that nothing has a name that could be ta
 """
 import contextlib
 import json
+import logging
 import os
 import re
 import select
@@ -24,6 +25,7 @@ class Ended(Failure):
 
 def wait_until(what, seconds, condition):
     """Waits until condition() is true and returns what it returned."""
+    logging.info("until %s", what)
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
