@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 #include "util/config.h"
+#include "util/printable.h"
 
 #define PREFIX	    "RDMACHUNK_"
 #define ENTRIES_MAX 32
@@ -117,9 +118,7 @@ static bool names(const char *message, const char *name, size_t len, const char 
 
 	snprintf(start, sizeof(start), "%.*s=%.*s ", len < NAME_SHOWN ? (int)len : NAME_SHOWN, name,
 		 VALUE_SHOWN, value);
-	for (char *c = start; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	printable(start);
 	return !strncmp(message, start, strlen(start));
 }
 
