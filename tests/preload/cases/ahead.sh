@@ -37,7 +37,8 @@ case_ahead_of_the_source()
 }
 
 # Whoever needs one end for something else waits for a piece at most, so it begins with little: 4 MiB.
-# The others have at least 16, however long that took, and end at multiples of that: with data in [8 MiB, 32 MiB).
+# The others have at least 16, however long that took, or what a round leaves time for; and end at multiples of
+# that: with data in [8 MiB, 32 MiB).
 case_ahead_in_pieces()
 {
 	local i
