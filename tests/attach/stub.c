@@ -9,6 +9,14 @@
 
 #include "util/attach_abi.h"
 
+#ifndef STUB_MS
+#define STUB_MS 0
+#endif
+
+#ifndef STUB_RESULT
+#define STUB_RESULT 0
+#endif
+
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT const char rdmachunk_version[] = "stub";

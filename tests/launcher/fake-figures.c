@@ -37,7 +37,12 @@ int main(void)
 {
 	const char *wait = getenv("RDMATEST_WAIT");
 
-	if (!wait || show(2000, 22) < 0 || show(1000, 11) < 0 || !fopen(wait, "r"))
+	int fd;
+
+	if (!wait || show(2000, 22) < 0 || show(1000, 11) < 0)
+		return 1;
+	fd = open(wait, O_RDONLY);
+	if (fd < 0)
 		return 1;
 	for (;;)
 		pause();

@@ -403,7 +403,7 @@ static int attach_library(struct job *job, const char *path)
 static int detach_library(struct job *job)
 {
 	char reason[CHECKS_REASON_LEN];
-	struct attach_request request;
+	struct attach_request request = {0};
 	enum target_library state;
 	int status, ret;
 

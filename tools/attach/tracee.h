@@ -19,23 +19,23 @@
  * Signals that arrive in the meantime are delivered afterwards; errno is kept.
  */
 struct tracee {
-	pid_t tid;
+	struct arch_state state; /* while it is stopped */
 	const struct target *target;
-	struct arch_code code;
 	/* Functions of its C library, by address. */
 	uint64_t raise, errno_location;
 	uint64_t errno_address; /* of the thread's errno; 0: not known yet, or it cannot be told */
 	double kept; /* seconds that the thread was kept from its own work, at most, at a time */
+	struct arch_code code;
+	pid_t tid;
 
 	/* While it is stopped. */
-	struct arch_state state;
+	int saved_errno;
+	double stopped_at; /* seconds */
 	/* From the thread's stack: what has been put there, downwards. */
 	uint64_t top;
 	bool seized, stopped, called, lost; /* traced; in its poll; a call was begun; out of our
 					     * hands: it ended or did not return */
-	double stopped_at;		    /* seconds */
 	bool errno_kept;
-	int saved_errno;
 };
 
 /* Find what is needed. 0, or -ENOTSUP when the C library lacks something. Nothing is done to the

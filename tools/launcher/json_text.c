@@ -14,7 +14,7 @@ void json_put_string(FILE *out, const char *text, size_t len)
 		if (*text == '"' || *text == '\\')
 			fputc('\\', out);
 		if (n)
-			fwrite(text, 1, n, out);
+			fprintf(out, "%.*s", (int)n, text);
 		else if (!(*text & 0x80))
 			fprintf(out, "\\u%04x", *text);
 		else

@@ -41,10 +41,8 @@ case_ahead_of_the_source()
 # that: with data in [8 MiB, 32 MiB).
 case_ahead_in_pieces()
 {
-	local i
-
 	# On a busy machine rounds seem to end sooner, and more parts come before the long one; not each time.
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		run_shim "$client" ahead pieces
 		must_exit shim 0
 		must_be_silent shim
