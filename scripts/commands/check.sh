@@ -534,14 +534,19 @@ step_conformance() {
 }
 
 step_param() {
-	local root
+	local root last
 
 	# shellcheck source=scripts/commands/bench.sh
 	. "$SOURCE_DIR/scripts/commands/bench.sh"
 	build_tree gcc
 	root=$(bench_root forky) || return
-	with_link 1500 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
-		"$STEPS_DIR/param" "$root"
+	rm -rf "$STEPS_DIR/param"
+	for last in '' '' '' '' last; do
+		with_link 600 "$STEPS_DIR/param" "$SOURCE_DIR/tests/ab/param-job" "$BUILD_DIR/gcc" \
+			"$STEPS_DIR/param" "$root" || return
+		! "$SOURCE_DIR/tests/ab/param-job" --judge "$STEPS_DIR/param" "$last" || return 0
+	done
+	return 1
 }
 
 # check_steps COLUMN VALUE...: the names of the steps that have one of the values in that column.

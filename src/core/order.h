@@ -37,12 +37,9 @@
  */
 #define ORDER_WINDOW_NS	   UINT64_C(5000000)
 #define ORDER_WINDOW_LEAST (UINT64_C(2) << 20)
+#define ORDER_WINDOW_FIRST (UINT64_C(8) << 20)
 
 /* Those below are smaller in one build of the simulation, where they get full. */
-#ifndef ORDER_WINDOW_FIRST
-#define ORDER_WINDOW_FIRST (UINT64_C(8) << 20)
-#endif
-
 #ifndef ORDER_WINDOW_BYTES
 #define ORDER_WINDOW_BYTES (UINT64_C(64) << 20)
 #endif
