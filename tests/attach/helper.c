@@ -165,10 +165,14 @@ static int watch(const char *milliseconds)
 			return 6;
 		if (ret && (ret != -EINTR || !caught))
 			return 7;
-		puts(ret ? "signal" : "timeout");
-		fflush(stdout);
-		if (ret)
+		/* One that comes while the thread is stopped is handled before it polls again. */
+		if (caught) {
+			puts("signal");
 			caught--;
+		}
+		if (!ret)
+			puts("timeout");
+		fflush(stdout);
 	}
 }
 
