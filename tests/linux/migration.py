@@ -113,11 +113,21 @@ class Migration:
         self.source.wait_status("completed")
         self.destination.wait_status("completed")
 
-    def count_different(self):
-        """Pages that are not the same at both ends. What was discarded after it had been sent, and
-        is free, may be among them."""
-        both = zip(self.source.pages(RAM), self.destination.pages(RAM))
-        return sum(one != two for one, two in both)
+    def count_different(self, listing):
+        """Pages that are not the same at both ends, with their numbers in the file `listing` and the
+        end at which they are zeros. What was discarded after it had been sent, and is free, may be
+        among them."""
+        different = 0
+        with open(listing, "w", encoding="utf-8") as lines:
+            both = zip(self.source.pages(RAM), self.destination.pages(RAM))
+            for number, (source, destination) in enumerate(both):
+                if source == destination:
+                    continue
+                different += 1
+                zero = [end for end, page in (("source", source), ("destination", destination))
+                        if not any(page)]
+                print(number, *zero, file=lines)
+        return different
 
 
 def verify(machine):
