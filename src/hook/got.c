@@ -322,11 +322,16 @@ static struct pass change(const struct got_hook *hooks, size_t count, bool put_i
 	return pass;
 }
 
-int got_put_in(const struct got_hook *hooks, size_t count)
+static int change_all(const struct got_hook *hooks, size_t count, bool put_in)
 {
-	struct pass pass = change(hooks, count, true);
+	struct pass pass = change(hooks, count, put_in);
 
 	return pass.error ? pass.error : (int)pass.slots;
+}
+
+int got_put_in(const struct got_hook *hooks, size_t count)
+{
+	return change_all(hooks, count, true);
 }
 
 int got_renew(const struct got_hook *hooks, size_t count)
@@ -338,7 +343,5 @@ int got_renew(const struct got_hook *hooks, size_t count)
 
 int got_take_out(const struct got_hook *hooks, size_t count)
 {
-	struct pass pass = change(hooks, count, false);
-
-	return pass.error ? pass.error : (int)pass.slots;
+	return change_all(hooks, count, false);
 }

@@ -27,7 +27,7 @@ bool condition_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, uint
 	return !pthread_cond_timedwait(condition, lock, &until);
 }
 
-bool condition_nap(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
+void condition_nap(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
 {
-	return condition_wait_until(condition, lock, monotonic_ns() + ns);
+	condition_wait_until(condition, lock, monotonic_ns() + ns);
 }

@@ -14,6 +14,6 @@ void condition_init(pthread_cond_t *condition);
 bool condition_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns);
 
 /* The same for `ns` nanoseconds from now. */
-bool condition_nap(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns);
+void condition_nap(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns);
 
 #endif
