@@ -12,15 +12,17 @@
 static void add_lines(struct json_object *o, const char *key, const char *path)
 {
 	struct json_object *lines = json_object_new_array();
-	char counter[32], *line = NULL;
+	char counter[32], from_shim[32], *line = NULL;
 	FILE *f = fopen(path, "re");
+	int n = 0, shims = 0;
 	size_t size = 0;
 	ssize_t len;
-	int n = 0;
 
 	while (f && (len = getline(&line, &size, f)) > 0) {
 		if (line[len - 1] == '\n')
 			line[len - 1] = '\0';
+		if (strstr(line, " rdmachunk-"))
+			shims++;
 		if (n++ < LINES_KEPT)
 			json_object_array_add(lines, json_object_new_string(line));
 	}
@@ -28,8 +30,10 @@ static void add_lines(struct json_object *o, const char *key, const char *path)
 	if (f)
 		fclose(f);
 	snprintf(counter, sizeof(counter), "%s_lines", key);
+	snprintf(from_shim, sizeof(from_shim), "%s_from_shim", key);
 	json_object_object_add(o, key, lines);
 	json_object_object_add(o, counter, json_object_new_int(n));
+	json_object_object_add(o, from_shim, json_object_new_int(shims));
 }
 
 /* An array of the file's lines, each of them JSON; NULL without a file. */

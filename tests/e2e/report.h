@@ -12,8 +12,9 @@
 /*
  * What a process that has ended left: "exit" (status, or minus the signal), "killed" (by us),
  * "version", "stdout" and "stderr" (first lines) with "stdout_lines" and "stderr_lines" (all of
- * them), "counts" (the counting preload's report, with "has_counts" to tell) and "stats" (an
- * array of what the shim wrote for each connection), each null without.
+ * them) and "stdout_from_shim" and "stderr_from_shim" (the shim's of them), "counts" (the counting
+ * preload's report, with "has_counts" to tell) and "stats" (an array of what the shim wrote for
+ * each connection), each null without.
  */
 struct json_object *report_process(const struct vmproc *vm);
 
