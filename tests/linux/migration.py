@@ -113,11 +113,11 @@ class Migration:
         self.source.wait_status("completed")
         self.destination.wait_status("completed")
 
-    def count_different(self, listing):
-        """Pages that are not the same at both ends, with their numbers in the file `listing` and the
-        end at which they are zeros. What was discarded after it had been sent, and is free, may be
-        among them."""
-        different = 0
+    def compare(self, listing):
+        """Pages that are not the same at both ends: how many, and in how many of these the source has
+        data. The others are zeros there: what was discarded after it had been sent, and is free, may
+        be among them. Their numbers, and the ends at which they are zeros, go to the file `listing`."""
+        different = lost = 0
         with open(listing, "w", encoding="utf-8") as lines:
             both = zip(self.source.pages(RAM), self.destination.pages(RAM))
             for number, (source, destination) in enumerate(both):
@@ -126,8 +126,9 @@ class Migration:
                 different += 1
                 zero = [end for end, page in (("source", source), ("destination", destination))
                         if not any(page)]
+                lost += "source" not in zero
                 print(number, *zero, file=lines)
-        return different
+        return different, lost
 
 
 def verify(machine):
