@@ -60,14 +60,19 @@ class Migration:
         """Has QEMU sent next to nothing?"""
         return self._progress("remaining") > RAM - 16 * MIB
 
-    def _given_back(self, size, seconds):
-        """Waits so long at most until the guest's RAM is so much smaller. It may grow before:
-        what is registered is allocated."""
+    def _memory(self):
+        """Bytes of the guest's RAM that are there."""
+        return self.source.ram(RAM)[1]
+
+    def _given_back(self, most, size, seconds):
+        """Waits so long at most until the guest's RAM is so much smaller than `most`, what it was
+        before any was given back. It may grow first: what is registered is allocated."""
         deadline = time.monotonic() + seconds
-        most = memory = self.source.ram(RAM)[1]
+        memory = self._memory()
+        most = max(most, memory)
         while memory > most - size and time.monotonic() < deadline:
             time.sleep(0.02)
-            memory = self.source.ram(RAM)[1]
+            memory = self._memory()
             most = max(most, memory)
         return memory <= most - size
 
@@ -78,8 +83,9 @@ class Migration:
         freed. It may have been at others when the pool was freed: then it is freed once more.
         """
         for _ in range(6):
+            memory = self._memory()
             self.source.tell("free")
-            done = self._given_back(CHURN * 3 // 8, self.patience / 6)
+            done = self._given_back(memory, CHURN * 3 // 8, self.patience / 6)
             self.source.tell("fill")
             if done:
                 return
@@ -96,10 +102,11 @@ class Migration:
 
     def inflate_and_deflate(self):
         """Frees the churn pool, has the balloon take it, and give it back, and fills it again."""
+        memory = self._memory()
         self.source.tell("free")
         self.source.run("balloon", value=RAM - CHURN)
         # Some of what it takes may have been free for longer, and never been there.
-        if not self._given_back(CHURN * 3 // 8, self.patience):
+        if not self._given_back(memory, CHURN * 3 // 8, self.patience):
             raise Failure("nothing that the balloon has taken is discarded")
         self._wait_balloon(RAM - CHURN)
         self.balloon(RAM)
