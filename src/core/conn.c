@@ -429,7 +429,7 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 		fail(c, EPROTO, 0, "REGISTER_RESULT that does not hold exactly one result");
 		return;
 	}
-	order_request_answered(&c->order, held && source_has_planned(&c->source));
+	order_request_answered(&c->order);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);

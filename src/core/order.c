@@ -194,10 +194,9 @@ bool order_request_is_open(const struct order *t)
 	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_SENT;
 }
 
-void order_request_answered(struct order *t, bool another)
+void order_request_answered(struct order *t)
 {
 	t->request.state = ORDER_REQUEST_ANSWERED;
-	t->request.another = another;
 }
 
 void order_abandon_message(struct order *t)
@@ -259,21 +258,12 @@ static bool batch_request(struct order *t, struct order_out *out)
 	return true;
 }
 
-/* Is a request of ours to go first, as soon as the READY for the last one comes? QEMU is to wait
- * for nothing meanwhile. */
-static bool request_goes_first(const struct order *t)
-{
-	return t->request.state == ORDER_REQUEST_ANSWERED && t->request.another && !t->tail &&
-	       !window_full(t) && !t->withheld.count;
-}
-
 /* Is it time to post the writes that have gathered? What else is on the wire is no work for it. */
 static bool writes_are_due(const struct order *t)
 {
-	if (t->flush || is_broken(t) || t->ordered.pending || !t->policy.early)
-		return true;
-	return !request_goes_first(t) && (t->writes_in_flight < t->unsignaled + IN_FLIGHT_LOW ||
-					  t->writes.count >= ORDER_BATCH);
+	return t->flush || is_broken(t) || t->ordered.pending || !t->policy.early ||
+	       t->writes_in_flight < t->unsignaled + IN_FLIGHT_LOW ||
+	       t->writes.count >= ORDER_BATCH;
 }
 
 static unsigned int batch_writes(struct order *t, struct order_out *out)
@@ -590,8 +580,7 @@ const char *order_check(const struct order *t)
 	if (writes != t->writes_in_flight)
 		return "the writes on the wire are lost count of";
 	/* Merging must never leave the NIC without work. */
-	if (t->writes.count && !t->in_flight && !request_goes_first(t) && !is_broken(t) &&
-	    !is_fenced(t))
+	if (t->writes.count && !t->in_flight && !is_broken(t) && !is_fenced(t))
 		return "a write is held back from an idle NIC";
 	return NULL;
 }

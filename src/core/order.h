@@ -109,8 +109,6 @@ enum order_request_state {
 
 struct order_request {
 	enum order_request_state state;
-	/* Answered: QEMU has waited for it, and the next one goes with the READY. */
-	bool another;
 	struct wire_register message;
 };
 
@@ -204,12 +202,8 @@ void order_withdraw_request(struct order *t);
 /* It is queued or sent, and its result has not come. */
 bool order_request_is_open(const struct order *t);
 
-/*
- * Its result has come. `another`: QEMU had to wait for it, and more is to be registered as soon as
- * the READY comes. What QEMU writes until then waits, for at most a window of it, or until QEMU
- * sleeps: else that request would go behind those WRITEs, and the destination have nothing to do.
- */
-void order_request_answered(struct order *t, bool another);
+/* Its result has come. */
+void order_request_answered(struct order *t);
 
 /* The pending SEND is given up: it will neither go out nor complete. */
 void order_abandon_message(struct order *t);

@@ -223,6 +223,7 @@ START_TEST(writes_and_errors_do_not_wait_for_it)
 }
 END_TEST
 
+/* Before the writes that have gathered: they take their time on the wire. */
 /* It is little on the wire, and not QEMU's: of WRITEs there are two, as ever, before one is kept.
  */
 START_TEST(writes_go_beside_it_as_without_it)
@@ -239,7 +240,6 @@ START_TEST(writes_go_beside_it_as_without_it)
 }
 END_TEST
 
-/* Before the writes that have gathered: they take their time on the wire. */
 START_TEST(it_overtakes_queued_writes)
 {
 	start();
@@ -248,105 +248,6 @@ START_TEST(it_overtakes_queued_writes)
 	ck_assert_uint_gt(n.order.writes.count, 0);
 	request_goes();
 	ck_assert_uint_gt(n.order.writes.count, 0);
-}
-END_TEST
-
-/* The result is there that QEMU waited for, and not the READY with which the next request may go.
- * `another`: there is one. */
-static void answered(bool another)
-{
-	start();
-	request_goes();
-	ck_assert(qp_complete(&n));
-	order_request_answered(&n.order, another);
-}
-
-START_TEST(the_next_one_goes_before_the_writes)
-{
-	struct completion c;
-
-	answered(true);
-	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
-	ck_assert_int_eq(qp_write(&n, 2, GIB, 4096), 0);
-	/* QEMU is told at once, as ever, and waits for nothing. */
-	ck_assert(completion_queue_pop(&n.due, &c));
-	ck_assert(completion_queue_pop(&n.due, &c));
-	ck_assert_uint_eq(n.given, 1);
-	ck_assert(!order_writes_are_next(&n.order));
-	ck_assert_ptr_null(order_check(&n.order));
-	n.order.credits++;
-	ck_assert(order_ready(&n.order));
-	n.order.credits--;
-	make_request();
-	ck_assert_uint_eq(qp_pump(&n), 3);
-	ck_assert_int_eq(n.wr[1].kind, ORDER_REQUEST);
-	ck_assert_int_eq(n.wr[2].kind, ORDER_WRITE);
-	ck_assert_int_eq(n.wr[3].kind, ORDER_WRITE);
-}
-END_TEST
-
-START_TEST(writes_wait_for_no_request_that_is_not_there)
-{
-	/* Nothing more is to be registered. */
-	answered(false);
-	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
-	ck_assert_uint_eq(n.given, 2);
-	/* With the READY there turns out to be nothing. */
-	answered(true);
-	ck_assert_int_eq(qp_write(&n, 1, 0, 4096), 0);
-	ck_assert_uint_eq(n.given, 1);
-	ck_assert(qp_ready(&n));
-	ck_assert_uint_eq(n.given, 2);
-	ck_assert_int_eq(last()->kind, ORDER_WRITE);
-}
-END_TEST
-
-/* Whatever QEMU may wait for ends that the writes are kept. */
-enum ending { WINDOW, SLEEP, MESSAGE, TAIL, BROKEN, ENDINGS };
-
-START_TEST(writes_wait_no_longer_than_qemu_works)
-{
-	unsigned int writes = 1;
-
-	answered(true);
-	ck_assert_int_eq(qp_write(&n, 1, 0, MIB), 0);
-	ck_assert_uint_eq(n.given, 1);
-	switch (_i) {
-	case WINDOW:
-		/* Until then it need not wait; from then on it does, for a completion. */
-		while (n.order.window_bytes + MIB <= n.order.window) {
-			ck_assert_uint_eq(n.given, 1);
-			ck_assert_int_eq(qp_write(&n, 1, 2 * writes++ * GIB, MIB), 0);
-		}
-		ck_assert_uint_eq(n.given, 1);
-		ck_assert_int_eq(qp_write(&n, 1, 2 * writes++ * GIB, MIB), 0);
-		ck_assert_uint_eq(n.order.withheld.count, 1);
-		break;
-	case SLEEP:
-		qp_flush(&n);
-		break;
-	case MESSAGE:
-		/* That follows the writes, and waits for the READY itself. */
-		ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
-		break;
-	case TAIL:
-		order_set_tail(&n.order, true);
-		qp_pump(&n);
-		break;
-	case BROKEN:
-		order_break(&n.order, &n.due);
-		qp_pump(&n);
-		break;
-	}
-	ck_assert_uint_gt(n.given, 1);
-	ck_assert_int_eq(n.wr[1].kind, ORDER_WRITE);
-	ck_assert_uint_eq(n.wr[1].write.wr_id, 1);
-	/* And the window's go on, although there is room again, for as long as QEMU waits. */
-	if (_i == WINDOW) {
-		while (n.order.withheld.count)
-			ck_assert(qp_complete(&n));
-		ck_assert_uint_ge(n.given, 1 + 2);
-	}
 }
 END_TEST
 
@@ -429,9 +330,6 @@ int main(void)
 	tcase_add_test(tc, writes_and_errors_do_not_wait_for_it);
 	tcase_add_loop_test(tc, writes_go_beside_it_as_without_it, 0, 2);
 	tcase_add_test(tc, it_overtakes_queued_writes);
-	tcase_add_test(tc, the_next_one_goes_before_the_writes);
-	tcase_add_test(tc, writes_wait_for_no_request_that_is_not_there);
-	tcase_add_loop_test(tc, writes_wait_no_longer_than_qemu_works, 0, ENDINGS);
 	tcase_add_test(tc, it_waits_for_room_in_the_send_queue);
 	tcase_add_test(tc, its_failure_is_told_once);
 	tcase_add_test(tc, its_failure_after_another_is_not_told);
