@@ -174,13 +174,13 @@ void conn_disconnected(struct conn *c)
 static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 {
 	struct source_can can = {delivery_can_answer(&c->delivery, 2),
-				 order_can_request(&c->order)};
+				 order_can_queue_request(&c->order)};
 	struct wire_register ahead;
 	struct wire_message own;
 
 	/* QEMU's would go first, and the destination would answer ours with the MR
 	 * that it made for the one chunk. */
-	if (request && c->order.request.state == ORDER_REQUEST_QUEUED && !can.answer) {
+	if (request && order_request_is_queued(&c->order) && !can.answer) {
 		order_withdraw_request(&c->order);
 		source_withdraw(&c->source);
 	}

@@ -178,20 +178,33 @@ bool order_can_request(const struct order *t)
 	       t->request.state == ORDER_REQUEST_NONE && !t->zeros.unacknowledged;
 }
 
+bool order_can_queue_request(const struct order *t)
+{
+	return order_can_request(t) || (t->request.state == ORDER_REQUEST_ANSWERED &&
+					t->registering && !is_broken(t) && !t->ordered.pending);
+}
+
 void order_request(struct order *t, const struct wire_register *message)
 {
 	t->request.message = *message;
-	t->request.state = ORDER_REQUEST_QUEUED;
+	t->request.state = t->request.state == ORDER_REQUEST_ANSWERED ? ORDER_REQUEST_NEXT
+								      : ORDER_REQUEST_QUEUED;
+}
+
+bool order_request_is_queued(const struct order *t)
+{
+	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_NEXT;
 }
 
 void order_withdraw_request(struct order *t)
 {
-	t->request.state = ORDER_REQUEST_NONE;
+	t->request.state = t->request.state == ORDER_REQUEST_NEXT ? ORDER_REQUEST_ANSWERED
+								  : ORDER_REQUEST_NONE;
 }
 
 bool order_request_is_open(const struct order *t)
 {
-	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_SENT;
+	return order_request_is_queued(t) || t->request.state == ORDER_REQUEST_SENT;
 }
 
 void order_request_answered(struct order *t)
@@ -496,7 +509,8 @@ bool order_ready(struct order *t)
 	if (t->zeros.unacknowledged)
 		zero_queue_acknowledge(&t->zeros);
 	else if (request_is_out(t))
-		t->request.state = ORDER_REQUEST_NONE;
+		t->request.state = t->request.state == ORDER_REQUEST_NEXT ? ORDER_REQUEST_QUEUED
+									  : ORDER_REQUEST_NONE;
 	else
 		return false;
 	return true;

@@ -105,6 +105,7 @@ enum order_request_state {
 	ORDER_REQUEST_QUEUED,	/* waits for its turn */
 	ORDER_REQUEST_SENT,	/* its result has not come */
 	ORDER_REQUEST_ANSWERED, /* the READY after that has not come */
+	ORDER_REQUEST_NEXT,	/* nor has it, and the next one waits for it */
 };
 
 struct order_request {
@@ -193,10 +194,14 @@ int order_message(struct order *t, const struct order_message *ordered);
 /* Is the destination free for a request of our own? */
 bool order_can_request(const struct order *t);
 
-/* Send one; order_can_request() held just before. */
+/* Is it, or will it be with the READY for the last one? */
+bool order_can_queue_request(const struct order *t);
+
+/* Send one; order_can_queue_request() held just before. */
 void order_request(struct order *t, const struct wire_register *message);
 
-/* It is queued still, and is not to be sent. */
+/* Is it queued still? And then it is not to be sent. */
+bool order_request_is_queued(const struct order *t);
 void order_withdraw_request(struct order *t);
 
 /* It is queued or sent, and its result has not come. */

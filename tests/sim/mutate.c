@@ -25,6 +25,7 @@ enum mutation {
 	MUTATE_ERROR,
 	MUTATE_ROUND,
 	MUTATE_HELD,
+	MUTATE_NEXT,
 	MUTATE_ROOM,
 	MUTATE_BYTES,
 	MUTATE_HOLD,
@@ -76,6 +77,8 @@ static const char *const names[MUTATIONS] = {
 	[MUTATE_ROUND] = "round",
 	/* QEMU asks for what is being registered, and the answer is not passed on */
 	[MUTATE_HELD] = "held",
+	/* what QEMU asks for before the READY for our last request is lost */
+	[MUTATE_NEXT] = "next",
 	/* more is posted than the send queue has room for */
 	[MUTATE_ROOM] = "room",
 	/* QEMU does not wait however many bytes it is ahead of the wire */
@@ -330,7 +333,12 @@ void __wrap_order_flush(struct order *t)
 
 bool __wrap_order_ready(struct order *t)
 {
-	return __real_order_ready(t) && chosen != MUTATE_READY;
+	bool next = t->request.state == ORDER_REQUEST_NEXT;
+	bool own = __real_order_ready(t);
+
+	if (next && own && chosen == MUTATE_NEXT)
+		t->request.state = ORDER_REQUEST_NONE;
+	return own && chosen != MUTATE_READY;
 }
 
 size_t __wrap_wire_build_register_request(void *msg, const struct wire_register *reg)

@@ -133,6 +133,64 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
+/* QEMU has the RESULT, and a READY of our making, when it asks for more. */
+START_TEST(the_next_waits_for_the_ready_after_the_result)
+{
+	const struct wire_register next = {.addr = CHUNK * MIB, .chunks = 3};
+
+	start();
+	request_goes();
+	ck_assert(!order_can_queue_request(&n.order));
+	ck_assert(qp_complete(&n));
+	order_request_answered(&n.order);
+	ck_assert(!order_can_request(&n.order));
+	ck_assert(order_can_queue_request(&n.order));
+	ck_assert(!order_request_is_open(&n.order));
+	order_request(&n.order, &next);
+	ck_assert(order_request_is_open(&n.order));
+	ck_assert(order_request_is_queued(&n.order));
+	ck_assert(!order_can_queue_request(&n.order));
+	/* Nor does it go with a credit that is none of that READY's. */
+	n.order.credits++;
+	ck_assert_uint_eq(qp_pump(&n), 0);
+	n.order.credits--;
+	ck_assert(order_expects_ready(&n.order));
+	ck_assert(!order_waits_for_room(&n.order));
+	/* Taken back, it leaves the READY to come. */
+	order_withdraw_request(&n.order);
+	ck_assert(!order_request_is_queued(&n.order));
+	ck_assert(order_expects_ready(&n.order));
+	order_request(&n.order, &next);
+	ck_assert(qp_ready(&n));
+	ck_assert_uint_eq(n.given, 2);
+	check_last_is_the_request();
+	ck_assert_uint_eq(n.order.credits, 0);
+	ck_assert(qp_complete(&n));
+	ck_assert(qp_ready(&n));
+	ck_assert(!order_expects_ready(&n.order));
+	ck_assert_uint_eq(n.due.count, 0);
+}
+END_TEST
+
+/* No READY will come, or QEMU's message is before it. */
+START_TEST(no_next_one_where_none_can_go)
+{
+	start();
+	request_goes();
+	order_request_answered(&n.order);
+	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
+	ck_assert(!order_can_queue_request(&n.order));
+	start();
+	request_goes();
+	order_request_answered(&n.order);
+	n.order.registering = false;
+	ck_assert(!order_can_queue_request(&n.order));
+	n.order.registering = true;
+	order_break(&n.order, &n.due);
+	ck_assert(!order_can_queue_request(&n.order));
+}
+END_TEST
+
 START_TEST(never_beside_a_zero_run_without_its_ready)
 {
 	start();
@@ -223,7 +281,6 @@ START_TEST(writes_and_errors_do_not_wait_for_it)
 }
 END_TEST
 
-/* Before the writes that have gathered: they take their time on the wire. */
 /* It is little on the wire, and not QEMU's: of WRITEs there are two, as ever, before one is kept.
  */
 START_TEST(writes_go_beside_it_as_without_it)
@@ -240,6 +297,7 @@ START_TEST(writes_go_beside_it_as_without_it)
 }
 END_TEST
 
+/* Before the writes that have gathered: they take their time on the wire. */
 START_TEST(it_overtakes_queued_writes)
 {
 	start();
@@ -324,6 +382,8 @@ int main(void)
 	tcase_add_test(tc, only_while_the_destination_registers);
 	tcase_add_test(tc, only_with_a_credit);
 	tcase_add_test(tc, one_at_a_time);
+	tcase_add_test(tc, the_next_waits_for_the_ready_after_the_result);
+	tcase_add_test(tc, no_next_one_where_none_can_go);
 	tcase_add_test(tc, never_beside_a_zero_run_without_its_ready);
 	tcase_add_test(tc, after_a_message_that_waits);
 	tcase_add_test(tc, a_message_waits_for_its_ready);
