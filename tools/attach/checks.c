@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "launcher/account.h"
 #include "launcher/elf_file.h"
@@ -228,6 +230,47 @@ static int try_open(const struct process *p, const char *path)
 	return -WEXITSTATUS(status);
 }
 
+/* As the process has it: a link in there leads to its own files, not to ours. A descriptor, or a
+ * negative errno. */
+static int open_in_root(const struct process *p, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+		.resolve = RESOLVE_IN_ROOT,
+	};
+	char file[PATH_MAX + 64];
+	int root, fd, err;
+
+	snprintf(file, sizeof(file), "/proc/%d/root", (int)p->pid);
+	root = open(file, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	err = -errno;
+	close(root);
+	/* Linux before 5.6, and sandboxes that do not know the call. */
+	if (fd < 0 && (err == -ENOSYS || err == -EPERM)) {
+		snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
+		fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		err = -errno;
+	}
+	return fd < 0 ? err : fd;
+}
+
+/* 0 or a negative errno. */
+static int elf_file_open_in_root(struct elf_file *elf, const struct process *p, const char *path)
+{
+	int ret, fd = open_in_root(p, path);
+	char file[64];
+
+	if (fd < 0)
+		return fd;
+	snprintf(file, sizeof(file), "/proc/self/fd/%d", fd);
+	ret = elf_file_open(elf, file);
+	close(fd);
+	return ret;
+}
+
 /* What of it will be needed is in memory afterwards: nobody waits for a disk then. */
 static void read_ahead(const struct elf_file *elf)
 {
@@ -261,6 +304,11 @@ static bool check_file(const struct process *p, const char *path, const struct e
 		return refuse(reason,
 			      "%s is %s; fix: name librdmachunk.so with --lib, or install it again",
 			      path, library->cut ? "truncated" : "not librdmachunk");
+	if (!target_is_library(path))
+		return refuse(reason,
+			      "%s would not be found again in process %d, by its name; fix: call "
+			      "it librdmachunk.so",
+			      path, (int)p->pid);
 	snprintf(version, CHECKS_VERSION_LEN, "%s", text);
 	return true;
 }
@@ -268,7 +316,6 @@ static bool check_file(const struct process *p, const char *path, const struct e
 bool checks_library(const struct process *p, const char *path, char version[CHECKS_VERSION_LEN],
 		    char reason[CHECKS_REASON_LEN])
 {
-	char file[PATH_MAX + 64];
 	struct elf_file library;
 	int ret = try_open(p, path);
 	bool usable;
@@ -284,8 +331,7 @@ bool checks_library(const struct process *p, const char *path, char version[CHEC
 			      "user %u, as whom process %d runs, cannot read %s: %s; fix: make it "
 			      "and its directories readable for all, or name another with --lib",
 			      (unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
-	snprintf(file, sizeof(file), "/proc/%d/root%s", (int)p->pid, path);
-	if (elf_file_open(&library, file))
+	if (elf_file_open_in_root(&library, p, path))
 		return refuse(reason,
 			      "%s is no ELF file, or a truncated one; fix: name librdmachunk.so "
 			      "with --lib, or install it again",

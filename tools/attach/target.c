@@ -386,11 +386,16 @@ unsigned char *target_text(const struct target *t, const struct target_module *m
 	return NULL;
 }
 
-static bool is_library(const struct target_module *module)
+bool target_is_library(const char *path)
 {
 	static const char name[] = "librdmachunk.so";
 
-	return !strncmp(basename(module->name), name, sizeof(name) - 1);
+	return !strncmp(basename(path), name, sizeof(name) - 1);
+}
+
+static bool is_library(const struct target_module *module)
+{
+	return target_is_library(module->name);
 }
 
 static void read_info(const struct target *t, const struct target_module *module,

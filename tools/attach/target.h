@@ -67,6 +67,9 @@ enum target_library {
 	TARGET_ATTACHED,
 };
 
+/* Would the library be known by this file's name: librdmachunk.so, with whatever behind it? */
+bool target_is_library(const char *path);
+
 /*
  * Sets *module to the library's, NULL when it is absent, and *info, which is all zero of a library
  * that does not know how to be attached. Of several that are in there, the one that has its hooks
