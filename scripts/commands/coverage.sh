@@ -27,6 +27,7 @@ coverage_run() {
 	cd "$tree" || return
 	"$SOURCE_DIR/tests/engine/run-tests" --instrumented || status=1
 	"$SOURCE_DIR/tests/engine/run-stress" 30 || status=1
+	"$SOURCE_DIR/tests/preload/run-tests" 'attach*' || status=1
 	while IFS='| ' read -r layer wanted; do
 		[ -n "$layer" ] || continue
 		heading "src/$layer, $wanted % wanted"

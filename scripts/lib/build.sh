@@ -84,7 +84,8 @@ tree_options() {
 	sanitizers) echo --enable-werror --enable-sanitizers CC=gcc CFLAGS=-O1 ;;
 	tsan) echo --enable-werror --enable-sanitizers=thread CC=gcc ;;
 	fuzz) echo --enable-werror --enable-fuzzers CC=clang ;;
-	coverage) echo --enable-coverage CC=gcc ;;
+	# The module, too: what attaching does is seen only where that is loaded.
+	coverage) echo --enable-coverage --disable-lto CC=gcc CFLAGS=--coverage ;;
 	*) die "no build tree '$1'" ;;
 	esac
 }
