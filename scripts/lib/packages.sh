@@ -49,6 +49,7 @@ lint | command shellcheck           | shellcheck              | ShellCheck
 cross | command aarch64-linux-gnu-gcc | gcc-aarch64-linux-gnu | -
 cross | command s390x-linux-gnu-gcc | gcc-s390x-linux-gnu     | -
 cross | command qemu-aarch64        | qemu-user               | -
+emulation | command qemu-system-aarch64 | qemu-system-arm       | -
 structure | command ctags           | universal-ctags         | ctags
 sanitizers coverage | compiler_file libasan.so | -            | libasan
 sanitizers | compiler_file libubsan.so | -                    | libubsan
@@ -73,7 +74,7 @@ coverage | command gcovr            | gcovr                   | gcovr
 
 # STEP of ./run check | GROUPS besides build
 #
-# A step that is not here needs all of them.
+# A step that is not here needs all of them but for `emulation', which is large.
 readonly STEP_NEEDS='
 gcc             | json unit static
 prepare         | guest
@@ -94,6 +95,7 @@ install         |
 bench           | jq
 clang-unit      | clang json unit
 cross           | cross roots json unit
+attach-aarch64  | emulation cross roots json unit
 coverage        | coverage jq preload
 lint            | lint json unit
 spelling        | spelling
@@ -163,7 +165,7 @@ package_manager() {
 step_groups() {
 	local name groups all
 
-	all=$(awk -F'|' 'NF { print $1 }' <<<"$PACKAGE_TABLE")
+	all=$(awk -F'|' 'NF && $1 !~ /^emulation/ { print $1 }' <<<"$PACKAGE_TABLE")
 	for name; do
 		if groups=$(grep "^$name *|" <<<"$STEP_NEEDS"); then
 			echo "build ${groups#*|}"
