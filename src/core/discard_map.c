@@ -76,17 +76,21 @@ bool discard_map_test(const struct discard_map *map, struct range range)
 	return false;
 }
 
-void discard_map_reset(struct discard_map *map, struct range range)
+bool discard_map_reset(struct discard_map *map, struct range range)
 {
 	struct range part = clip(map, range);
 	uint64_t first = granules(part.start), last = part.end / DISCARD_GRANULE;
+	uint64_t bits, taken = 0;
 
 	if (part.end == map->length)
 		last = granules(part.end);
 	if (first >= last)
-		return;
-	for (uint64_t word = first / WORD_BITS; word * WORD_BITS < last; word++)
-		atomic_fetch_and(&map->bits[word], ~mask(word, first, last));
+		return false;
+	for (uint64_t word = first / WORD_BITS; word * WORD_BITS < last; word++) {
+		bits = mask(word, first, last);
+		taken |= atomic_fetch_and(&map->bits[word], ~bits) & bits;
+	}
+	return taken != 0;
 }
 
 struct range discard_map_round(const struct discard_map *map, struct range range)

@@ -44,8 +44,8 @@ void discard_map_set(struct discard_map *map, struct range range);
 bool discard_map_test(const struct discard_map *map, struct range range);
 
 /* `range` is about to be registered. A granule of which it is only a part, other
- * than the block's last, keeps its bit. */
-void discard_map_reset(struct discard_map *map, struct range range);
+ * than the block's last, keeps its bit. Has a bit been taken away? */
+bool discard_map_reset(struct discard_map *map, struct range range);
 
 /* The granules that `range` reaches into, clipped to the block. */
 struct range discard_map_round(const struct discard_map *map, struct range range);

@@ -16,13 +16,13 @@
 static int try_range(const struct registration_ops *ops, void *context, struct ram_block *block,
 		     struct range range, int access, bool only, struct registration *out)
 {
-	bool discarded = discard_map_test(&block->discards, range);
+	bool discarded = false;
 	void *mr;
 	int ret;
 
 	/* Before the NIC pins: what is discarded from then on counts. */
 	if (only)
-		discard_map_reset(&block->discards, range);
+		discarded = discard_map_reset(&block->discards, range);
 	ret = ops->reg(context, block->local_addr + range.start, range.end - range.start, access,
 		       &mr);
 	if (ret) {

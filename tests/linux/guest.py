@@ -75,7 +75,7 @@ class Guest:
         return [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-machine", "q35,memory-backend=ram0", "-accel", "tcg", "-cpu", "qemu64",
-            "-object", f"{BACKENDS[memory]},id=ram0,size={RAM}", "-m", f"{RAM // MIB}M",
+            "-object", f"{BACKENDS[memory]},id=ram0,size={RAM}", "-m", f"{RAM // 1024}K",
             "-kernel", self.kernel, "-initrd", self.initramfs,
             "-append", "console=ttyS0 panic=-1 oops=panic mitigations=off quiet loglevel=3",
             "-chardev", "socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control",

@@ -284,10 +284,11 @@ static void look_after_lasting(size_t *next, struct result *result)
 /*
  * A second process, so that the processor changes between address spaces all the time. QEMU's
  * emulated one keeps a TLB, in which a page that may be written without being marked dirty is made
- * to fault again when the marks are collected, but not if all that are collected then were pages
- * still to be sent (num_dirty in physical_memory_sync_dirty_bitmap(), migration/ram.c): so it is
- * when a migration starts. Pages of a guest with one process, which flushes no TLB, then arrived as
- * they were before, on stock QEMU, too.
+ * to fault again when the marks are collected. QEMU 7.2 does that only where RAM has a size as in
+ * migration.py; later ones do it, but not if all that are collected then were pages still to be
+ * sent (num_dirty in physical_memory_sync_dirty_bitmap(), migration/ram.c): so it is when a
+ * migration starts. Pages of a guest with one process, which flushes no TLB, then arrived as they
+ * were before, on stock QEMU, too.
  */
 static void start_neighbour(void)
 {

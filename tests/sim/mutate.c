@@ -189,8 +189,8 @@ int __real_order_completed(struct order *t, uint64_t serial, const struct comple
 int __wrap_order_completed(struct order *t, uint64_t serial, const struct completion *wc,
 			   struct completion_queue *due);
 
-void __real_discard_map_reset(struct discard_map *map, struct range range);
-void __wrap_discard_map_reset(struct discard_map *map, struct range range);
+bool __real_discard_map_reset(struct discard_map *map, struct range range);
+bool __wrap_discard_map_reset(struct discard_map *map, struct range range);
 struct range __real_discard_map_round(const struct discard_map *map, struct range range);
 struct range __wrap_discard_map_round(const struct discard_map *map, struct range range);
 void __real_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block,
@@ -393,12 +393,12 @@ struct range __wrap_discard_map_round(const struct discard_map *map, struct rang
 	return chosen == MUTATE_PART ? range : __real_discard_map_round(map, range);
 }
 
-void __wrap_discard_map_reset(struct discard_map *map, struct range range)
+bool __wrap_discard_map_reset(struct discard_map *map, struct range range)
 {
 	interpose_preempt();
 	if (chosen == MUTATE_PART)
 		range = __real_discard_map_round(map, range);
-	__real_discard_map_reset(map, range);
+	return __real_discard_map_reset(map, range);
 }
 
 void __wrap_ram_blocks_discard(struct ram_blocks *blocks, struct ram_block *block,
