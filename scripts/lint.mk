@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Static analysis, of what has changed since the last time: make -f scripts/lint.mk OUT=DIR, in the
-# source directory. A file that passed has a stamp in DIR. TREES are those whose C files are looked at;
-# of the shell scripts all are.
+# source directory. A file that passed has a stamp in DIR. TIDY are more options of clang-tidy.
 #
 # clang-tidy looks at all C files, as .clang-tidy says. gcc and cppcheck do not see the tests that the
 # sanitizers run, nor stand-ins for libraries: memory that these give to others looks leaked.
 OUT = _build/lint
-TREES = src tools man tests
+TIDY =
 
-sources := $(sort $(shell find $(TREES) -name '*.c'))
+sources := $(sort $(shell find src tools man tests -name '*.c'))
 analyzed := $(filter-out $(addprefix tests/,$(addsuffix /%,engine fabric fake fuzz model preload sim unit)),$(sources))
 shell := $(sort $(shell find run .ci completions debian man scripts src tests -type f ! -name '*.c' ! -name '*.h' \
 	-exec awk 'FNR == 1 && (/^\#!.*[ \/](ba|da)?sh$$/ || FILENAME ~ /\.sh$$/) { print FILENAME }; { nextfile }' {} +) \
@@ -28,7 +27,7 @@ $(OUT)/%.tidy: %
 	@mkdir -p $(@D)
 	@gcc $(flags) -MM -MP -MT $@ -MT $(OUT)/$*.analyzed -MF $(OUT)/$*.d $<
 	@echo "clang-tidy $<"
-	@clang-tidy -quiet $< -- $(flags) >$@.log 2>&1 || { cat $@.log; false; }
+	@clang-tidy -quiet $(TIDY) $< -- $(flags) >$@.log 2>&1 || { cat $@.log; false; }
 	@touch $@
 
 $(OUT)/%.analyzed: %
