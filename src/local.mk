@@ -12,6 +12,7 @@ core_sources = \
 	src/core/extent_map.c src/core/extent_map.h \
 	src/core/mrs.c src/core/mrs.h \
 	src/core/order.c src/core/order.h \
+	src/core/own_request.c src/core/own_request.h \
 	src/core/piece.c src/core/piece.h \
 	src/core/plan.c \
 	src/core/post_cost.c src/core/post_cost.h \

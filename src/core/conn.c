@@ -180,8 +180,8 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 
 	/* QEMU's would go first, and the destination would answer ours with the MR
 	 * that it made for the one chunk. */
-	if (request && order_request_is_queued(&c->order) && !can.answer) {
-		order_withdraw_request(&c->order);
+	if (request && own_request_is_queued(&c->order.request) && !can.answer) {
+		own_request_withdraw(&c->order.request);
 		source_withdraw(&c->source);
 	}
 	switch (source_send(&c->source, wr->data, wr->length, can, &own)) {
@@ -200,7 +200,7 @@ static int exchange(struct conn *c, const struct conn_wr *wr, bool request)
 		return 0;
 	case SOURCE_ASK:
 		ahead = source_asked(&c->source);
-		order_request(&c->order, &ahead);
+		own_request_queue(&c->order.request, &ahead);
 		/* fall through */
 	case SOURCE_HOLD:
 		c->counters.requests_answered++;
@@ -421,7 +421,7 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 	struct wire_message reply;
 	bool held;
 
-	if (c->order.request.state != ORDER_REQUEST_SENT) {
+	if (c->order.request.state != OWN_REQUEST_SENT) {
 		fail(c, EPROTO, 0, "REGISTER_RESULT that answers no REGISTER_REQUEST");
 		return;
 	}
@@ -429,7 +429,7 @@ static void prefetch_result(struct conn *c, const void *msg, size_t len)
 		fail(c, EPROTO, 0, "REGISTER_RESULT that does not hold exactly one result");
 		return;
 	}
-	order_request_answered(&c->order);
+	own_request_answered(&c->order.request);
 	/* Else QEMU has learnt of a failure in the answer's place. */
 	if (held && c->state == CONN_ACTIVE && c->delivery.recvs.count >= 2) {
 		answer_recv(c, reply.bytes, reply.len);
@@ -447,7 +447,7 @@ static bool swallow(struct conn *c, const void *msg, size_t len)
 		return false;
 	if (header.type == WIRE_ERROR)
 		conn_disconnected(c);
-	if (header.type == WIRE_REGISTER_RESULT && c->order.request.state >= ORDER_REQUEST_SENT) {
+	if (header.type == WIRE_REGISTER_RESULT && own_request_is_out(&c->order.request)) {
 		prefetch_result(c, msg, len);
 		return true;
 	}

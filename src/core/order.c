@@ -31,10 +31,16 @@ static bool is_broken(const struct order *t)
 	return t->qp != ORDER_QP_WORKS;
 }
 
-/* It is on the wire, and the READY after its result has not come. */
-static bool request_is_out(const struct order *t)
+/* Is the destination in its loop for registrations, with nothing of QEMU's before a request? */
+static bool takes_requests(const struct order *t)
 {
-	return t->request.state >= ORDER_REQUEST_SENT;
+	return t->registering && !is_broken(t) && !t->ordered.pending;
+}
+
+/* Has it sent a READY for it, and none is due for a run of zeros? */
+static bool is_free(const struct order *t)
+{
+	return t->credits && !t->zeros.unacknowledged;
 }
 
 static unsigned int room(const struct order *t, unsigned int reserve)
@@ -174,42 +180,13 @@ int order_message(struct order *t, const struct order_message *ordered)
 
 bool order_can_request(const struct order *t)
 {
-	return t->registering && t->credits && !is_broken(t) && !t->ordered.pending &&
-	       t->request.state == ORDER_REQUEST_NONE && !t->zeros.unacknowledged;
+	return takes_requests(t) && is_free(t) && t->request.state == OWN_REQUEST_NONE;
 }
 
 bool order_can_queue_request(const struct order *t)
 {
-	return order_can_request(t) || (t->request.state == ORDER_REQUEST_ANSWERED &&
-					t->registering && !is_broken(t) && !t->ordered.pending);
-}
-
-void order_request(struct order *t, const struct wire_register *message)
-{
-	t->request.message = *message;
-	t->request.state = t->request.state == ORDER_REQUEST_ANSWERED ? ORDER_REQUEST_NEXT
-								      : ORDER_REQUEST_QUEUED;
-}
-
-bool order_request_is_queued(const struct order *t)
-{
-	return t->request.state == ORDER_REQUEST_QUEUED || t->request.state == ORDER_REQUEST_NEXT;
-}
-
-void order_withdraw_request(struct order *t)
-{
-	t->request.state = t->request.state == ORDER_REQUEST_NEXT ? ORDER_REQUEST_ANSWERED
-								  : ORDER_REQUEST_NONE;
-}
-
-bool order_request_is_open(const struct order *t)
-{
-	return order_request_is_queued(t) || t->request.state == ORDER_REQUEST_SENT;
-}
-
-void order_request_answered(struct order *t)
-{
-	t->request.state = ORDER_REQUEST_ANSWERED;
+	return order_can_request(t) ||
+	       (takes_requests(t) && t->request.state == OWN_REQUEST_ANSWERED);
 }
 
 void order_abandon_message(struct order *t)
@@ -237,8 +214,8 @@ static bool batch_zero(struct order *t, struct order_out *out)
 	 * A run is sent on a credit held. There is always one unless another run
 	 * has it; without, when a SEND is due, do as QEMU would without us.
 	 */
-	if (is_broken(t) || slot == SEND_NO_SLOT || !room(t, 0) || request_is_out(t) ||
-	    (!t->credits && !wanted))
+	if (is_broken(t) || slot == SEND_NO_SLOT || !room(t, 0) ||
+	    own_request_is_out(&t->request) || (!t->credits && !wanted))
 		return false;
 	*out = (struct order_out){
 		.kind = ORDER_ZERO,
@@ -253,8 +230,7 @@ static bool batch_zero(struct order *t, struct order_out *out)
 /* What QEMU waits for goes first: the destination takes one message at a time. */
 static bool request_is_due(const struct order *t)
 {
-	return t->request.state == ORDER_REQUEST_QUEUED && t->registering && !is_broken(t) &&
-	       !t->ordered.pending && !t->zeros.unacknowledged && t->credits;
+	return t->request.state == OWN_REQUEST_QUEUED && takes_requests(t) && is_free(t);
 }
 
 static bool batch_request(struct order *t, struct order_out *out)
@@ -342,7 +318,7 @@ unsigned int order_batch(struct order *t, struct order_out *out)
 	if (t->stalled)
 		return 0;
 	/* This is asked after each WRITE of QEMU's: most of them wait for others. */
-	if (!t->zeros.count && !t->ordered.pending && t->request.state != ORDER_REQUEST_QUEUED &&
+	if (!t->zeros.count && !t->ordered.pending && t->request.state != OWN_REQUEST_QUEUED &&
 	    (!t->writes.count || !writes_are_due(t))) {
 		t->flush = false;
 		return 0;
@@ -384,7 +360,7 @@ static void record_posted(struct order *t, const struct order_out *out)
 		t->counters.zeros_sent++;
 		break;
 	case ORDER_REQUEST:
-		t->request.state = ORDER_REQUEST_SENT;
+		own_request_sent(&t->request);
 		t->credits--;
 		break;
 	case ORDER_MESSAGE:
@@ -508,9 +484,8 @@ bool order_ready(struct order *t)
 	t->credits++;
 	if (t->zeros.unacknowledged)
 		zero_queue_acknowledge(&t->zeros);
-	else if (request_is_out(t))
-		t->request.state = t->request.state == ORDER_REQUEST_NEXT ? ORDER_REQUEST_QUEUED
-									  : ORDER_REQUEST_NONE;
+	else if (own_request_is_out(&t->request))
+		own_request_ready(&t->request);
 	else
 		return false;
 	return true;
@@ -555,7 +530,7 @@ bool order_waits_for_room(const struct order *t)
 
 bool order_expects_ready(const struct order *t)
 {
-	return t->zeros.unacknowledged || request_is_out(t);
+	return t->zeros.unacknowledged || own_request_is_out(&t->request);
 }
 
 bool order_waits_for_ready(const struct order *t)

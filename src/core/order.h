@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/completion_queue.h"
+#include "core/own_request.h"
 #include "core/rate.h"
 #include "core/send_queue.h"
 #include "core/write_queue.h"
@@ -99,20 +100,6 @@ struct order_message {
 	struct wire_message own;
 };
 
-/* A REGISTER_REQUEST that QEMU knows nothing of; one at a time. */
-enum order_request_state {
-	ORDER_REQUEST_NONE,
-	ORDER_REQUEST_QUEUED,	/* waits for its turn */
-	ORDER_REQUEST_SENT,	/* its result has not come */
-	ORDER_REQUEST_ANSWERED, /* the READY after that has not come */
-	ORDER_REQUEST_NEXT,	/* nor has it, and the next one waits for it */
-};
-
-struct order_request {
-	enum order_request_state state;
-	struct wire_register message;
-};
-
 /* The QP, as far as its completions have told. */
 enum order_qp {
 	ORDER_QP_WORKS,
@@ -126,7 +113,7 @@ struct order {
 	struct write_queue writes;
 	struct zero_queue zeros;
 	struct order_message ordered;
-	struct order_request request;
+	struct own_request request;
 	/* The destination is in its loop for registrations: from the first WRITE, request
 	 * or COMPRESS of QEMU's until another message. */
 	bool registering;
@@ -191,24 +178,11 @@ int order_zero(struct order *t, const struct zero_run *run);
 /* QEMU posts a SEND of another kind. 0, or -EBUSY when one is pending already. */
 int order_message(struct order *t, const struct order_message *ordered);
 
-/* Is the destination free for a request of our own? */
+/* Is the destination free for a request of our own? Then own_request_queue() has it sent. */
 bool order_can_request(const struct order *t);
 
 /* Is it, or will it be with the READY for the last one? */
 bool order_can_queue_request(const struct order *t);
-
-/* Send one; order_can_queue_request() held just before. */
-void order_request(struct order *t, const struct wire_register *message);
-
-/* Is it queued still? And then it is not to be sent. */
-bool order_request_is_queued(const struct order *t);
-void order_withdraw_request(struct order *t);
-
-/* It is queued or sent, and its result has not come. */
-bool order_request_is_open(const struct order *t);
-
-/* Its result has come. */
-void order_request_answered(struct order *t);
 
 /* The pending SEND is given up: it will neither go out nor complete. */
 void order_abandon_message(struct order *t);

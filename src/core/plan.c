@@ -83,7 +83,7 @@ void plan_ask(struct conn *c)
 		return;
 	most = may_ask(c);
 	if (most && source_ask(&c->source, most, &request))
-		order_request(&c->order, &request);
+		own_request_queue(&c->order.request, &request);
 }
 
 /* Where to look for what to ask the destination for next. */

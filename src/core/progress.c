@@ -24,7 +24,8 @@ static enum conn_blocked blocked_by(const struct conn *c)
 	if (c->state != CONN_ACTIVE || c->asleep == CONN_AWAKE)
 		return CONN_BLOCKED_NOT;
 	if (c->source.request.stage == SOURCE_REQUEST_SENT ||
-	    c->source.request.stage == SOURCE_REQUEST_HELD || order_request_is_open(&c->order))
+	    c->source.request.stage == SOURCE_REQUEST_HELD ||
+	    own_request_is_open(&c->order.request))
 		return CONN_BLOCKED_REGISTRATION;
 	if (order_waits_for_ready(&c->order))
 		return CONN_BLOCKED_ZEROS;

@@ -333,11 +333,11 @@ void __wrap_order_flush(struct order *t)
 
 bool __wrap_order_ready(struct order *t)
 {
-	bool next = t->request.state == ORDER_REQUEST_NEXT;
+	bool next = t->request.state == OWN_REQUEST_NEXT;
 	bool own = __real_order_ready(t);
 
 	if (next && own && chosen == MUTATE_NEXT)
-		t->request.state = ORDER_REQUEST_NONE;
+		t->request.state = OWN_REQUEST_NONE;
 	return own && chosen != MUTATE_READY;
 }
 

@@ -21,7 +21,7 @@ static void check_slot(const struct qp *n, const struct order_out *out)
 	/* The answer to a request says as well that its slot is free. */
 	if (out->kind == ORDER_REQUEST) {
 		expect(out->slot == SEND_SLOT_REQUEST, "the request's slot", out->serial);
-		expect(n->order.request.state == ORDER_REQUEST_QUEUED, "a free slot", out->serial);
+		expect(n->order.request.state == OWN_REQUEST_QUEUED, "a free slot", out->serial);
 		return;
 	}
 	for (unsigned int i = n->completed; i < n->given; i++)

@@ -31,8 +31,9 @@ static const struct order_out *last(void)
 static void make_request(void)
 {
 	ck_assert(order_can_request(&n.order));
-	order_request(&n.order, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
-	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_QUEUED);
+	own_request_queue(&n.order.request,
+			  &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
+	ck_assert_int_eq(n.order.request.state, OWN_REQUEST_QUEUED);
 }
 
 static void check_last_is_the_request(void)
@@ -42,7 +43,7 @@ static void check_last_is_the_request(void)
 	ck_assert_uint_eq(last()->request.chunks, 3);
 	ck_assert_int_eq(last()->slot, SEND_SLOT_REQUEST);
 	ck_assert(last()->signaled);
-	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_SENT);
+	ck_assert_int_eq(n.order.request.state, OWN_REQUEST_SENT);
 }
 
 static void request_goes(void)
@@ -142,13 +143,13 @@ START_TEST(the_next_waits_for_the_ready_after_the_result)
 	request_goes();
 	ck_assert(!order_can_queue_request(&n.order));
 	ck_assert(qp_complete(&n));
-	order_request_answered(&n.order);
+	own_request_answered(&n.order.request);
 	ck_assert(!order_can_request(&n.order));
 	ck_assert(order_can_queue_request(&n.order));
-	ck_assert(!order_request_is_open(&n.order));
-	order_request(&n.order, &next);
-	ck_assert(order_request_is_open(&n.order));
-	ck_assert(order_request_is_queued(&n.order));
+	ck_assert(!own_request_is_open(&n.order.request));
+	own_request_queue(&n.order.request, &next);
+	ck_assert(own_request_is_open(&n.order.request));
+	ck_assert(own_request_is_queued(&n.order.request));
 	ck_assert(!order_can_queue_request(&n.order));
 	/* Nor does it go with a credit that is none of that READY's. */
 	n.order.credits++;
@@ -157,10 +158,10 @@ START_TEST(the_next_waits_for_the_ready_after_the_result)
 	ck_assert(order_expects_ready(&n.order));
 	ck_assert(!order_waits_for_room(&n.order));
 	/* Taken back, it leaves the READY to come. */
-	order_withdraw_request(&n.order);
-	ck_assert(!order_request_is_queued(&n.order));
+	own_request_withdraw(&n.order.request);
+	ck_assert(!own_request_is_queued(&n.order.request));
 	ck_assert(order_expects_ready(&n.order));
-	order_request(&n.order, &next);
+	own_request_queue(&n.order.request, &next);
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	check_last_is_the_request();
@@ -177,12 +178,12 @@ START_TEST(no_next_one_where_none_can_go)
 {
 	start();
 	request_goes();
-	order_request_answered(&n.order);
+	own_request_answered(&n.order.request);
 	ck_assert_int_eq(qp_ordered(&n, SEND, false), 0);
 	ck_assert(!order_can_queue_request(&n.order));
 	start();
 	request_goes();
-	order_request_answered(&n.order);
+	own_request_answered(&n.order.request);
 	n.order.registering = false;
 	ck_assert(!order_can_queue_request(&n.order));
 	n.order.registering = true;
@@ -200,7 +201,8 @@ START_TEST(never_beside_a_zero_run_without_its_ready)
 	/* With a credit of its own it would still be the second message. */
 	n.order.credits = 1;
 	ck_assert(!order_can_request(&n.order));
-	order_request(&n.order, &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
+	own_request_queue(&n.order.request,
+			  &(struct wire_register){.addr = CHUNK * MIB, .chunks = 3});
 	ck_assert_uint_eq(qp_pump(&n), 0);
 	ck_assert(!order_waits_for_room(&n.order));
 	n.order.credits = 0;
@@ -237,7 +239,7 @@ START_TEST(after_a_message_that_waits)
 	ck_assert(qp_ready(&n));
 	ck_assert_uint_eq(n.given, 2);
 	ck_assert_int_eq(last()->kind, ORDER_MESSAGE);
-	ck_assert_int_eq(n.order.request.state, ORDER_REQUEST_QUEUED);
+	ck_assert_int_eq(n.order.request.state, OWN_REQUEST_QUEUED);
 	/* That message was a REGISTER_REQUEST, and its READY is QEMU's. */
 	ck_assert(!qp_ready(&n));
 	ck_assert_uint_eq(n.given, 3);
