@@ -427,8 +427,6 @@ cross() {
 
 	build_tree "cross-$1" all tests/sim/sim tests/sim/sim-small
 	root=$(cross_root "$1")
-	# To a program that opens / the emulator gives this one, where there is to be the same under /tmp.
-	[ -L "$root/tmp" ] || { rm -rf "$root/tmp" && ln -s /tmp "$root/tmp"; }
 	emulator="qemu-$1 -L $root"
 	# Emulation is slow.
 	export CK_TIMEOUT_MULTIPLIER=10 CK_EXCLUDE_TAGS=thread-after-fork
@@ -522,12 +520,13 @@ step_rxe-attach() {
 }
 
 step_attach-aarch64() {
-	local root
+	local root command
 
-	if ! have_command aarch64-linux-gnu-gcc || ! have_command qemu-system-aarch64; then
-		echo "SKIP: needs gcc-aarch64-linux-gnu and qemu-system-arm, Debian's; install them"
+	for command in aarch64-linux-gnu-gcc qemu-system-aarch64; do
+		have_command "$command" && continue
+		echo "SKIP attach-aarch64: needs $command; run the step on Debian or Ubuntu, where ./run installs it"
 		return 77
-	fi
+	done
 	build_tree cross-aarch64 librdmachunk.la tools/launcher/rdmachunk tests/preload/attached \
 		tests/preload/libslow.la tests/fake/libibverbs.la tests/fake/librdmacm.la
 	root=$(aarch64_root) || return

@@ -73,6 +73,8 @@ cross_root() {
 		libc6-dev,libibverbs-dev,librdmacm-dev,check,libjson-c-dev \
 		--architectures="${architectures[$1]:-$1}") || return 1
 	describe_sysroot "$root" "$1-linux-gnu" "$1-linux-gnu-gcc"
+	# To a program that opens / the emulator gives this root, where there is to be the same under /tmp.
+	[ -L "$root/tmp" ] || { rm -rf "$root/tmp" && ln -s /tmp "$root/tmp"; } || return 1
 	echo "$root"
 }
 

@@ -5,6 +5,7 @@
 # --enable-coverage, as is the library of the sources they test.
 unit_programs = \
 	tests/unit/test_prefetch \
+	tests/unit/test_prefetch_amount \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
 	tests/unit/test_conn \
@@ -66,6 +67,7 @@ tests_unit_libcore_test_a_SOURCES = $(core_sources) $(model_sources) $(util_sour
 	src/engine/lookup.c src/engine/lookup.h \
 	src/engine/mapping.c src/engine/mapping.h \
 	src/engine/worker.c src/engine/worker.h \
+	tests/unit/ahead.h \
 	tests/unit/bench.c tests/unit/bench.h \
 	tests/unit/qp.c tests/unit/qp.h \
 	tests/unit/qemu.c tests/unit/qemu.h \
@@ -74,6 +76,8 @@ tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
 
 tests_unit_test_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_prefetch_LDADD = $(unit_ldadd)
+tests_unit_test_prefetch_amount_CFLAGS = $(unit_cflags)
+tests_unit_test_prefetch_amount_LDADD = $(unit_ldadd)
 tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
 tests_unit_test_completion_queue_LDADD = $(unit_ldadd)
 tests_unit_test_config_CFLAGS = $(unit_cflags)

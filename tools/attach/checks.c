@@ -257,8 +257,8 @@ static int open_in_root(const struct process *p, const char *path)
 	return fd < 0 ? err : fd;
 }
 
-/* 0 or a negative errno. */
-static int elf_file_open_in_root(struct elf_file *elf, const struct process *p, const char *path)
+/* 0, to be ended with elf_file_close(), or a negative errno. */
+static int open_library(struct elf_file *elf, const struct process *p, const char *path)
 {
 	int ret, fd = open_in_root(p, path);
 	char file[64];
@@ -331,7 +331,7 @@ bool checks_library(const struct process *p, const char *path, char version[CHEC
 			      "user %u, as whom process %d runs, cannot read %s: %s; fix: make it "
 			      "and its directories readable for all, or name another with --lib",
 			      (unsigned int)p->uid, (int)p->pid, path, strerror(-ret));
-	if (elf_file_open_in_root(&library, p, path))
+	if (open_library(&library, p, path))
 		return refuse(reason,
 			      "%s is no ELF file, or a truncated one; fix: name librdmachunk.so "
 			      "with --lib, or install it again",
