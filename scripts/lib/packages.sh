@@ -28,7 +28,7 @@ guest qemu | file /etc/libibverbs.d/rxe.driver | ibverbs-providers | libibverbs
 guest | command rdma                | iproute2                | iproute
 guest linux | command busybox       | busybox-static          | busybox
 guest | command modprobe            | kmod                    | kmod
-guest linux package | command cpio  | cpio                    | cpio
+guest linux package emulation | command cpio | cpio           | cpio
 guest privileges | command setpriv  | util-linux              | util-linux
 guest linux | command gzip          | gzip                    | gzip
 guest linux | command xz            | xz-utils                | xz
