@@ -230,14 +230,18 @@ static void give_up(struct mrs *s, struct ram_blocks *blocks, const struct room_
 
 		while (!block->on_demand && (extent = extent_map_first(&block->local, at))) {
 			struct mr *mr = (void *)(uintptr_t)extent->value;
+			uint64_t bytes;
 
 			at = extent->range.end;
 			if (registration_is_coming(extent->value) || !which(want, block, extent))
 				continue;
+			bytes = registration_give_up(block, mr->range, mr);
+			if (!bytes)
+				continue;
 			/* Of those before it some may be gone, or share what counts as
 			 * discarded now. */
 			at = discard_map_round(&block->discards, mr->range).start;
-			cut(&context, mr, registration_give_up(block, mr->range, mr));
+			cut(&context, mr, bytes);
 		}
 	}
 	/* A WRITE's lkey may be of one of these from now on. */
