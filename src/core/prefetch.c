@@ -55,9 +55,20 @@ static uint64_t of_both(const struct prefetch *p, uint64_t there, uint64_t here)
 	return least(least(there, here), region(p));
 }
 
+/*
+ * In PIECE_NS_MOST one thread of this end registers so much. What a destination has not registered
+ * ahead QEMU's thread there does by itself, and that is taken to be no quicker.
+ */
+static uint64_t of_one_thread(const struct prefetch *p)
+{
+	if (p->threads < 2 || !p->here.ns)
+		return region(p);
+	return most(piece_rate_bytes(&p->here, PIECE_NS_MOST) / p->threads, PIECE_LEAST);
+}
+
 uint64_t prefetch_bytes(const struct prefetch *p)
 {
-	return of_both(p, p->there.bytes, p->here.bytes);
+	return least(of_both(p, p->there.bytes, p->here.bytes), of_one_thread(p));
 }
 
 uint64_t prefetch_window(const struct prefetch *p)

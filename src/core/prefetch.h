@@ -20,8 +20,9 @@
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
  * times what the request for it waits for: it goes behind the WRITEs that are on the wire; never in
  * more than PIECE_NS_MOST. Where the destination is quicker than the wire, as one that has
- * registered ahead, no longer than keeps the wire busy. While the destination registers one, the
- * next is looked for, and this end registers its own part.
+ * registered ahead, no longer than keeps the wire busy; and never longer than one thread of this
+ * end registers in PIECE_NS_MOST, as QEMU's thread there may have to. While the destination
+ * registers one, the next is looked for, and this end registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
