@@ -44,6 +44,7 @@ unit_programs = \
 	tests/unit/test_source \
 	tests/unit/test_source_held \
 	tests/unit/test_source_prefetch \
+	tests/unit/test_source_skipped \
 	tests/unit/test_switch_file \
 	tests/unit/test_order \
 	tests/unit/test_order_messages \
@@ -165,6 +166,8 @@ tests_unit_test_source_held_CFLAGS = $(unit_cflags)
 tests_unit_test_source_held_LDADD = $(unit_ldadd)
 tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
+tests_unit_test_source_skipped_CFLAGS = $(unit_cflags)
+tests_unit_test_source_skipped_LDADD = $(unit_ldadd)
 tests_unit_test_order_CFLAGS = $(unit_cflags)
 tests_unit_test_order_LDADD = $(unit_ldadd)
 tests_unit_test_order_messages_CFLAGS = $(unit_cflags)
