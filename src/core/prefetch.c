@@ -13,6 +13,11 @@
 /* What a request waits for may be no less, in ns, when there was little on the wire just now. */
 #define QUEUE_NS UINT64_C(5000000)
 
+/* QEMU may go past a part of what it has asked for, and so much more, before no more is asked for
+ * ahead of it. */
+#define SKIPPED_PART  4
+#define SKIPPED_LEAST (UINT64_C(64) << 20)
+
 /* Where registering is slower than the wire, QEMU waits in any case: so many pieces after it did
  * are as long as may be, as each has a fixed cost. */
 #define LATE_PIECES 4
@@ -174,6 +179,24 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 	p->position = end;
 }
 
+void prefetch_comes(struct prefetch *p, const struct ram_blocks *blocks, uint32_t block,
+		    struct range want, bool asks)
+{
+	const struct ram_block *before = &blocks->block[p->block];
+	bool leaves = block != p->block || want.end < p->position;
+	struct range between = {p->position, leaves ? before->length : want.start};
+
+	if (p->known && !before->passed && between.start < between.end)
+		p->skipped += extent_map_bytes(&before->remote, between);
+	if (asks)
+		p->used += want.end - want.start;
+}
+
+bool prefetch_pays(const struct prefetch *p)
+{
+	return p->skipped <= p->used / SKIPPED_PART + SKIPPED_LEAST;
+}
+
 void prefetch_left(struct prefetch *p, struct ram_blocks *blocks)
 {
 	ram_blocks_passed(blocks, &blocks->block[p->block]);
@@ -205,7 +228,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	uint64_t position, start, end, limit, ahead, bytes = window;
 	struct range gap;
 
-	if (!p->on || !p->known || !is_empty(p->planned))
+	if (!p->on || !p->known || !is_empty(p->planned) || !prefetch_pays(p))
 		return false;
 	block = &blocks->block[p->block];
 	if (!block->local_known)

@@ -12,12 +12,12 @@
 
 static struct qemu q;
 
-static void start(bool prefetch)
+static void start(void)
 {
 	const uint64_t lengths[] = {CHUNKS * MIB};
 
 	qemu_start(&q, 30, MIB, lengths, 1);
-	q.source.prefetch.on = prefetch;
+	q.source.prefetch.on = true;
 }
 
 /* QEMU writes chunk after chunk, every `step`th one. */
@@ -42,7 +42,7 @@ static uint64_t registered(void)
 /* A third more than stock QEMU registers, and what was ahead of QEMU when it came to a gap. */
 START_TEST(what_qemu_does_not_send_is_not_registered)
 {
-	start(_i);
+	start();
 	write_every(16);
 	ck_assert_uint_le(registered(), CHUNKS / 16 * 4 / 3 + 64);
 	source_clear(&q.source);
@@ -51,7 +51,7 @@ END_TEST
 
 START_TEST(what_it_sends_is_registered_ahead)
 {
-	start(true);
+	start();
 	write_every(1);
 	ck_assert_uint_eq(registered(), CHUNKS);
 	ck_assert_uint_lt(q.sent, 10);
@@ -64,7 +64,7 @@ int main(void)
 	Suite *suite = suite_create("source_skipped");
 	TCase *skipped = tcase_create("skipped");
 
-	tcase_add_loop_test(skipped, what_qemu_does_not_send_is_not_registered, 0, 2);
+	tcase_add_test(skipped, what_qemu_does_not_send_is_not_registered);
 	tcase_add_test(skipped, what_it_sends_is_registered_ahead);
 	suite_add_tcase(suite, skipped);
 	return unit_run(suite);
