@@ -86,13 +86,14 @@ static void learn(struct destination *d, const struct ram_block *block, struct r
 		learn_window(d, want);
 }
 
-/* So many bytes of `want` are new. */
-static void count(struct destination *d, const struct ram_block *block, struct range want,
-		  uint64_t bytes)
+/* `part` of what it asks for is new. What is registered of that was ahead of it, in one MR or in
+ * several. */
+static void count(struct destination *d, const struct ram_block *block, struct range part)
 {
-	d->total += bytes;
-	if (extent_map_find(&block->local, want))
-		d->unasked -= bytes < d->unasked ? bytes : d->unasked;
+	uint64_t ahead = extent_map_bytes(&block->local, part);
+
+	d->total += part.end - part.start;
+	d->unasked -= ahead < d->unasked ? ahead : d->unasked;
 }
 
 void destination_asked(struct destination *d, struct ram_block *block, struct range want)
@@ -116,7 +117,7 @@ void destination_asked(struct destination *d, struct ram_block *block, struct ra
 	d->block = block;
 	d->position = want.end;
 	d->asked += want.end - from;
-	count(d, block, want, want.end - from);
+	count(d, block, (struct range){from, want.end});
 }
 
 /* What may be registered in front of QEMU: from the first address that is not, in
