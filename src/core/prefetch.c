@@ -288,11 +288,10 @@ void prefetch_scanned(struct prefetch *p, const struct ram_blocks *blocks,
 	    scan->passed != blocks->block[p->block].passed || (scan->passed && !p->follows))
 		return;
 	p->scanned = found.start;
-	/* QEMU has gone past it: what follows its own request matters. */
-	if (is_empty(found) || found.end <= p->position)
-		return;
 	p->planned = found;
-	follow(p, found);
+	/* When QEMU has gone past it what follows its own request matters. */
+	if (!is_empty(found) && found.end > p->position)
+		follow(p, found);
 }
 
 void prefetch_taken(struct prefetch *p, struct range range)
