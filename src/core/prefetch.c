@@ -231,7 +231,7 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	if (!p->on || !p->known || !is_empty(p->planned) || !prefetch_pays(p))
 		return false;
 	block = &blocks->block[p->block];
-	if (!block->local_known)
+	if (!block->local_known || p->position >= block->length)
 		return false;
 	end = block->length;
 	if (block->passed) {
