@@ -236,7 +236,10 @@ static int send_message(struct conn *c, const struct conn_wr *wr)
 		plan_enter_round(c);
 	else
 		plan_leave_round(c);
-	c->given_up |= is_type(wr, WIRE_ERROR);
+	if (is_type(wr, WIRE_ERROR)) {
+		c->given_up = true;
+		conn_stop_prefetch(c);
+	}
 	c->counters.requests_seen += request;
 	c->counters.zeros_seen += zero;
 	if (zero && keep_zero(c, wr))

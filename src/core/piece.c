@@ -46,6 +46,11 @@ uint64_t piece_within(const struct piece *p, uint64_t ns)
 	return p->ns > ns ? scale(p->bytes, ns, p->ns) : p->bytes;
 }
 
+uint64_t piece_rate_bytes(const struct piece *p, uint64_t ns)
+{
+	return scale(p->bytes, ns, p->ns);
+}
+
 uint64_t piece_ns(const struct piece *p, uint64_t bytes)
 {
 	return scale(p->ns, bytes, p->bytes);

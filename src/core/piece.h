@@ -50,6 +50,9 @@ void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, u
 /* How much takes `ns` at most; no more than the next one has. */
 uint64_t piece_within(const struct piece *p, uint64_t ns);
 
+/* The same, also when it is more than the next one has. One has been seen. */
+uint64_t piece_rate_bytes(const struct piece *p, uint64_t ns);
+
 /* What one of `bytes` takes. */
 uint64_t piece_ns(const struct piece *p, uint64_t bytes);
 

@@ -13,6 +13,11 @@
 /* What a request waits for may be no less, in ns, when there was little on the wire just now. */
 #define QUEUE_NS UINT64_C(5000000)
 
+/* QEMU may go past a part of what it has asked for, and so much more, before no more is asked for
+ * ahead of it. */
+#define SKIPPED_PART  4
+#define SKIPPED_LEAST (UINT64_C(64) << 20)
+
 /* Where registering is slower than the wire, QEMU waits in any case: so many pieces after it did
  * are as long as may be, as each has a fixed cost. */
 #define LATE_PIECES 4
@@ -55,9 +60,20 @@ static uint64_t of_both(const struct prefetch *p, uint64_t there, uint64_t here)
 	return least(least(there, here), region(p));
 }
 
+/*
+ * In PIECE_NS_MOST one thread of this end registers so much. What a destination has not registered
+ * ahead QEMU's thread there does by itself, and that is taken to be no quicker.
+ */
+static uint64_t of_one_thread(const struct prefetch *p)
+{
+	if (p->threads < 2 || !p->here.ns)
+		return region(p);
+	return most(piece_rate_bytes(&p->here, PIECE_NS_MOST) / p->threads, PIECE_LEAST);
+}
+
 uint64_t prefetch_bytes(const struct prefetch *p)
 {
-	return of_both(p, p->there.bytes, p->here.bytes);
+	return least(of_both(p, p->there.bytes, p->here.bytes), of_one_thread(p));
 }
 
 uint64_t prefetch_window(const struct prefetch *p)
@@ -163,6 +179,24 @@ void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t blo
 	p->position = end;
 }
 
+void prefetch_comes(struct prefetch *p, const struct ram_blocks *blocks, uint32_t block,
+		    struct range want, bool asks)
+{
+	const struct ram_block *before = &blocks->block[p->block];
+	bool leaves = block != p->block || want.end < p->position;
+	struct range between = {p->position, leaves ? before->length : want.start};
+
+	if (p->known && !before->passed && between.start < between.end)
+		p->skipped += extent_map_bytes(&before->remote, between);
+	if (asks)
+		p->used += want.end - want.start;
+}
+
+bool prefetch_pays(const struct prefetch *p)
+{
+	return p->skipped <= p->used / SKIPPED_PART + SKIPPED_LEAST;
+}
+
 void prefetch_left(struct prefetch *p, struct ram_blocks *blocks)
 {
 	ram_blocks_passed(blocks, &blocks->block[p->block]);
@@ -194,10 +228,10 @@ bool prefetch_next(const struct prefetch *p, const struct ram_blocks *blocks,
 	uint64_t position, start, end, limit, ahead, bytes = window;
 	struct range gap;
 
-	if (!p->on || !p->known || !is_empty(p->planned))
+	if (!p->on || !p->known || !is_empty(p->planned) || !prefetch_pays(p))
 		return false;
 	block = &blocks->block[p->block];
-	if (!block->local_known)
+	if (!block->local_known || p->position >= block->length)
 		return false;
 	end = block->length;
 	if (block->passed) {
@@ -255,7 +289,8 @@ void prefetch_scanned(struct prefetch *p, const struct ram_blocks *blocks,
 		return;
 	p->scanned = found.start;
 	p->planned = found;
-	if (!is_empty(found))
+	/* When QEMU has gone past it what follows its own request matters. */
+	if (!is_empty(found) && found.end > p->position)
 		follow(p, found);
 }
 

@@ -20,8 +20,9 @@
  * data, as long as the slower of the two ends registers in PIECE_NS (core/piece.h), and in a few
  * times what the request for it waits for: it goes behind the WRITEs that are on the wire; never in
  * more than PIECE_NS_MOST. Where the destination is quicker than the wire, as one that has
- * registered ahead, no longer than keeps the wire busy. While the destination registers one, the
- * next is looked for, and this end registers its own part.
+ * registered ahead, no longer than keeps the wire busy; and never longer than one thread of this
+ * end registers in PIECE_NS_MOST, as QEMU's thread there may have to. While the destination
+ * registers one, the next is looked for, and this end registers its own part.
  *
  *      QEMU is here
  *           |=registered=|=registered=|=asked for=|-planned-|....
@@ -78,6 +79,9 @@ struct prefetch {
 	uint64_t follows;
 	/* Where the last piece begins that was asked for since QEMU came to the block. */
 	uint64_t last;
+	/* What QEMU has asked for; and of what was asked for ahead of it what it went past in the
+	 * first pass, in bytes. */
+	uint64_t used, skipped;
 	/* What the destination is asked for next, in `block`; empty when there is none. No
 	 * part of it is registered. */
 	struct range planned;
@@ -151,6 +155,14 @@ uint64_t prefetch_ahead(const struct prefetch *p, const struct ram_blocks *block
 
 /* QEMU has come to `end` of a block, in bytes from its start. */
 void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t block, uint64_t end);
+
+/* QEMU asks for `want` of a block, or sends zeros there: to be told before prefetch_passed(). What
+ * is ahead of it and has data it comes to as well, unless the guest has said that it is free. */
+void prefetch_comes(struct prefetch *p, const struct ram_blocks *blocks, uint32_t block,
+		    struct range want, bool asks);
+
+/* Is most of what is asked for ahead of QEMU of any use? */
+bool prefetch_pays(const struct prefetch *p);
 
 /* It has left the block that it was in, or gone back in it, to where we do not know. */
 void prefetch_left(struct prefetch *p, struct ram_blocks *blocks);

@@ -116,6 +116,8 @@ bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run 
 		return false;
 	run->remote.start = block->host_addr + start;
 	run->remote.end = run->remote.start + run->message.length;
+	prefetch_comes(&s->prefetch, &s->blocks, run->message.block,
+		       (struct range){start, start + run->message.length}, false);
 	source_passed(s, run->message.block, start + run->message.length);
 	return true;
 }
@@ -163,7 +165,7 @@ static bool widen(const struct source *s, const struct ram_block *block, struct 
 		return false;
 	*wide = want;
 	/* Where its memory is here shows with the first chunk of a block. */
-	if (s->single || !block->local_known)
+	if (s->single || !block->local_known || !prefetch_pays(&s->prefetch))
 		return true;
 	if (is_planned(s, block, want) && s->prefetch.planned.end <= gap.end &&
 	    s->prefetch.planned.end > want.end) {
@@ -256,6 +258,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 			       &want))
 		return SOURCE_FORWARD;
 
+	prefetch_comes(&s->prefetch, &s->blocks, request->asked.block, want, true);
 	source_passed(s, request->asked.block, want.end);
 	extent = extent_map_find(&block->remote, want);
 	if (extent)

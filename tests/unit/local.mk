@@ -5,6 +5,7 @@
 # --enable-coverage, as is the library of the sources they test.
 unit_programs = \
 	tests/unit/test_prefetch \
+	tests/unit/test_ahead_both \
 	tests/unit/test_prefetch_amount \
 	tests/unit/test_completion_queue \
 	tests/unit/test_config \
@@ -43,6 +44,7 @@ unit_programs = \
 	tests/unit/test_source \
 	tests/unit/test_source_held \
 	tests/unit/test_source_prefetch \
+	tests/unit/test_source_skipped \
 	tests/unit/test_switch_file \
 	tests/unit/test_order \
 	tests/unit/test_order_messages \
@@ -76,6 +78,8 @@ tests_unit_libcore_test_a_CFLAGS = $(unit_cflags)
 
 tests_unit_test_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_prefetch_LDADD = $(unit_ldadd)
+tests_unit_test_ahead_both_CFLAGS = $(unit_cflags)
+tests_unit_test_ahead_both_LDADD = $(unit_ldadd)
 tests_unit_test_prefetch_amount_CFLAGS = $(unit_cflags)
 tests_unit_test_prefetch_amount_LDADD = $(unit_ldadd)
 tests_unit_test_completion_queue_CFLAGS = $(unit_cflags)
@@ -162,6 +166,8 @@ tests_unit_test_source_held_CFLAGS = $(unit_cflags)
 tests_unit_test_source_held_LDADD = $(unit_ldadd)
 tests_unit_test_source_prefetch_CFLAGS = $(unit_cflags)
 tests_unit_test_source_prefetch_LDADD = $(unit_ldadd)
+tests_unit_test_source_skipped_CFLAGS = $(unit_cflags)
+tests_unit_test_source_skipped_LDADD = $(unit_ldadd)
 tests_unit_test_order_CFLAGS = $(unit_cflags)
 tests_unit_test_order_LDADD = $(unit_ldadd)
 tests_unit_test_order_messages_CFLAGS = $(unit_cflags)

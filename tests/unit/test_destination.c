@@ -317,6 +317,22 @@ START_TEST(never_much_in_vain_by_windows)
 END_TEST
 
 /* A whole block, shorter than a chunk, does not show how long one is. */
+/* The source has looked at a line in each 64 KiB of memory that it has taken for zeros, and is
+ * ahead of QEMU when that comes to the chunk and asks for it. */
+START_TEST(a_chunk_that_the_source_has_missed)
+{
+	ask(0, 0, 1);
+	ask_windows(0, 1, 256);
+	/* Its data goes on behind a gap. */
+	ask_windows(0, 288, 512);
+	check_ahead(512, 528);
+	ask(0, 261, 262);
+	check_ahead(512, 528);
+	ask_windows(0, 512, 528);
+	check_ahead(528, 544);
+}
+END_TEST
+
 START_TEST(a_short_block_is_no_chunk)
 {
 	block[1].length = MIB / 4;
@@ -374,6 +390,7 @@ int main(void)
 	tcase_add_test(tc, a_request_counts_once_however_often_qemu_waits);
 	tcase_add_loop_test(tc, no_windows_where_nothing_is_ahead, 0, 2);
 	tcase_add_loop_test(tc, never_much_in_vain_by_windows, 0, 50);
+	tcase_add_test(tc, a_chunk_that_the_source_has_missed);
 	tcase_add_test(tc, a_short_block_is_no_chunk);
 	tcase_add_test(tc, nothing_where_memory_to_lock_is_short);
 	tcase_add_test(tc, no_further_than_the_block);

@@ -204,6 +204,36 @@ START_TEST(a_look_that_is_overtaken_by_a_pass)
 }
 END_TEST
 
+/* QEMU has sent zeros to the end of a block that cuts a chunk, and there is data now. It would be
+ * found, not be asked for, as QEMU has gone past it, and be found again, without an end. */
+START_TEST(at_the_end_of_a_block_there_is_nothing_to_look_for)
+{
+	block[0].length = 10 * MIB + 4096;
+	prefetch_passed(&p, &blocks, 0, block[0].length - 1);
+	ck_assert(plan());
+	p.planned = (struct range){0, 0};
+	prefetch_passed(&p, &blocks, 0, block[0].length);
+	check_no_next();
+}
+END_TEST
+
+/* QEMU has asked for something further on meanwhile: what follows that is looked for. */
+START_TEST(a_look_that_is_overtaken_by_a_request)
+{
+	struct prefetch_scan scan;
+
+	asks_in_later_pass(6 * MIB);
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	prefetch_passed(&p, &blocks, 0, 101 * MIB);
+	prefetch_taken(&p, (struct range){100 * MIB, 101 * MIB});
+	add(100 * MIB, 101 * MIB);
+	prefetch_scanned(&p, &blocks, &scan, prefetch_find(&scan));
+	ck_assert(!prefetch_ask(&p, &blocks, UINT64_MAX));
+	ck_assert(prefetch_next(&p, &blocks, &wire, MIB, &scan));
+	check_range(scan.range, 101 * MIB, 105 * MIB);
+}
+END_TEST
+
 /* What else is not registered here, of what the destination has, was needless in the first pass. */
 START_TEST(in_a_later_pass_what_was_asked_for_is_registered_here)
 {
@@ -361,6 +391,8 @@ int main(void)
 	tcase_add_loop_test(tc, in_a_later_pass_it_looks_behind_what_qemu_asks_for, 0, 4);
 	tcase_add_test(tc, in_a_later_pass_one_piece_is_ahead);
 	tcase_add_loop_test(tc, a_look_that_is_overtaken_by_a_pass, 0, 2);
+	tcase_add_test(tc, a_look_that_is_overtaken_by_a_request);
+	tcase_add_test(tc, at_the_end_of_a_block_there_is_nothing_to_look_for);
 	tcase_add_test(tc, in_a_later_pass_what_was_asked_for_is_registered_here);
 	tcase_add_test(tc, a_plan_can_be_asked_for_in_parts);
 	tcase_add_test(tc, a_plan_that_is_overtaken);

@@ -139,7 +139,8 @@ START_TEST(in_a_later_pass_one_thread_registers)
 	p.threads = 4;
 	p.there = (struct piece){.bytes = 64 * MIB, .ns = MS / 10};
 	p.here = (struct piece){.bytes = 48 * MIB, .ns = 12 * MS};
-	ck_assert_uint_eq(prefetch_bytes(&p), 48 * MIB);
+	/* Before that as much as one does in 25 ms: test_ahead_both.c says why. */
+	ck_assert_uint_eq(prefetch_bytes(&p), 25 * MIB);
 	ck_assert_uint_eq(prefetch_bytes_passed(&p), 2 * MIB);
 	p.there.ns = 128 * MS;
 	ck_assert_uint_eq(prefetch_bytes_passed(&p), MIB);
