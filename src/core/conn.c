@@ -168,6 +168,7 @@ void conn_disconnected(struct conn *c)
 	    c->order.qp == ORDER_QP_WORKS && c->refusal == REFUSAL_NONE &&
 	    source_may_be_too_much(&c->source))
 		c->refusal = REFUSAL_SEEN;
+	conn_stop_prefetch(c);
 }
 
 /* A REGISTER_REQUEST, or another message that is no COMPRESS. */

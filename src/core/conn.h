@@ -140,7 +140,7 @@ unsigned int conn_count_due(const struct conn *c, enum conn_cq cq);
  * wire and the ends are, and the connection does what is right for any. */
 void conn_time(struct conn *c, uint64_t now);
 
-/* The other end has disconnected. */
+/* The other end has disconnected, or said ERROR: nothing is registered ahead of QEMU any more. */
 void conn_disconnected(struct conn *c);
 
 /* Something that only the caller knows of makes it impossible to keep the connection
@@ -170,7 +170,8 @@ enum conn_wait conn_waits(const struct conn *c);
  * discarded there. */
 struct ram_blocks *conn_blocks(struct conn *c);
 
-/* Nothing is registered ahead of QEMU any more: see engine/mr.c, postcopy. */
+/* Nothing is registered ahead of QEMU any more: for postcopy (engine/handle.c), or as QEMU takes
+ * the connection down. */
 void conn_stop_prefetch(struct conn *c);
 
 /* The QP is gone. Every real MR that nobody but the connection uses, one at a time, to be
