@@ -340,8 +340,9 @@ int connection_disconnect(struct rdma_cm_id *id)
 	if (s) {
 		report_session(s, true);
 		live_end(s);
-		/* What is under way QEMU has to wait for when it destroys the QP. */
+		/* What our threads are at QEMU has to wait for when it destroys the QP. */
 		conn_stop_prefetch(s->conn);
+		driver_end(s);
 		pthread_mutex_unlock(&s->lock);
 	} else if (!session_config()->enabled) {
 		observed_end(id, true);

@@ -313,11 +313,16 @@ int driver_listen(struct session *s)
 	return worker_start(&s->worker[SESSION_LISTENER]);
 }
 
+void driver_end(struct session *s)
+{
+	for (int i = 0; i < SESSION_WORKERS; i++)
+		worker_end(&s->worker[i]);
+}
+
 void driver_stop(struct session *s)
 {
 	/* All of them, so that none takes more to do while another is waited for. */
-	for (int i = 0; i < SESSION_WORKERS; i++)
-		worker_end(&s->worker[i]);
+	driver_end(s);
 	for (int i = 0; i < SESSION_WORKERS; i++)
 		worker_stop(&s->worker[i]);
 }

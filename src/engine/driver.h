@@ -23,6 +23,9 @@ void driver_init(struct session *s);
  * errno. */
 int driver_listen(struct session *s);
 
+/* QEMU disconnects: the workers end by themselves. What is due whoever runs the driver does. */
+void driver_end(struct session *s);
+
 /* End the workers. The lock is released meanwhile. */
 void driver_stop(struct session *s);
 

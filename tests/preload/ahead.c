@@ -622,6 +622,7 @@ static const struct {
 	{"discarded", run_discarded},
 	{"awaited", run_awaited},
 	{"destination", ahead_destination},
+	{"disconnected", ahead_destination_disconnected},
 	{"bad-result", run_bad_result},
 	{"full", run_full},
 	{"full-negative", run_full_negative},

@@ -71,6 +71,27 @@ int ahead_destination(void)
 	return 0;
 }
 
+/* QEMU disconnects, and deregisters its chunks then: our threads end meanwhile, and nothing more is
+ * registered. */
+int ahead_destination_disconnected(void)
+{
+	struct destination d;
+
+	open_destination(&d);
+	for (unsigned int i = 0; i < 16; i++)
+		register_chunk(&d, i);
+	wait_for(live_mrs() == d.base + 17);
+	must(ahead_threads() > 1 && !rdma_disconnect(d.p.id));
+	wait_for(ahead_threads() == 1);
+	for (unsigned int i = 16; i < 20; i++)
+		register_chunk(&d, i);
+	must(live_mrs() == d.base + 17 && ahead_threads() == 1);
+	close_destination(&d);
+	must(!live_mrs());
+	puts("nothing more");
+	return 0;
+}
+
 /*
  * There is no room for a chunk of QEMU's until what is registered ahead, and nobody
  * has asked for, is given back.

@@ -5,6 +5,7 @@
 /* Cases of ahead.h in which this process is the destination, of a source without the shim. Each
  * returns 0, or ends the program. */
 int ahead_destination(void);
+int ahead_destination_disconnected(void);
 int ahead_destination_room(void);
 int ahead_destination_return_path(void);
 int ahead_destination_chunks_only(void);

@@ -111,6 +111,16 @@ case_ahead_of_the_destination()
 	balanced shim.log
 }
 
+# Its threads end while QEMU takes the connection down.
+case_ahead_not_once_qemu_has_disconnected()
+{
+	run_shim "$client" ahead disconnected
+	must_exit shim 0
+	must_be_silent shim
+	one_line shim.out '^nothing more$'
+	balanced shim.log
+}
+
 # QEMU may go over to postcopy.
 case_ahead_not_with_a_return_path()
 {
