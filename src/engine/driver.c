@@ -315,13 +315,14 @@ int driver_listen(struct session *s)
 
 void driver_end(struct session *s)
 {
-	for (int i = 0; i < SESSION_WORKERS; i++)
+	for (int i = SESSION_LISTENER + 1; i < SESSION_WORKERS; i++)
 		worker_end(&s->worker[i]);
 }
 
 void driver_stop(struct session *s)
 {
 	/* All of them, so that none takes more to do while another is waited for. */
+	worker_end(&s->worker[SESSION_LISTENER]);
 	driver_end(s);
 	for (int i = 0; i < SESSION_WORKERS; i++)
 		worker_stop(&s->worker[i]);

@@ -23,7 +23,8 @@ void driver_init(struct session *s);
  * errno. */
 int driver_listen(struct session *s);
 
-/* QEMU disconnects: the workers end by themselves. What is due whoever runs the driver does. */
+/* QEMU disconnects: the workers end by themselves, and what is due whoever runs the driver does.
+ * But for the listener: a thread of QEMU's may sleep still, and is to hear that all is flushed. */
 void driver_end(struct session *s);
 
 /* End the workers. The lock is released meanwhile. */
