@@ -11,11 +11,13 @@
 #define PAGES 512
 
 /*
- * To read all zeros that there are would take as long again as QEMU needs to do so. Of each 64 KiB
+ * To read all zeros that there are would take as long again as QEMU needs to do so. Of each 128 KiB
  * one line is read, and what has nothing there is taken to be zeros: if it has data, QEMU asks
  * for it when it comes to it.
  */
-#define STRIDE	  65536u
+#define STRIDE 131072u
+/* Where no more than one page of so many is resident each is looked at. */
+#define FEW	  16u
 #define LOOK_PAGE 4096u
 #define LINE	  64u
 
@@ -87,7 +89,7 @@ static bool look(const char *addr, uint64_t length, uint64_t *budget)
 
 		if (mincore((void *)(uintptr_t)(addr + at), end - at, resident))
 			return false;
-		if (count_resident(resident, pages) <= (end - at) / STRIDE &&
+		if (count_resident(resident, pages) <= pages / FEW &&
 		    look_at_each(addr + at, resident, pages, page, budget))
 			return true;
 		for (; (place = place_of_look(n)) + LINE <= end && *budget; n++)

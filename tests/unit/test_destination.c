@@ -316,8 +316,7 @@ START_TEST(never_much_in_vain_by_windows)
 }
 END_TEST
 
-/* A whole block, shorter than a chunk, does not show how long one is. */
-/* The source has looked at a line in each 64 KiB of memory that it has taken for zeros, and is
+/* The source has looked at a line in each 128 KiB of memory that it has taken for zeros, and is
  * ahead of QEMU when that comes to the chunk and asks for it. */
 START_TEST(a_chunk_that_the_source_has_missed)
 {
@@ -333,6 +332,7 @@ START_TEST(a_chunk_that_the_source_has_missed)
 }
 END_TEST
 
+/* A whole block, shorter than a chunk, does not show how long one is. */
 START_TEST(a_short_block_is_no_chunk)
 {
 	block[1].length = MIB / 4;
