@@ -74,6 +74,16 @@ static uint64_t count_resident(const unsigned char *resident, uint64_t pages)
 	return count;
 }
 
+/* The lines of the looks from the n-th on that end before `end` are on their way while the kernel
+ * is asked which pages are there. Of one that is not there none comes, and nothing happens. */
+static void fetch_lines(const char *addr, uint64_t n, uint64_t end)
+{
+	uint64_t place;
+
+	for (; (place = place_of_look(n)) + LINE <= end; n++)
+		__builtin_prefetch(addr + place);
+}
+
 /*
  * A page that is not resident is not touched: to read it would allocate it, or fail where huge
  * pages have run out. What is swapped out is QEMU's to find.
@@ -87,6 +97,7 @@ static bool look(const char *addr, uint64_t length, uint64_t *budget)
 		uint64_t end = length - at < PAGES * page ? length : at + PAGES * page;
 		uint64_t pages = (end - at + page - 1) / page;
 
+		fetch_lines(addr, n, end);
 		if (mincore((void *)(uintptr_t)(addr + at), end - at, resident))
 			return false;
 		if (count_resident(resident, pages) <= pages / FEW &&
