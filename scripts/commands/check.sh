@@ -542,7 +542,7 @@ step_rxe-discards() {
 
 step_rxe-teardown() {
 	build_tree gcc
-	with_link 1800 "$STEPS_DIR/rxe-teardown" "$SOURCE_DIR/tests/e2e/run-teardown" --size 512 \
+	with_link 1800 "$STEPS_DIR/rxe-teardown" "$SOURCE_DIR/tests/e2e/run-teardown" \
 		--build-dir "$BUILD_DIR/gcc" --log-dir "$STEPS_DIR/rxe-teardown"
 }
 

@@ -103,11 +103,9 @@ static void count(struct destination *d, const struct ram_block *block, struct r
  * A source that is preloaded is ahead of QEMU, which comes to chunks that it has taken for zeros,
  * and asks for them itself. So QEMU has not been there.
  */
-static bool was_missed(const struct destination *d, const struct ram_block *block,
-		       struct range want)
+static bool was_missed(const struct destination *d, struct range want)
 {
-	return d->preloaded && block == d->block && want.end < d->position &&
-	       d->position - want.end <= SOURCE_AHEAD;
+	return d->preloaded && d->position - want.end <= SOURCE_AHEAD;
 }
 
 void destination_asked(struct destination *d, struct ram_block *block, struct range want)
@@ -118,7 +116,7 @@ void destination_asked(struct destination *d, struct ram_block *block, struct ra
 	/* QEMU had to wait for a part of it, and asks again. */
 	if (block == d->block && want.end == d->position && want.start >= d->start)
 		return;
-	if (was_missed(d, block, want)) {
+	if (back && was_missed(d, want)) {
 		count(d, block, want);
 		return;
 	}

@@ -41,14 +41,14 @@ void piece_took(struct piece *p, uint64_t bytes, uint64_t ns, uint64_t wanted, u
 		p->ns = 2 * wanted;
 }
 
-uint64_t piece_within(const struct piece *p, uint64_t ns)
-{
-	return p->ns > ns ? scale(p->bytes, ns, p->ns) : p->bytes;
-}
-
 uint64_t piece_rate_bytes(const struct piece *p, uint64_t ns)
 {
 	return scale(p->bytes, ns, p->ns);
+}
+
+uint64_t piece_within(const struct piece *p, uint64_t ns)
+{
+	return p->ns > ns ? piece_rate_bytes(p, ns) : p->bytes;
 }
 
 uint64_t piece_ns(const struct piece *p, uint64_t bytes)

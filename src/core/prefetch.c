@@ -160,13 +160,19 @@ struct range prefetch_piece(const struct extent_map *map, uint64_t block_length,
 	return piece;
 }
 
+/* Does QEMU, when it comes to `end` of this block, leave the one it was in, or go back in it? */
+static bool leaves(const struct prefetch *p, uint32_t block, uint64_t end)
+{
+	return p->block != block || end < p->position;
+}
+
 void prefetch_passed(struct prefetch *p, struct ram_blocks *blocks, uint32_t block, uint64_t end)
 {
-	bool leaves = p->seen && (p->block != block || end < p->position);
+	bool left = p->seen && leaves(p, block, end);
 
-	if (leaves)
+	if (left)
 		ram_blocks_passed(blocks, &blocks->block[p->block]);
-	if (leaves || !p->known) {
+	if (left || !p->known) {
 		p->scanned = 0;
 		p->covered = 0;
 		p->follows = 0;
@@ -183,8 +189,8 @@ void prefetch_comes(struct prefetch *p, const struct ram_blocks *blocks, uint32_
 		    struct range want, bool asks)
 {
 	const struct ram_block *before = &blocks->block[p->block];
-	bool leaves = block != p->block || want.end < p->position;
-	struct range between = {p->position, leaves ? before->length : want.start};
+	struct range between = {p->position,
+				leaves(p, block, want.end) ? before->length : want.start};
 
 	if (p->known && !before->passed && between.start < between.end)
 		p->skipped += extent_map_bytes(&before->remote, between);

@@ -85,6 +85,13 @@ void source_passed(struct source *s, uint32_t block, uint64_t end)
 	prefetch_passed(&s->prefetch, &s->blocks, block, end);
 }
 
+/* QEMU asks for `want` of the block, or sends zeros there. */
+static void comes(struct source *s, uint32_t block, struct range want, bool asks)
+{
+	prefetch_comes(&s->prefetch, &s->blocks, block, want, asks);
+	source_passed(s, block, want.end);
+}
+
 /* A WRITE lies behind QEMU when it ends where the chunk begins that QEMU is in, or before. */
 void source_wrote(struct source *s, uint64_t addr, uint64_t length)
 {
@@ -116,9 +123,7 @@ bool source_zero(struct source *s, const void *msg, size_t len, struct zero_run 
 		return false;
 	run->remote.start = block->host_addr + start;
 	run->remote.end = run->remote.start + run->message.length;
-	prefetch_comes(&s->prefetch, &s->blocks, run->message.block,
-		       (struct range){start, start + run->message.length}, false);
-	source_passed(s, run->message.block, start + run->message.length);
+	comes(s, run->message.block, (struct range){start, start + run->message.length}, false);
 	return true;
 }
 
@@ -258,8 +263,7 @@ static enum source_verdict send_register(struct source *s, const void *msg, size
 			       &want))
 		return SOURCE_FORWARD;
 
-	prefetch_comes(&s->prefetch, &s->blocks, request->asked.block, want, true);
-	source_passed(s, request->asked.block, want.end);
+	comes(s, request->asked.block, want, true);
 	extent = extent_map_find(&block->remote, want);
 	if (extent)
 		return find_answer(s, block, extent, can.answer, reply);

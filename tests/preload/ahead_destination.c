@@ -71,16 +71,22 @@ int ahead_destination(void)
 	return 0;
 }
 
+/* As many chunks have been asked for that some are registered ahead of the next. */
+static void open_and_go_ahead(struct destination *d)
+{
+	open_destination(d);
+	for (unsigned int i = 0; i < 16; i++)
+		register_chunk(d, i);
+	wait_for(live_mrs() == d->base + 17);
+}
+
 /* QEMU disconnects, and deregisters its chunks then: our threads end meanwhile, and nothing more is
  * registered. */
 int ahead_destination_disconnected(void)
 {
 	struct destination d;
 
-	open_destination(&d);
-	for (unsigned int i = 0; i < 16; i++)
-		register_chunk(&d, i);
-	wait_for(live_mrs() == d.base + 17);
+	open_and_go_ahead(&d);
 	must(ahead_threads() > 1 && !rdma_disconnect(d.p.id));
 	wait_for(ahead_threads() == 1);
 	for (unsigned int i = 16; i < 20; i++)
@@ -100,10 +106,7 @@ int ahead_destination_room(void)
 {
 	struct destination d;
 
-	open_destination(&d);
-	for (unsigned int i = 0; i < 16; i++)
-		register_chunk(&d, i);
-	wait_for(live_mrs() == d.base + 17);
+	open_and_go_ahead(&d);
 	__atomic_store_n(&peer_control->mr_limit, live_mrs(), __ATOMIC_RELAXED);
 	register_chunk(&d, 40);
 	must(live_mrs() == d.base + 17);
